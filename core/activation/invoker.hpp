@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Invoker: one activation from accepted to stored.
+//
+// It resolves the runtime, asks the ContainerPool for a container, sends /init (once a container) and
+// /run, maps the outcome (OpenWhisk's table, outcome.hpp), hands the reply back, has the LogCollector
+// frame the logs off the busy path, and writes the record. Exactly one outcome and one record for every
+// accepted activation, whatever fails.
+//
+// Belongs to one io_context that one thread runs (the worker that owns the pool); not thread-safe.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.hpp"
+#include "base/metrics.hpp"
+#include "base/result.hpp"
+#include "entity/action.hpp"
+#include "entity/activation.hpp"
+#include "entity/identity.hpp"
+
+namespace berth::activation {
+
+// One accepted invocation.
+struct Invocation {
+  std::string transaction_id;
+  std::string activation_id;
+  entity::Identity user;     // who invokes
+  entity::ActionPtr action;  // with the package's parameters merged in, where there is a package
+  std::string arguments;     // JSON object text, valid: parameters merged with the payload, init ones out
+  std::string cause;         // of a sequence or trigger, or empty
+  bool blocking = false;     // the caller waits: the reply is wanted before the record is on disk
+  std::int64_t received_ms = 0;  // wall time when the API received it, for waitTime
+};
+
+// Called once, on the Invoker's thread, as soon as the outcome is known (before logs and record for a
+// blocking invocation).
+using OutcomeHandler = std::function<void(const entity::Activation& activation)>;
+
+class Invoker {
+ public:
+  virtual ~Invoker() = default;
+
+  // Accepts the invocation, or says why not (RESOURCE_EXHAUSTED: the queue is full or the action's
+  // memory can never fit; UNAVAILABLE: shutting down). After OK `handler` is called exactly once.
+  virtual Status invoke(Invocation invocation, OutcomeHandler handler) = 0;
+
+  // Stops accepting; done when every accepted activation has its record or `deadline` passed: what still
+  // runs then is recorded as interrupted.
+  virtual boost::asio::awaitable<void> shut_down(SteadyTime deadline) = 0;
+};
+
+}  // namespace berth::activation

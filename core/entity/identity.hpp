@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who calls: a namespace and one of its keys.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace berth::entity {
+
+// A namespace: the unit of ownership, limits and isolation.
+struct Namespace {
+  std::string name;  // also the subject
+  std::string uuid;  // of the namespace; also the user half of its first key
+  std::int64_t created_ms = 0;
+};
+
+// One key, "uuid:secret" as clients send it by Basic authentication.
+struct AuthKey {
+  std::string uuid;
+  std::string secret;
+};
+
+// The authenticated caller of one request.
+struct Identity {
+  std::string subject;
+  std::string namespace_name;
+  std::string namespace_uuid;
+  AuthKey key;
+};
+
+// OpenWhisk's rule: [\w]|[\w][\w@ .&-]{0,254}[\w@.&-], ASCII.
+bool is_entity_name(std::string_view name);
+
+}  // namespace berth::entity

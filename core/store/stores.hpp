@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the core keeps, behind interfaces small enough for another database to serve.
+//
+// All calls are thread-safe and asynchronous: they return at once and call `done` exactly once, on the
+// given executor's thread (never from inside the call). OK of a write means: on disk (group commit). The
+// embedded default is SQLite (sqlite_store.hpp).
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "entity/action.hpp"
+#include "entity/activation.hpp"
+#include "entity/identity.hpp"
+
+namespace berth::store {
+
+template <typename T>
+using Done = std::function<void(Result<T>)>;
+using Executor = boost::asio::any_io_executor;
+
+// Actions by namespace, package and name. Reads of hot actions are served from a cache.
+class EntityStore {
+ public:
+  virtual ~EntityStore() = default;
+
+  // The action now in the cache, at once and from any thread, or null if it is not there: then ask
+  // get_action. Never stale: writes go through the same cache.
+  virtual entity::ActionPtr cached_action(std::string_view path) const = 0;
+  // `path` is "ns/[pkg/]name". NOT_FOUND if there is none.
+  virtual void get_action(Executor on, std::string path, Done<entity::ActionPtr> done) = 0;
+  // Writes if what is stored has `expected_revision` (0: nothing is stored), else ABORTED (changed) or
+  // ALREADY_EXISTS. The result is the stored action with its new revision.
+  virtual void put_action(Executor on, entity::Action action, std::uint64_t expected_revision,
+                          Done<entity::ActionPtr> done) = 0;
+  virtual void remove_action(Executor on, std::string path, std::uint64_t expected_revision,
+                             Done<void> done) = 0;
+  // Newest `updated` first. `package` nullopt: of all packages.
+  virtual void list_actions(Executor on, std::string namespace_name,
+                            std::optional<std::string> package, std::int64_t skip, std::int64_t limit,
+                            Done<std::vector<entity::ActionPtr>> done) = 0;
+  virtual void count_actions(Executor on, std::string namespace_name,
+                             std::optional<std::string> package, std::int64_t skip,
+                             Done<std::int64_t> done) = 0;
+};
+
+struct ActivationQuery {
+  std::string namespace_name;
+  std::string name;  // "action" or "package/action"; empty: all
+  std::optional<std::int64_t> since_ms;  // start >= since
+  std::optional<std::int64_t> upto_ms;   // start <= upto
+  std::int64_t skip = 0;
+  std::int64_t limit = 30;
+};
+
+class ActivationStore {
+ public:
+  virtual ~ActivationStore() = default;
+
+  virtual void put(Executor on, entity::Activation activation, Done<void> done) = 0;
+  // Without waiting for the disk: queued for the next group commit; lost only in a crash before it.
+  // RESOURCE_EXHAUSTED is reported in the log and the metrics.
+  virtual void put_later(entity::Activation activation) = 0;
+  // Sees what was put_later, too. NOT_FOUND.
+  virtual void get(Executor on, std::string namespace_name, std::string activation_id,
+                   Done<entity::Activation> done) = 0;
+  // Newest start first.
+  virtual void list(Executor on, ActivationQuery query,
+                    Done<std::vector<entity::Activation>> done) = 0;
+  virtual void count(Executor on, ActivationQuery query, Done<std::int64_t> done) = 0;
+  // Done when everything put before is on disk.
+  virtual void flush(Executor on, Done<void> done) = 0;
+};
+
+// Namespaces and their keys.
+class AuthStore {
+ public:
+  virtual ~AuthStore() = default;
+
+  // The identity of a key, from memory, at once and from any thread; nullopt: unknown uuid or wrong
+  // secret (compared in constant time).
+  virtual std::optional<entity::Identity> authenticate(std::string_view uuid,
+                                                       std::string_view secret) const = 0;
+  // The namespace by name with its first key, from memory.
+  virtual std::optional<entity::Identity> find_namespace(std::string_view name) const = 0;
+  virtual std::vector<entity::Namespace> namespaces() const = 0;
+  // ALREADY_EXISTS; INVALID_ARGUMENT for a bad name. `key` empty: a random one is made.
+  virtual void create_namespace(Executor on, std::string name, std::optional<entity::AuthKey> key,
+                                Done<entity::Identity> done) = 0;
+  // FAILED_PRECONDITION if it still has actions and `force` is not given.
+  virtual void remove_namespace(Executor on, std::string name, bool force, Done<void> done) = 0;
+  // Replaces the secret of the namespace's key.
+  virtual void rotate_key(Executor on, std::string name, Done<entity::Identity> done) = 0;
+};
+
+}  // namespace berth::store
