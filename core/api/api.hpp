@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The REST API, version 1, in OpenWhisk's shapes: routes, checks and answers. It owns no socket: an
+// http::Server hands it whole requests.
+//
+//   api::Api api({.io = io, .entities = entities, ...});
+//   http::Server server(io, {}, [&](const http::Request& request, http::Responder responder) {
+//     api.handle(request, std::move(responder));
+//   }, api::server_error);
+//
+// Belongs to one io_context that one thread runs: the Server's and the Invoker's. Not thread-safe.
+// Requests still waiting when it is destroyed are answered when what they wait for answers; what
+// Dependencies refers to must live until the io_context runs no more of its handlers.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "activation/invoker.hpp"
+#include "base/clock.hpp"
+#include "base/metrics.hpp"
+#include "entity/limits.hpp"
+#include "entity/runtimes.hpp"
+#include "http/message.hpp"
+#include "http/server.hpp"
+#include "plugin/log_store.hpp"
+#include "store/stores.hpp"
+
+namespace berth::api {
+
+// What one namespace may ask for; 0 is "as much as it likes". OpenWhisk has 60, 30 and 60.
+struct Throttles {
+  std::int64_t invocations_per_minute = 0;
+  std::int64_t concurrent_invocations = 0;
+  std::int64_t fires_per_minute = 0;  // of triggers; only shown as yet
+};
+
+// What the info documents tell about this build.
+struct BuildInfo {
+  std::string version;  // "0.1.0"
+  std::string build;    // when it was built, or another text by which people know it
+};
+
+struct Dependencies {
+  boost::asio::io_context& io;
+  store::EntityStore& entities;
+  store::ActivationStore& activations;
+  store::AuthStore& auth;
+  activation::Invoker& invoker;
+  plugin::LogStore& logs;
+  const entity::RuntimesManifest& runtimes;
+  Metrics& metrics;
+  const Clock& clock;
+  entity::LimitBounds limits;
+  Throttles throttles;
+  BuildInfo build;
+  // Why this server should get no traffic now ("shutting down"); empty: it is ready. May be unset.
+  std::function<std::string()> not_ready;
+};
+
+class Service;
+
+class Api {
+ public:
+  explicit Api(Dependencies dependencies);
+  ~Api();
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  // Answers one request, now or later.
+  void handle(const http::Request& request, http::Responder responder);
+
+ private:
+  std::shared_ptr<Service> service_;
+};
+
+// The http::Server::ErrorBody of both APIs: {"error","code"} with a transaction id of its own.
+http::Response server_error(int status, std::string_view reason);
+
+}  // namespace berth::api
