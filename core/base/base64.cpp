@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/base64.hpp"
+
+#include <array>
+#include <cstdint>
+
+namespace berth {
+namespace {
+
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::uint8_t kInvalid = 0xff;
+
+constexpr std::array<std::uint8_t, 256> make_values() {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(kInvalid);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
+    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
+  }
+  return values;
+}
+constexpr std::array<std::uint8_t, 256> kValues = make_values();
+
+std::uint8_t value_of(char c) { return kValues[static_cast<unsigned char>(c)]; }
+
+// How many of the last characters are padding, for a text whose length is a multiple of 4.
+std::size_t padding_of(std::string_view text) {
+  if (text.empty() || text.back() != '=') return 0;
+  return text[text.size() - 2] == '=' ? 2 : 1;
+}
+
+// The first character that does not belong before the padding, or the size of that part.
+std::size_t first_invalid(std::string_view digits) {
+  std::size_t i = 0;
+  while (i < digits.size() && value_of(digits[i]) != kInvalid) ++i;
+  return i;
+}
+
+}  // namespace
+
+bool is_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return false;
+  const std::string_view digits = text.substr(0, text.size() - padding_of(text));
+  return first_invalid(digits) == digits.size();
+}
+
+Result<std::string> base64_decode(std::string_view text) {
+  const std::size_t padding = text.size() % 4 == 0 ? padding_of(text) : 0;
+  const std::string_view digits = text.substr(0, text.size() - padding);
+  if (const std::size_t bad = first_invalid(digits); bad != digits.size()) {
+    return sdk::invalid_argument("is not base64: byte " + std::to_string(bad) +
+                                 " is not of its alphabet");
+  }
+  if (text.size() % 4 != 0) {
+    return sdk::invalid_argument("is not base64: its length of " + std::to_string(text.size()) +
+                                 " is not a multiple of 4");
+  }
+  std::string bytes;
+  bytes.resize(digits.size() * 3 / 4);
+  std::size_t out = 0;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char c : digits) {
+    bits = (bits << 6) | value_of(c);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      bytes[out++] = static_cast<char>((bits >> count) & 0xff);
+    }
+  }
+  return bytes;
+}
+
+std::string base64_encode(std::string_view bytes) {
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  std::size_t i = 0;
+  const auto byte = [&](std::size_t at) -> std::uint32_t {
+    return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0;
+  };
+  for (; i < bytes.size(); i += 3) {
+    const std::uint32_t group = (byte(i) << 16) | (byte(i + 1) << 8) | byte(i + 2);
+    text.push_back(kAlphabet[group >> 18]);
+    text.push_back(kAlphabet[(group >> 12) & 63]);
+    text.push_back(i + 1 < bytes.size() ? kAlphabet[(group >> 6) & 63] : '=');
+    text.push_back(i + 2 < bytes.size() ? kAlphabet[group & 63] : '=');
+  }
+  return text;
+}
+
+}  // namespace berth
