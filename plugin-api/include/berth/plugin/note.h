@@ -26,11 +26,22 @@
 #define BERTH_NOTE_TYPE 0x42525448u /* "BRTH" */
 #define BERTH_NOTE_MAX_BYTES 65536
 
+/* clang's AddressSanitizer would pad and realign the note like any other global. */
+#if defined(__clang__) && defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BERTH_NOTE_PLAIN_ __attribute__((no_sanitize("address")))
+#endif
+#endif
+#ifndef BERTH_NOTE_PLAIN_
+#define BERTH_NOTE_PLAIN_
+#endif
+
 /* Emits the note; use it once, at file scope. `json` is a string literal (adjacent literals are
  * joined). The layout is that of an ELF note: owner padded to 4 bytes, then the payload, whose length
  * excludes the terminating NUL. */
 #define BERTH_PLUGIN_NOTE(json)                                                       \
-  __attribute__((used, aligned(4), section(BERTH_NOTE_SECTION))) static const struct { \
+  __attribute__((used, aligned(4), section(BERTH_NOTE_SECTION)))                      \
+  BERTH_NOTE_PLAIN_ static const struct {                                             \
     uint32_t owner_size;                                                              \
     uint32_t payload_size;                                                            \
     uint32_t type;                                                                    \

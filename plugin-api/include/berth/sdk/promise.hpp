@@ -36,7 +36,7 @@ struct Wire;
 template <typename T>
 class Promise;
 
-namespace internal {
+namespace detail {
 
 inline berth_status wire_status(const Status& status) {
   return berth_status{sizeof(berth_status), static_cast<std::int32_t>(status.code()),
@@ -150,10 +150,10 @@ class PromiseBase {
   std::uint64_t deadline_ns_;
 };
 
-}  // namespace internal
+}  // namespace detail
 
 template <typename T>
-class Promise : public internal::PromiseBase {
+class Promise : public detail::PromiseBase {
  public:
   using PromiseBase::PromiseBase;
 
@@ -166,7 +166,7 @@ class Promise : public internal::PromiseBase {
 };
 
 template <>
-class Promise<void> : public internal::PromiseBase {
+class Promise<void> : public detail::PromiseBase {
  public:
   using PromiseBase::PromiseBase;
   void ok() noexcept { complete_empty(); }
@@ -183,14 +183,14 @@ class Error : public std::exception {
   Status status_;
 };
 
-namespace internal {
+namespace detail {
 
 // The exception being handled as a Status. Call only inside a catch block.
 inline Status current_exception_status() {
   try {
     throw;
   } catch (const Error& error) {
-    return error.status().ok() ? internal("the plugin threw an OK status") : error.status();
+    return error.status().ok() ? sdk::internal("the plugin threw an OK status") : error.status();
   } catch (const std::exception& error) {
     return sdk::internal(std::string("the plugin threw: ") + error.what());
   } catch (...) {
@@ -219,5 +219,5 @@ void run_operation(const berth_host* host, berth_op op, std::uint64_t deadline_n
   }
 }
 
-}  // namespace internal
+}  // namespace detail
 }  // namespace berth::sdk

@@ -93,7 +93,7 @@ class PairArray {
   std::vector<berth_pair> array_;
 };
 
-namespace internal {
+namespace detail {
 
 // Hands `text` over as a berth_buf without copying it. The receiver releases it.
 inline berth_buf hand_over(std::string text) {
@@ -110,5 +110,5 @@ inline void release(const berth_buf& buf) {
   if (buf.release != nullptr) buf.release(buf.context, buf.data, buf.len);
 }
 
-}  // namespace internal
+}  // namespace detail
 }  // namespace berth::sdk
