@@ -46,6 +46,8 @@ struct LimitBounds {
 // OpenWhisk's words, e.g. "memory size 64 MB below allowed threshold of 128 MB".
 Result<Limits> parse_limits(const boost::json::value& json, const Limits& base,
                             const LimitBounds& bounds);
+// The same check of whole limits, as before a run: the operator may have lowered a bound since.
+Status check_limits(const Limits& limits, const LimitBounds& bounds);
 boost::json::object to_json(const Limits& limits);
 
 }  // namespace berth::entity

@@ -5,18 +5,29 @@
 
 #include <boost/json/object.hpp>
 #include <cstdint>
-#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
+#include "entity/image_name.hpp"
 
 namespace berth::entity {
+
+// How the number of prewarmed containers follows demand.
+struct ReactiveStemCell {
+  std::int64_t min_count = 0;
+  std::int64_t max_count = 0;
+  std::int64_t ttl_ms = 0;
+  std::int64_t threshold = 0;
+  std::int64_t increment = 0;
+};
 
 struct StemCell {
   std::int64_t initial_count = 0;
   std::int64_t memory_mb = 256;
+  std::optional<ReactiveStemCell> reactive;
 };
 
 struct Runtime {
@@ -50,7 +61,7 @@ class RuntimesManifest {
 
  private:
   std::vector<Runtime> runtimes_;
-  std::vector<std::string> blackboxes_;
+  std::vector<ImageName> blackboxes_;
 };
 
 }  // namespace berth::entity
