@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// `LoadedPlugin`: a plugin whose file passed every check and whose code is mapped into this process.
-// It is not opened: that is PluginInstance's work, which borrows a LoadedPlugin and outlives nothing
-// of it.
+// `LoadedPlugin`: a plugin whose file passed every check and whose code is mapped into this
+// process. It is not opened: that is PluginInstance's work, which borrows a LoadedPlugin and
+// outlives nothing of it.
 //
 //   auto directory = PluginDirectory::scan("/usr/lib/berth/plugins");
 //   auto plugin = directory->load("process");
 //   use((*plugin)->entry());
 //
-// What is mapped is a sealed copy in memory, the same bytes that were checked: whatever happens to the
-// file afterwards changes nothing here.
+// What is mapped is a sealed copy in memory, the same bytes that were checked: whatever happens to
+// the file afterwards changes nothing here.
 //
-// Threads: load and destroy it on one thread, the loader thread, and never from inside a completion.
-// The accessors are const and may be called from any thread meanwhile.
+// Threads: load and destroy it on one thread, the loader thread, and never from inside a
+// completion. The accessors are const and may be called from any thread meanwhile.
 #pragma once
 
 #include <filesystem>
@@ -29,9 +29,8 @@ struct Examination;
 class LoadedPlugin {
  public:
   // Maps the examined copy. Constructors of the plugin run here. Refuses, with the file's name, an
-  // examination that is not ok, what the dynamic linker cannot resolve, and an entry that (at run time)
-  // does not say what the note says.
-  // [loader-thread]
+  // examination that is not ok, what the dynamic linker cannot resolve, and an entry that (at run
+  // time) does not say what the note says. [loader-thread]
   static Result<std::unique_ptr<LoadedPlugin>> load(Examination examination);
 
   // Unmaps. Nothing of the plugin may be running or be called any more.
