@@ -34,8 +34,8 @@ struct AdminDependencies {
   store::AuthStore& auth;
   Document status;   // of berthd: version, pid, uptime, readiness, what its owner thinks useful
   Document plugins;  // of the loaded ones: [{"name","version","path","provides",...}]
-  // Called after the key of a namespace was made or replaced, e.g. to rewrite guest.auth. An error is
-  // the answer to the request, though the store has the new key. May be unset.
+  // Called after the key of a namespace was made or replaced, e.g. to rewrite guest.auth. An error
+  // is the answer to the request, though the store has the new key. May be unset.
   std::function<Status(const entity::Identity&)> key_changed;
 };
 

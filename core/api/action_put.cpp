@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/action_put.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <fmt/format.h>
+
+#include "base/json.hpp"
+#include "entity/code_check.hpp"
+
+namespace berth::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kMaxDepth = 256;
+constexpr std::size_t kMaxMainBytes = 1024;
+
+Failure wrong(std::string_view pointer, std::string_view reason) {
+  return malformed_body(fmt::format("{}: {}", pointer, reason));
+}
+
+// Errors of shape begin with the JSON pointer; those of meaning are OpenWhisk's own sentences.
+Failure refused(const Status& status) {
+  if (status.message().starts_with('/')) return malformed_body(status.message());
+  return {400, status.message()};
+}
+
+// A member, or null if it is absent or null: clients send both for "not given".
+const json::value* given(const json::object& object, std::string_view key) {
+  const json::value* value = object.if_contains(key);
+  return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+// A string member; empty if it is not given.
+Checked<std::string> text_member(const json::object& object, std::string_view key,
+                                 std::string_view pointer) {
+  const json::value* value = given(object, key);
+  if (value == nullptr) return std::string();
+  const json::string* string = value->if_string();
+  if (string == nullptr) return wrong(pointer, "must be a string");
+  return std::string(string->data(), string->size());
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  }
+  return text;
+}
+
+Failure unsupported_kind(std::string_view kind, const entity::RuntimesManifest& runtimes) {
+  return {400, fmt::format("The specified runtime '{}' is not supported by this platform. "
+                           "Valid values are: {}.",
+                           kind, runtimes.kinds_text())};
+}
+
+// Sets the kind and checks what the kind wants of the other members.
+std::optional<Failure> resolve_kind(entity::Exec& exec, std::string kind, bool has_code,
+                                    const entity::RuntimesManifest& runtimes) {
+  const std::string name = lower(kind);
+  if (name == "sequence") {
+    return Failure{400, "Sequences are not supported by this version of Berth."};
+  }
+  if (name == "blackbox") {
+    exec.kind = name;
+    if (exec.image.empty()) return wrong("/exec/image", "must name a container image");
+    return std::nullopt;
+  }
+  const entity::Runtime* runtime = runtimes.find(kind);
+  if (runtime == nullptr) return unsupported_kind(kind, runtimes);
+  if (runtime->deprecated) return deprecated_kind(runtime->kind);
+  exec.kind = runtime->kind;
+  exec.image.clear();
+  if (!has_code) {
+    return malformed_body(fmt::format(
+        "/exec/code: 'code' must be a string defined in 'exec' for '{}' actions", kind));
+  }
+  if (runtime->require_main && exec.main.empty()) {
+    return malformed_body(fmt::format(
+        "/exec/main: 'main' must be a string defined in 'exec' for '{}' actions", kind));
+  }
+  return std::nullopt;
+}
+
+Checked<entity::Exec> parse_exec(const json::value& value, const entity::RuntimesManifest& runtimes,
+                                 const entity::LimitBounds& bounds) {
+  const json::object* object = value.if_object();
+  if (object == nullptr) return wrong("/exec", "must be an object");
+  Checked<std::string> kind = text_member(*object, "kind", "/exec/kind");
+  if (!kind) return kind.error();
+  if (kind->empty()) return wrong("/exec/kind", "must be a string");
+
+  entity::Exec exec;
+  bool claimed_binary = false;
+  if (const json::value* binary = given(*object, "binary")) {
+    if (!binary->is_bool()) return wrong("/exec/binary", "must be true or false");
+    claimed_binary = binary->get_bool();
+  }
+  // Java's older name for it.
+  const bool is_jar = given(*object, "code") == nullptr && given(*object, "jar") != nullptr;
+  Checked<std::string> code = is_jar ? text_member(*object, "jar", "/exec/jar")
+                                     : text_member(*object, "code", "/exec/code");
+  if (!code) return code.error();
+  Checked<std::string> main = text_member(*object, "main", "/exec/main");
+  if (!main) return main.error();
+  if (main->size() > kMaxMainBytes) return wrong("/exec/main", "is longer than 1024 bytes");
+  Checked<std::string> image = text_member(*object, "image", "/exec/image");
+  if (!image) return image.error();
+
+  const std::uint64_t size = code->size() + main->size();
+  if (size > bounds.max_code_bytes) return too_large("exec", size, bounds.max_code_bytes);
+  const bool has_code = !code->empty();
+  exec.code = std::move(*code);
+  exec.main = std::move(*main);
+  exec.image = std::move(*image);
+  exec.binary = entity::looks_binary(exec.code);
+  if (auto failure = resolve_kind(exec, std::move(*kind), has_code, runtimes)) return *failure;
+  if (has_code) {
+    const Status status = entity::check_code(exec, claimed_binary);
+    if (!status.ok()) return refused(status);
+  }
+  return exec;
+}
+
+Checked<entity::Parameters> parse_list(const json::value& value, std::string_view what,
+                                       std::uint64_t max_bytes) {
+  Result<entity::Parameters> parameters = entity::parse_parameters(value, what);
+  if (!parameters) return refused(parameters.error());
+  std::uint64_t size = 0;
+  for (const entity::Parameter& parameter : *parameters) {
+    size += parameter.key.size() + json::serialize(parameter.value).size();
+  }
+  if (size > max_bytes) return too_large(what, size, max_bytes);
+  return std::move(*parameters);
+}
+
+bool is_version(std::string_view text) {
+  int parts = 0;
+  while (parts < 3) {
+    std::uint32_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc()) return false;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    ++parts;
+    if (parts < 3) {
+      if (!text.starts_with('.')) return false;
+      text.remove_prefix(1);
+    }
+  }
+  return text.empty();
+}
+
+// The version after this one; a patch number that cannot be read starts again.
+std::string next_version(std::string_view version) {
+  const std::size_t dot = version.rfind('.');
+  if (dot == std::string_view::npos) return "0.0.1";
+  std::uint64_t patch = 0;
+  std::from_chars(version.data() + dot + 1, version.data() + version.size(), patch);
+  return fmt::format("{}.{}", version.substr(0, dot), patch + 1);
+}
+
+void set_annotation(entity::Parameters& annotations, std::string_view key, json::value value) {
+  for (entity::Parameter& annotation : annotations) {
+    if (annotation.key != key) continue;
+    annotation.value = std::move(value);
+    return;
+  }
+  annotations.push_back({.key = std::string(key), .value = std::move(value)});
+}
+
+bool has_annotation(const entity::Parameters& annotations, std::string_view key) {
+  return std::any_of(annotations.begin(), annotations.end(),
+                     [key](const entity::Parameter& annotation) { return annotation.key == key; });
+}
+
+Checked<entity::Limits> apply_limits(const ActionPut& put, const entity::Limits& base,
+                                     const entity::LimitBounds& bounds) {
+  if (!put.limits) return base;
+  Result<entity::Limits> limits = entity::parse_limits(*put.limits, base, bounds);
+  if (!limits) return refused(limits.error());
+  return *limits;
+}
+
+entity::Limits standard_limits(const entity::LimitBounds& bounds) {
+  return {.timeout_ms = bounds.timeout_ms.standard,
+          .memory_mb = bounds.memory_mb.standard,
+          .logs_mb = bounds.logs_mb.standard,
+          .concurrency = bounds.concurrency.standard};
+}
+
+}  // namespace
+
+Checked<ActionPut> parse_action_put(std::string_view body, const entity::RuntimesManifest& runtimes,
+                                    const entity::LimitBounds& bounds) {
+  if (body.empty()) return malformed_body("a JSON object is expected, and the body is empty");
+  const Result<json::value> tree = parse_json(body, kMaxDepth);
+  if (!tree) return malformed_body(tree.error().message());
+  const json::object* object = tree->if_object();
+  if (object == nullptr) return malformed_body("the body must be a JSON object");
+
+  ActionPut put;
+  if (const json::value* version = given(*object, "version")) {
+    const json::string* string = version->if_string();
+    if (string == nullptr || !is_version({string->data(), string->size()})) {
+      return wrong("/version", "must be three numbers, as in \"1.0.2\"");
+    }
+    put.version = std::string(string->data(), string->size());
+  }
+  if (const json::value* publish = given(*object, "publish")) {
+    if (!publish->is_bool()) return wrong("/publish", "must be true or false");
+    put.publish = publish->get_bool();
+  }
+  if (const json::value* removed = given(*object, "delAnnotations")) {
+    const json::array* array = removed->if_array();
+    if (array == nullptr) return wrong("/delAnnotations", "must be an array of strings");
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      const json::string* key = (*array)[i].if_string();
+      if (key == nullptr) return wrong(fmt::format("/delAnnotations/{}", i), "must be a string");
+      put.removed_annotations.emplace_back(key->data(), key->size());
+    }
+  }
+  if (const json::value* parameters = given(*object, "parameters")) {
+    auto list = parse_list(*parameters, "parameters", bounds.max_parameters_bytes);
+    if (!list) return list.error();
+    put.parameters = std::move(*list);
+  }
+  if (const json::value* annotations = given(*object, "annotations")) {
+    auto list = parse_list(*annotations, "annotations", bounds.max_annotations_bytes);
+    if (!list) return list.error();
+    put.annotations = std::move(*list);
+  }
+  if (const json::value* limits = given(*object, "limits")) {
+    // Over the standard ones here, so that what is wrong in any case is said before anything is
+    // read.
+    const auto checked = entity::parse_limits(*limits, standard_limits(bounds), bounds);
+    if (!checked) return refused(checked.error());
+    put.limits = *limits;
+  }
+  if (const json::value* exec = given(*object, "exec")) {
+    auto parsed = parse_exec(*exec, runtimes, bounds);
+    if (!parsed) return parsed.error();
+    put.exec = std::move(*parsed);
+  }
+  return put;
+}
+
+Checked<entity::Action> create_action(ActionPut put, std::string namespace_name,
+                                      std::string package, std::string name,
+                                      const entity::LimitBounds& bounds, std::int64_t now_ms) {
+  if (!put.exec) return Failure{400, "exec undefined"};
+  const auto limits = apply_limits(put, standard_limits(bounds), bounds);
+  if (!limits) return limits.error();
+  entity::Action action;
+  action.namespace_name = std::move(namespace_name);
+  action.package = std::move(package);
+  action.name = std::move(name);
+  action.version = put.version.value_or("0.0.1");
+  action.updated_ms = now_ms;
+  action.publish = put.publish.value_or(false);
+  action.exec = std::move(*put.exec);
+  if (put.parameters) action.parameters = std::move(*put.parameters);
+  if (put.annotations) action.annotations = std::move(*put.annotations);
+  action.limits = *limits;
+  if (!has_annotation(action.annotations, "provide-api-key")) {
+    set_annotation(action.annotations, "provide-api-key", false);
+  }
+  set_annotation(action.annotations, "exec", json::value(action.exec.kind));
+  return action;
+}
+
+Checked<entity::Action> update_action(ActionPut put, const entity::Action& existing,
+                                      const entity::LimitBounds& bounds, std::int64_t now_ms) {
+  const auto limits = apply_limits(put, existing.limits, bounds);
+  if (!limits) return limits.error();
+  entity::Action action = existing;
+  action.limits = *limits;
+  action.version = put.version.value_or(next_version(existing.version));
+  action.updated_ms = now_ms;
+  action.publish = put.publish.value_or(existing.publish);
+  if (put.exec) action.exec = std::move(*put.exec);
+  if (put.parameters) action.parameters = std::move(*put.parameters);
+  std::erase_if(action.annotations, [&put](const entity::Parameter& annotation) {
+    return std::find(put.removed_annotations.begin(), put.removed_annotations.end(),
+                     annotation.key) != put.removed_annotations.end();
+  });
+  if (put.annotations) {
+    for (entity::Parameter& annotation : *put.annotations) {
+      set_annotation(action.annotations, annotation.key, std::move(annotation.value));
+    }
+  }
+  set_annotation(action.annotations, "exec", json::value(action.exec.kind));
+  return action;
+}
+
+}  // namespace berth::api

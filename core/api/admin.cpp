@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/admin.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+#include <optional>
+#include <utility>
+
+#include "api/auth.hpp"
+#include "api/errors.hpp"
+#include "api/query.hpp"
+#include "base/ids.hpp"
+#include "base/json.hpp"
+
+namespace berth::api {
+namespace {
+
+namespace json = boost::json;
+
+// One request on its way.
+struct AdminCall {
+  http::Responder responder;
+  std::string transaction_id = new_transaction_id();
+
+  void send(int status, const json::value& body) {
+    answer({.status = status, .body = json::serialize(body)});
+  }
+  void fail(int status, std::string_view message) {
+    answer(error_response(status, message, transaction_id));
+  }
+  void fail(const Failure& failure) { fail(failure.status, failure.message); }
+  // The store's own words: an operator wants to know what exactly was refused.
+  void fail(const Status& status) {
+    int code = to_failure(status).status;
+    if (status.code() == StatusCode::kFailedPrecondition) code = 409;
+    fail(code, status.message());
+  }
+
+ private:
+  void answer(http::Response response) {
+    response.headers.emplace_back("X-Request-ID", transaction_id);
+    responder.send(std::move(response));
+  }
+};
+using AdminCallPtr = std::shared_ptr<AdminCall>;
+
+json::object key_json(const entity::Identity& identity) {
+  return {{"name", identity.namespace_name},
+          {"uuid", identity.namespace_uuid},
+          {"key", identity.key.uuid + ':' + identity.key.secret}};
+}
+
+struct NewNamespace {
+  std::string name;
+  std::optional<entity::AuthKey> key;
+};
+
+Checked<NewNamespace> parse_namespace(std::string_view body) {
+  const auto tree = parse_json(body);
+  if (!tree) return malformed_body(tree.error().message());
+  const json::object* object = tree->if_object();
+  if (object == nullptr) return malformed_body("the body must be a JSON object");
+  NewNamespace wanted;
+  const json::value* name = object->if_contains("name");
+  if (name == nullptr || !name->is_string()) return malformed_body("/name: must be a string");
+  wanted.name = std::string(name->get_string());
+  if (!entity::is_entity_name(wanted.name) || wanted.name == "_") {
+    return Failure{400, std::string(text::kBadNamespace)};
+  }
+  if (const json::value* key = object->if_contains("key"); key != nullptr && !key->is_null()) {
+    if (key->is_string()) wanted.key = parse_key(std::string_view(key->get_string()));
+    if (!wanted.key || wanted.key->secret.empty()) {
+      return malformed_body("/key: must be \"UUID:SECRET\"");
+    }
+  }
+  return wanted;
+}
+
+}  // namespace
+
+struct AdminApi::Impl {
+  explicit Impl(AdminDependencies dependencies) : deps(std::move(dependencies)) {}
+
+  AdminDependencies deps;
+
+  store::Executor executor() { return deps.io.get_executor(); }
+
+  void document(const AdminCallPtr& call, const Document& source) {
+    if (!source) return call->fail(404, text::kNotFound);
+    source([call](const Result<json::value>& document) {
+      if (!document) return call->fail(document.error());
+      call->send(200, *document);
+    });
+  }
+
+  void list(const AdminCallPtr& call) {
+    json::array list;
+    for (const entity::Namespace& entry : deps.auth.namespaces()) {
+      list.push_back(
+          json::object{{"name", entry.name}, {"uuid", entry.uuid}, {"created", entry.created_ms}});
+    }
+    call->send(200, std::move(list));
+  }
+
+  void create(const std::shared_ptr<Impl>& self, const AdminCallPtr& call, std::string_view body) {
+    Checked<NewNamespace> wanted = parse_namespace(body);
+    if (!wanted) return call->fail(wanted.error());
+    deps.auth.create_namespace(executor(), std::move(wanted->name), std::move(wanted->key),
+                               [self, call](const Result<entity::Identity>& created) {
+                                 self->answer_key(call, 201, created);
+                               });
+  }
+
+  void remove(const AdminCallPtr& call, std::string name, bool force) {
+    deps.auth.remove_namespace(executor(), std::move(name), force,
+                               [call](const Result<void>& removed) {
+                                 if (!removed) return call->fail(removed.error());
+                                 call->send(200, json::object());
+                               });
+  }
+
+  void show_key(const AdminCallPtr& call, std::string_view name) {
+    const auto identity = deps.auth.find_namespace(name);
+    if (!identity) return call->fail(404, fmt::format("there is no namespace '{}'", name));
+    call->send(200, key_json(*identity));
+  }
+
+  void rotate_key(const std::shared_ptr<Impl>& self, const AdminCallPtr& call, std::string name) {
+    deps.auth.rotate_key(executor(), std::move(name),
+                         [self, call](const Result<entity::Identity>& rotated) {
+                           self->answer_key(call, 200, rotated);
+                         });
+  }
+
+  void answer_key(const AdminCallPtr& call, int status, const Result<entity::Identity>& identity) {
+    if (!identity) return call->fail(identity.error());
+    if (deps.key_changed) {
+      const Status changed = deps.key_changed(*identity);
+      if (!changed.ok()) {
+        return call->fail(500, "the key was changed, but not everywhere: " + changed.message());
+      }
+    }
+    call->send(status, key_json(*identity));
+  }
+};
+
+AdminApi::AdminApi(AdminDependencies dependencies)
+    : impl_(std::make_shared<Impl>(std::move(dependencies))) {}
+
+AdminApi::~AdminApi() = default;
+
+void AdminApi::handle(const http::Request& request, http::Responder responder) {
+  const auto call = std::make_shared<AdminCall>();
+  call->responder = std::move(responder);
+  const std::string_view path = request.path;
+  const std::string_view method = request.method;
+  const auto refuse_method = [&call](std::string_view allowed) {
+    call->fail(405, fmt::format("HTTP method not allowed, supported methods: {}", allowed));
+  };
+
+  if (path == "/status" || path == "/plugins") {
+    if (method != "GET") return refuse_method("GET");
+    return impl_->document(call, path == "/status" ? impl_->deps.status : impl_->deps.plugins);
+  }
+  constexpr std::string_view kNamespaces = "/namespaces";
+  if (path == kNamespaces) {
+    if (method == "GET") return impl_->list(call);
+    if (method == "POST") return impl_->create(impl_, call, request.body);
+    return refuse_method("GET, POST");
+  }
+  if (!path.starts_with("/namespaces/")) return call->fail(404, text::kNotFound);
+  std::string_view rest = path.substr(kNamespaces.size() + 1);
+  constexpr std::string_view kKey = "/key";
+  const bool is_key = rest.ends_with(kKey);
+  if (is_key) rest.remove_suffix(kKey.size());
+  std::optional<std::string> name = http::percent_decode(rest);
+  if (!name || !entity::is_entity_name(*name)) return call->fail(400, text::kBadNamespace);
+  if (is_key) {
+    if (method == "GET") return impl_->show_key(call, *name);
+    if (method == "POST") return impl_->rotate_key(impl_, call, std::move(*name));
+    return refuse_method("GET, POST");
+  }
+  if (method != "DELETE") return refuse_method("DELETE");
+  const Checked<Query> query = Query::parse(request.query);
+  if (!query) return call->fail(query.error());
+  const Checked<bool> force = query->boolean("force", false);
+  if (!force) return call->fail(force.error());
+  impl_->remove(call, std::move(*name), *force);
+}
+
+}  // namespace berth::api

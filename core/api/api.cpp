@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request: route, method, caller, names; then its handler.
+#include "api/api.hpp"
+
+#include <fmt/format.h>
+
+#include "api/auth.hpp"
+#include "api/service.hpp"
+
+namespace berth::api {
+namespace {
+
+constexpr std::size_t kMaxName = 256;
+
+// Who calls, or the 401.
+std::optional<Failure> authenticate(Call& call) {
+  const auto header = call.request.header("Authorization");
+  if (!header) return Failure{401, std::string(text::kNoAuthentication)};
+  const std::optional<entity::AuthKey> key = parse_basic(*header);
+  if (!key) return Failure{401, std::string(text::kBadAuthentication)};
+  std::optional<entity::Identity> user = call.deps().auth.authenticate(key->uuid, key->secret);
+  if (!user) return Failure{401, std::string(text::kBadAuthentication)};
+  call.user = std::move(*user);
+  return std::nullopt;
+}
+
+std::optional<Failure> check_entity_name(std::string_view name) {
+  if (name.size() > kMaxName) {
+    return Failure{
+        400, fmt::format("Name segement longer than allowed: {} > {}.", name.size(), kMaxName)};
+  }
+  if (!entity::is_entity_name(name)) return Failure{400, std::string(text::kBadEntityName)};
+  return std::nullopt;
+}
+
+// Puts the caller's namespace for "_" and refuses those of others, and names that cannot be.
+std::optional<Failure> check_names(Call& call) {
+  Target& target = call.target;
+  if (target.route == Route::kNamespaces) return std::nullopt;
+  if (target.namespace_name == "_") target.namespace_name = call.user.namespace_name;
+  if (!entity::is_entity_name(target.namespace_name)) {
+    return Failure{400, std::string(text::kBadNamespace)};
+  }
+  const bool names_action = target.route == Route::kAction;
+  if (names_action) {
+    if (auto failure = check_entity_name(target.name)) return failure;
+  }
+  if (!target.package.empty() || target.route == Route::kPackageActions) {
+    if (auto failure = check_entity_name(target.package)) return failure;
+  }
+  if (target.namespace_name != call.user.namespace_name) {
+    if (!names_action) return Failure{403, std::string(text::kForbidden)};
+    return Failure{403, fmt::format("The supplied authentication is not authorized to access '{}'.",
+                                    call.path())};
+  }
+  return std::nullopt;
+}
+
+// What OpenWhisk has and this version has not.
+void refuse_later(Call& call) {
+  const std::string_view collection = call.target.collection;
+  // No action is exported, and that is what an unknown one answers.
+  if (collection == "web") return call.fail(404, text::kNotFound);
+  call.fail(501, fmt::format("{} are not supported by this version of Berth.",
+                             collection == "packages"   ? "Packages"
+                             : collection == "triggers" ? "Triggers"
+                                                        : "Rules"));
+}
+
+void dispatch(const CallPtr& call) {
+  const std::string_view method = call->request.method;
+  switch (call->target.route) {
+    case Route::kInfo: return get_info(call);
+    case Route::kPing:
+    case Route::kHealth:
+    case Route::kReady: return get_health(call);
+    case Route::kMetrics: return get_metrics(call);
+    case Route::kApiInfo: return get_api_info(call);
+    case Route::kNamespaces: return get_namespaces(call);
+    case Route::kLimits: return get_limits(call);
+    case Route::kActions: return list_actions(call);
+    // There are no packages.
+    case Route::kPackageActions: return call->fail(404, text::kNotFound);
+    case Route::kAction:
+      if (method == "POST") return invoke_action(call);
+      if (method == "PUT") return put_action(call);
+      if (method == "DELETE") return delete_action(call);
+      return get_action(call);
+    case Route::kActivations: return list_activations(call);
+    case Route::kActivation: return get_activation(call);
+    case Route::kActivationLogs: return get_activation_logs(call);
+    case Route::kActivationResult: return get_activation_result(call);
+    case Route::kLater: return refuse_later(*call);
+    case Route::kNone: return call->fail(404, text::kNotFound);
+  }
+}
+
+void handle_call(const CallPtr& call) {
+  RouteResult routed = route(call->request.path);
+  call->target = std::move(routed.target);
+  const Route route = call->target.route;
+  if (routed.malformed) return call->fail(400, "The request path has a broken %-escape.");
+  if (route == Route::kNone) return call->fail(404, text::kNotFound);
+  if (call->request.method == "OPTIONS" && route >= Route::kApiInfo) {
+    return call->send({.status = 200, .content_type = ""});
+  }
+  if (route != Route::kLater && !allows(route, call->request.method)) {
+    const std::string_view allowed = allowed_methods(route);
+    http::Response response =
+        error_response(405, fmt::format("HTTP method not allowed, supported methods: {}", allowed),
+                       call->transaction_id);
+    response.headers.emplace_back("Allow", allowed);
+    return call->send(std::move(response));
+  }
+  if (call->target.needs_authentication()) {
+    if (const auto failure = authenticate(*call)) return call->fail(*failure);
+    if (const auto failure = check_names(*call)) return call->fail(*failure);
+  }
+  Checked<Query> query = Query::parse(call->request.query);
+  if (!query) return call->fail(query.error());
+  call->query = std::move(*query);
+  dispatch(call);
+}
+
+}  // namespace
+
+Api::Api(Dependencies dependencies)
+    : service_(std::make_shared<Service>(std::move(dependencies))) {}
+
+Api::~Api() {
+  service_->workers.join();
+  service_->waiting.clear();
+}
+
+void Api::handle(const http::Request& request, http::Responder responder) {
+  const auto call = std::make_shared<Call>(service_, request, std::move(responder));
+  handle_call(call);
+}
+
+}  // namespace berth::api

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST .../actions/NAME: the way of an invocation through the API. Lean on purpose: the payload is
+// checked and merged as text, the record is written as text, one timer serves all that wait.
+#include <charconv>
+#include <fmt/format.h>
+#include <optional>
+#include <utility>
+
+#include "api/service.hpp"
+#include "base/ids.hpp"
+
+namespace berth::api {
+namespace {
+
+constexpr std::string_view kActivationHeader = "x-openwhisk-activation-id";
+
+struct Options {
+  bool blocking = false;
+  bool result_only = false;
+  std::chrono::milliseconds wait{};
+};
+
+Checked<Options> parse_options(const Query& query, std::int64_t max_wait_ms) {
+  Options options;
+  options.wait = std::chrono::milliseconds(max_wait_ms);
+  const Checked<bool> blocking = query.boolean("blocking", false);
+  if (!blocking) return blocking.error();
+  const Checked<bool> result = query.boolean("result", false);
+  if (!result) return result.error();
+  options.blocking = *blocking;
+  options.result_only = *result;
+  if (const auto text = query.get("timeout")) {
+    std::int64_t wait = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), wait);
+    if (error != std::errc() || end != text->data() + text->size() || wait < 1 ||
+        wait > max_wait_ms) {
+      return Failure{400,
+                     fmt::format("Timeout must be number of milliseconds up to {}.", max_wait_ms)};
+    }
+    options.wait = std::chrono::milliseconds(wait);
+  }
+  return options;
+}
+
+int status_of(entity::Outcome outcome) {
+  switch (outcome) {
+    case entity::Outcome::kSuccess: return 200;
+    case entity::Outcome::kApplicationError:
+    case entity::Outcome::kDeveloperError: return 502;
+    case entity::Outcome::kWhiskError: return 500;
+  }
+  return 500;
+}
+
+// An accepted invocation, until its outcome is known: what it holds of the throttle, and the caller
+// if one still waits.
+struct Accepted {
+  CallPtr call;  // null once it was answered
+  std::string activation_id;
+  bool result_only = false;
+  Throttle::Place place;
+  std::optional<WaitList::Ticket> ticket;
+
+  // Answers 202: the caller may ask for the record later.
+  void answer_accepted() {
+    http::Response response;
+    response.status = 202;
+    response.body = "{\"activationId\":\"" + activation_id + "\"}";
+    answer(std::move(response));
+  }
+  void answer_outcome(const entity::Activation& activation) {
+    http::Response response;
+    response.status = status_of(activation.outcome);
+    // A bare array has no room for the record's members: it is always the whole body.
+    response.body = result_only || activation.result.starts_with('[') ? activation.result
+                                                                      : entity::to_json(activation);
+    answer(std::move(response));
+  }
+
+ private:
+  void answer(http::Response response) {
+    response.headers.reserve(5);
+    response.headers.emplace_back(kActivationHeader, activation_id);
+    const CallPtr answered = std::exchange(call, nullptr);
+    answered->send(std::move(response));
+  }
+};
+
+void accept(const CallPtr& call, const Options& options, const entity::ActionPtr& action) {
+  Service& service = call->service();
+  Dependencies& deps = service.deps;
+  if (const entity::Runtime* runtime = deps.runtimes.find(action->exec.kind);
+      runtime != nullptr && runtime->deprecated) {
+    return call->fail(deprecated_kind(action->exec.kind));
+  }
+  const std::shared_ptr<const Defaults> defaults = service.defaults_of(action);
+  bool is_final = false;
+  if (!defaults->empty()) {
+    const boost::json::value* annotation = action->annotation("final");
+    is_final = annotation != nullptr && entity::is_truthy(*annotation);
+  }
+  Checked<std::string> arguments = merge_arguments(*defaults, call->request.body, is_final);
+  if (!arguments) return call->fail(arguments.error());
+  Checked<Throttle::Place> place =
+      service.throttle.enter(call->user.namespace_uuid, call->received_ms);
+  if (!place) return call->fail(place.error());
+
+  const auto accepted = std::make_shared<Accepted>();
+  accepted->call = call;
+  accepted->activation_id = new_activation_id();
+  accepted->result_only = options.result_only;
+  accepted->place = std::move(*place);
+  if (options.blocking) {
+    accepted->ticket = service.waiting.add(options.wait, [accepted] {
+      accepted->ticket.reset();
+      accepted->answer_accepted();
+    });
+  }
+
+  activation::Invocation invocation;
+  invocation.transaction_id = call->transaction_id;
+  invocation.activation_id = accepted->activation_id;
+  invocation.user = call->user;
+  invocation.action = action;
+  invocation.arguments = std::move(*arguments);
+  invocation.blocking = options.blocking;
+  invocation.received_ms = call->received_ms;
+  // The reference to the service keeps the wait list alive for the ticket.
+  const auto settle = [accepted, shared = call->shared_service()] {
+    accepted->place = Throttle::Place();
+    if (accepted->ticket) shared->waiting.remove(*std::exchange(accepted->ticket, std::nullopt));
+  };
+  const Status status = deps.invoker.invoke(
+      std::move(invocation), [accepted, settle](const entity::Activation& activation) {
+        const bool waits = accepted->ticket.has_value();
+        settle();
+        if (waits) accepted->answer_outcome(activation);
+      });
+  if (!status.ok()) {
+    settle();
+    accepted->call = nullptr;
+    return call->fail(status);
+  }
+  if (!options.blocking) accepted->answer_accepted();
+}
+
+}  // namespace
+
+void invoke_action(const CallPtr& call) {
+  const entity::LimitBounds& bounds = call->deps().limits;
+  const Checked<Options> options = parse_options(call->query, bounds.max_blocking_wait_ms);
+  if (!options) return call->fail(options.error());
+  if (!check_content_type(*call)) return;
+  if (call->request.body.size() > bounds.max_payload_bytes) {
+    return call->fail(too_large("Request", call->request.body.size(), bounds.max_payload_bytes));
+  }
+  with_action(call, [call, options = *options](const entity::ActionPtr& action) {
+    accept(call, options, action);
+  });
+}
+
+}  // namespace berth::api

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a request's path to what is asked for. Stateless; it knows paths and methods, not entities.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "api/errors.hpp"
+#include "base/result.hpp"
+
+namespace berth::api {
+
+// What a path names. The order is that of route_name()'s table.
+enum class Route : std::uint8_t {
+  kNone,  // no such path
+  kInfo,
+  kPing,
+  kHealth,
+  kReady,
+  kMetrics,
+  kApiInfo,
+  kNamespaces,
+  kLimits,
+  kActions,         // the collection
+  kAction,          // one of them
+  kPackageActions,  // the collection of a package
+  kActivations,
+  kActivation,
+  kActivationLogs,
+  kActivationResult,
+  kLater,  // OpenWhisk has it, this version has not: packages, triggers, rules, web actions
+};
+inline constexpr std::size_t kRoutes = static_cast<std::size_t>(Route::kLater) + 1;
+
+// A short name for metrics and logs, e.g. "activation_logs".
+std::string_view route_name(Route route);
+
+struct Target {
+  Route route = Route::kNone;
+  std::string namespace_name;   // decoded; "_" is the caller's own
+  std::string package;          // decoded; empty: none
+  std::string name;             // of the action, or an activation's id; decoded
+  std::string_view collection;  // kLater: "packages", "triggers", "rules" or "web"
+
+  bool needs_authentication() const { return route >= Route::kNamespaces && collection != "web"; }
+};
+
+// Takes the path apart. A broken %-escape is a Failure of 400.
+struct RouteResult {
+  Target target;
+  bool malformed = false;
+};
+RouteResult route(std::string_view path);
+
+// The methods that the route answers, as an Allow header has them; e.g. "GET, PUT, POST, DELETE".
+std::string_view allowed_methods(Route route);
+// Whether `method` is one of them.
+bool allows(Route route, std::string_view method);
+
+}  // namespace berth::api

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/service.hpp"
+
+#include <fmt/format.h>
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+
+namespace berth::api {
+namespace {
+
+// Actions whose parameters are kept ready. More only cost the time to prepare them again.
+constexpr std::size_t kMaxPrepared = 4096;
+constexpr std::size_t kMaxTransactionId = 128;
+
+// What the client may choose as transaction id: it is shown in headers, bodies and logs.
+bool is_transaction_id(std::string_view text) {
+  if (text.empty() || text.size() > kMaxTransactionId || text.starts_with("sid_")) return false;
+  for (const char c : text) {
+    if (c <= ' ' || c > '~' || c == '"' || c == '\\') return false;
+  }
+  return true;
+}
+
+std::string_view media_type(std::string_view content_type) {
+  content_type = content_type.substr(0, content_type.find(';'));
+  while (!content_type.empty() && content_type.back() == ' ') content_type.remove_suffix(1);
+  return content_type;
+}
+
+bool is_json(std::string_view content_type) {
+  constexpr std::string_view kJson = "application/json";
+  const std::string_view type = media_type(content_type);
+  if (type.size() != kJson.size()) return false;
+  for (std::size_t i = 0; i < type.size(); ++i) {
+    const char c = type[i] >= 'A' && type[i] <= 'Z' ? static_cast<char>(type[i] + 32) : type[i];
+    if (c != kJson[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::shared_ptr<const Defaults> Service::defaults_of(const entity::ActionPtr& action) {
+  static const auto kNone = std::make_shared<const Defaults>();
+  if (action->parameters.empty()) return kNone;
+  if (prepared_.size() >= kMaxPrepared) prepared_.clear();
+  Prepared& prepared = prepared_[action->path()];
+  if (!prepared.defaults || prepared.revision != action->revision) {
+    prepared = {action->revision, std::make_shared<const Defaults>(action->parameters)};
+  }
+  return prepared.defaults;
+}
+
+void Service::count(Route route, int status, SteadyTime started) {
+  const std::size_t index = static_cast<std::size_t>(route);
+  Counter*& counter = counters_[static_cast<std::uint32_t>(index << 16 | status)];
+  if (counter == nullptr) {
+    counter = &deps.metrics.counter(
+        "berth_api_requests_total", "Requests to the REST API",
+        {{"route", std::string(route_name(route))}, {"code", fmt::to_string(status)}});
+  }
+  counter->add();
+  Histogram*& duration = durations_[index];
+  if (duration == nullptr) {
+    duration = &deps.metrics.histogram("berth_api_request_duration_seconds",
+                                       "From a whole request to its answer",
+                                       {{"route", std::string(route_name(route))}});
+  }
+  duration->observe(std::chrono::duration<double>(deps.clock.steady_now() - started).count());
+}
+
+Call::Call(std::shared_ptr<Service> shared, const http::Request& asked, http::Responder answer)
+    : request(asked), service_(std::move(shared)), responder_(std::move(answer)) {
+  const auto wanted = request.header("X-Request-ID");
+  transaction_id =
+      wanted && is_transaction_id(*wanted) ? std::string(*wanted) : new_transaction_id();
+  received_ms = deps().clock.wall_ms();
+  started = deps().clock.steady_now();
+}
+
+void Call::send(http::Response response) {
+  response.headers.reserve(response.headers.size() + 4);
+  response.headers.emplace_back("X-Request-ID", transaction_id);
+  if (target.route >= Route::kApiInfo) {
+    response.headers.emplace_back("Access-Control-Allow-Origin", "*");
+    response.headers.emplace_back(
+        "Access-Control-Allow-Headers",
+        "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent");
+    response.headers.emplace_back("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD");
+  }
+  service_->count(target.route, response.status, started);
+  if (log::enabled(log::Level::kDebug)) {
+    log::debug("api", "answered",
+               {{"transaction", transaction_id},
+                {"method", request.method},
+                {"path", request.path},
+                {"status", fmt::to_string(response.status)}});
+  }
+  responder_.send(std::move(response));
+}
+
+void Call::fail(int status, std::string_view message) {
+  http::Response response = error_response(status, message, transaction_id);
+  if (status == 401) {
+    response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\"");
+  }
+  send(std::move(response));
+}
+
+std::string Call::path() const {
+  std::string path = target.namespace_name + '/';
+  if (!target.package.empty()) path.append(target.package).append("/");
+  return path + target.name;
+}
+
+bool check_content_type(Call& call) {
+  if (call.request.body.empty()) return true;
+  const auto type = call.request.header("Content-Type");
+  if (type && is_json(*type)) return true;
+  call.fail(415, text::kContentType);
+  return false;
+}
+
+void with_action(const CallPtr& call, std::function<void(const entity::ActionPtr&)> use) {
+  if (const entity::ActionPtr action = call->deps().entities.cached_action(call->path())) {
+    use(action);
+    return;
+  }
+  call->deps().entities.get_action(
+      call->executor(), call->path(),
+      [call, use = std::move(use)](const Result<entity::ActionPtr>& action) {
+        if (!action) return call->fail(action.error());
+        use(*action);
+      });
+}
+
+}  // namespace berth::api

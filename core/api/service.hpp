@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the handlers of the REST API share, and one request on its way through them. Private to
+// core/api. Everything here belongs to the Api's thread.
+#pragma once
+
+#include <array>
+#include <boost/asio/thread_pool.hpp>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "api/api.hpp"
+#include "api/arguments.hpp"
+#include "api/errors.hpp"
+#include "api/query.hpp"
+#include "api/router.hpp"
+#include "api/throttle.hpp"
+#include "api/wait_list.hpp"
+
+namespace berth::api {
+
+class Service {
+ public:
+  explicit Service(Dependencies dependencies)
+      : deps(std::move(dependencies)), throttle(deps.throttles), waiting(deps.io) {}
+
+  // The merged-in form of an action's parameters, kept from one invocation to the next.
+  std::shared_ptr<const Defaults> defaults_of(const entity::ActionPtr& action);
+  // Counts a finished request.
+  void count(Route route, int status, SteadyTime started);
+
+  Dependencies deps;
+  Throttle throttle;
+  WaitList waiting;
+  boost::asio::thread_pool workers{1};  // for what takes long; joined by ~Api
+
+ private:
+  struct Prepared {
+    std::uint64_t revision = 0;
+    std::shared_ptr<const Defaults> defaults;
+  };
+  std::unordered_map<std::string, Prepared> prepared_;    // by the action's path
+  std::unordered_map<std::uint32_t, Counter*> counters_;  // by route and status
+  std::array<Histogram*, kRoutes> durations_{};
+};
+
+// One request, from its arrival until it is answered.
+class Call {
+ public:
+  Call(std::shared_ptr<Service> shared, const http::Request& asked, http::Responder answer);
+
+  // Answers with `response`, after the headers that every answer carries were added.
+  void send(http::Response response);
+  void send_json(std::string body) { send({.status = 200, .body = std::move(body)}); }
+  void fail(int status, std::string_view message);
+  void fail(const Failure& failure) { fail(failure.status, failure.message); }
+  void fail(const Status& status) { fail(to_failure(status)); }
+
+  // "ns/[pkg/]name" of the target.
+  std::string path() const;
+
+  Service& service() { return *service_; }
+  std::shared_ptr<Service> shared_service() { return service_; }
+  Dependencies& deps() { return service_->deps; }
+  store::Executor executor() { return service_->deps.io.get_executor(); }
+
+  http::Request request;  // its views are valid until the answer was sent
+  Target target;
+  Query query;
+  entity::Identity user;
+  std::string transaction_id;
+  std::int64_t received_ms;
+  SteadyTime started;
+
+ private:
+  std::shared_ptr<Service> service_;
+  http::Responder responder_;
+};
+using CallPtr = std::shared_ptr<Call>;
+
+// The request has a JSON body, or none at all; else answers 415 and returns false.
+bool check_content_type(Call& call);
+// Runs `use` with the target's action, or answers 404.
+void with_action(const CallPtr& call, std::function<void(const entity::ActionPtr&)> use);
+
+// Each answers its route. (invoke.cpp, actions.cpp, activations.cpp, info.cpp)
+void invoke_action(const CallPtr& call);
+void get_action(const CallPtr& call);
+void put_action(const CallPtr& call);
+void delete_action(const CallPtr& call);
+void list_actions(const CallPtr& call);
+void list_activations(const CallPtr& call);
+void get_activation(const CallPtr& call);
+void get_activation_logs(const CallPtr& call);
+void get_activation_result(const CallPtr& call);
+void get_info(const CallPtr& call);
+void get_api_info(const CallPtr& call);
+void get_limits(const CallPtr& call);
+void get_namespaces(const CallPtr& call);
+void get_health(const CallPtr& call);
+void get_metrics(const CallPtr& call);
+
+}  // namespace berth::api
