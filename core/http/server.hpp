@@ -46,14 +46,18 @@ struct ServerOptions {
   std::chrono::milliseconds header_timeout{10'000};   // from the first byte to the end of the header
   std::chrono::milliseconds body_timeout{30'000};     // for the whole body
   std::chrono::milliseconds idle_timeout{70'000};     // of a kept connection
-  std::chrono::milliseconds write_timeout{30'000};    // without progress of a reply
+  std::chrono::milliseconds write_timeout{30'000};    // without progress (16 KiB) of a reply
+  // Of all connections' requests together, so that many large ones at once cannot fill the memory;
+  // what exceeds it is answered with 503.
+  std::size_t max_buffered_bytes = std::size_t{1024} * 1024 * 1024;
 };
 
 class Server {
  public:
   // Called with each whole request. The views in `request` live as long as `responder` is unused.
   using Handler = std::function<void(const Request& request, Responder responder)>;
-  // Makes the body of an error the server answers itself (400, 408, 413, 414, 431, 501, 503).
+  // Makes the body of an error the server answers itself (400, 408, 413, 414, 417, 431, 500, 501,
+  // 503, 505).
   using ErrorBody = std::function<Response(int status, std::string_view reason)>;
 
   Server(boost::asio::io_context& io, ServerOptions options, Handler handler, ErrorBody error_body);
