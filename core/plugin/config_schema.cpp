@@ -4,8 +4,9 @@
 #include <stdexcept>
 #define RAPIDJSON_ASSERT(x) \
   if (!(x)) throw std::logic_error("RapidJSON: " #x)
+// Being defined at all selects <regex>: its own engine takes '^' anywhere for the start of the
+// whole.
 #define RAPIDJSON_SCHEMA_USE_INTERNALREGEX 0
-#define RAPIDJSON_SCHEMA_USE_STDREGEX 1
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
@@ -180,6 +181,7 @@ Fault explain(std::string pointer, std::string_view keyword, const Value& schema
   if (keyword == "minProperties") return is(fmt::format("must have at least {} keys", limit));
   if (keyword == "maxProperties") return is(fmt::format("must have at most {} keys", limit));
   if (keyword == "dependencies") return is("has a key that needs another one to be set, too");
+  if (keyword == "patternProperties") return is("does not fit what is said for keys of its form");
   if (keyword == "not") return is("has a form that is not allowed");
   return is("has none of the allowed forms, or two at once");
 }

@@ -5,10 +5,12 @@
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "base/json.hpp"
+#include "plugin/schema_rules.hpp"
 
 namespace berth::plugin {
 namespace {
@@ -46,6 +48,11 @@ json::array to_json(const std::vector<std::string>& words) {
   return json::array(words.begin(), words.end());
 }
 
+// It was parsed before it got into the manifest.
+json::value schema_of(const Manifest& manifest) {
+  return parse_json(manifest.config_schema).value();
+}
+
 json::object to_json(const Manifest& manifest) {
   return {{"name", manifest.name},
           {"id", manifest.id},
@@ -54,7 +61,7 @@ json::object to_json(const Manifest& manifest) {
           {"provides", to_json(manifest.provides)},
           {"needs", to_json(manifest.needs)},
           {"flags", to_json(manifest.flags)},
-          {"config_schema", json::parse(manifest.config_schema)}};
+          {"config_schema", schema_of(manifest)}};
 }
 
 std::vector<std::string> secrets_of(const Manifest& manifest) {
@@ -64,7 +71,8 @@ std::vector<std::string> secrets_of(const Manifest& manifest) {
 
 // The settings a plugin takes, one a line: key, type, default, description.
 std::string settings_text(const Manifest& manifest) {
-  const json::value schema = json::parse(manifest.config_schema);
+  const json::value schema = schema_of(manifest);
+  const auto rules = ConfigSchema::parse(manifest.config_schema);
   const json::value* properties = schema.as_object().if_contains("properties");
   if (!properties || !properties->is_object()) return {};
   std::string text;
@@ -75,13 +83,12 @@ std::string settings_text(const Manifest& manifest) {
       if (!value) return {};
       return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
     };
-    text += fmt::format("  {}", std::string_view(name));
-    if (const std::string type = word("type"); !type.empty()) text += " (" + type + ")";
-    if (facts.contains("default")) text += ", default " + json::serialize(facts.at("default"));
-    if (word("writeOnly") == "true") text += ", secret";
-    if (const std::string what = word("description"); !what.empty()) text += ": " + what;
-    text = printable(text);
-    text += '\n';
+    std::string line(name);
+    if (const std::string type = word("type"); !type.empty()) line += " (" + type + ")";
+    if (facts.contains("default")) line += ", default " + json::serialize(facts.at("default"));
+    if (rules && rules->is_secret(pointer_append("", name))) line += ", secret";
+    if (const std::string what = word("description"); !what.empty()) line += ": " + what;
+    text += "  " + printable(line) + "\n";
   }
   return text;
 }
