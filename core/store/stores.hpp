@@ -41,7 +41,7 @@ class EntityStore {
                           Done<entity::ActionPtr> done) = 0;
   virtual void remove_action(Executor on, std::string path, std::uint64_t expected_revision,
                              Done<void> done) = 0;
-  // Newest `updated` first. `package` nullopt: of all packages.
+  // Newest `updated` first, without their code (exec.code is empty). `package` nullopt: of all packages.
   virtual void list_actions(Executor on, std::string namespace_name,
                             std::optional<std::string> package, std::int64_t skip, std::int64_t limit,
                             Done<std::vector<entity::ActionPtr>> done) = 0;
@@ -57,6 +57,7 @@ struct ActivationQuery {
   std::optional<std::int64_t> upto_ms;   // start <= upto
   std::int64_t skip = 0;
   std::int64_t limit = 30;
+  bool summaries = false;  // leave out `result` and `logs`, which a list entry does not show
 };
 
 class ActivationStore {
@@ -74,7 +75,7 @@ class ActivationStore {
   virtual void list(Executor on, ActivationQuery query,
                     Done<std::vector<entity::Activation>> done) = 0;
   virtual void count(Executor on, ActivationQuery query, Done<std::int64_t> done) = 0;
-  // Done when everything put before is on disk.
+  // Done when everything put before is on disk; else the status says why it waits in memory.
   virtual void flush(Executor on, Done<void> done) = 0;
 };
 

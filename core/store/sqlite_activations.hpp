@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// ActivationStore over SQLite. What is not on disk yet is kept in a map by id, so that a reader sees it.
+// Private to core/store; made by SqliteStore.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "base/clock.hpp"
+#include "base/metrics.hpp"
+#include "store/reader_pool.hpp"
+#include "store/sqlite_store.hpp"
+#include "store/stores.hpp"
+#include "store/writer.hpp"
+
+namespace berth::store {
+
+class SqliteActivations final : public ActivationStore {
+ public:
+  using Record = std::shared_ptr<const entity::Activation>;
+
+  SqliteActivations(Writer& writer, ReaderPool& readers, Metrics& metrics);
+
+  void put(Executor on, entity::Activation activation, Done<void> done) override;
+  void put_later(entity::Activation activation) override;
+  void get(Executor on, std::string namespace_name, std::string activation_id,
+           Done<entity::Activation> done) override;
+  void list(Executor on, ActivationQuery query, Done<std::vector<entity::Activation>> done) override;
+  void count(Executor on, ActivationQuery query, Done<std::int64_t> done) override;
+  void flush(Executor on, Done<void> done) override;
+
+  // Deletes one batch of what `retention` does not keep. `done` gets how many rows went, on the writer's
+  // thread, or on this one if refused.
+  void remove_expired(const Retention& retention, std::int64_t now_ms,
+                      std::function<void(Result<std::int64_t>)> done);
+  // The same for what belongs to a namespace.
+  void remove_of_namespace(std::string namespace_name, std::int64_t batch,
+                           std::function<void(Result<std::int64_t>)> done);
+
+ private:
+  friend class PutActivation;
+  void remember(const Record& record);
+  void forget(const Record& record);
+  Record pending(const std::string& id) const;
+
+  Writer& writer_;
+  ReaderPool& readers_;
+  Counter& lost_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, Record> pending_;  // by id
+};
+
+}  // namespace berth::store

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite_store.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <algorithm>
+#include <vector>
+
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "base/unique_fd.hpp"
+#include "store/reader_pool.hpp"
+#include "store/schema.hpp"
+#include "store/sqlite_activations.hpp"
+#include "store/sqlite_auth.hpp"
+#include "store/sqlite_connection.hpp"
+#include "store/sqlite_entities.hpp"
+#include "store/sqlite_plugin_state.hpp"
+#include "store/writer.hpp"
+
+namespace berth::store {
+namespace {
+
+// Small files are checked whole at each start; a big one would hold the start up.
+constexpr std::uintmax_t kCheckUpTo = 64ull * 1024 * 1024;
+
+Status cannot_open(const std::filesystem::path& path, int error) {
+  const std::string text = "cannot open " + path.string() + ": " + errno_text(error);
+  switch (error) {
+    case ENOENT: return sdk::not_found(text + ": make the directory " + path.parent_path().string());
+    case ENOSPC:
+    case EDQUOT: return sdk::resource_exhausted(text + ": make room");
+    default:
+      return sdk::permission_denied(
+          text + ": make the file and its directory readable and writable by berthd's user, or name "
+                 "another data directory");
+  }
+}
+
+// Held as long as the store is open: two programs must not write one store's memory of it.
+Result<UniqueFd> lock_store(const std::filesystem::path& path) {
+  const std::filesystem::path lock_path = path.string() + ".lock";
+  UniqueFd fd(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return cannot_open(lock_path, errno);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return cannot_open(lock_path, errno);
+    return sdk::failed_precondition(path.string() +
+                                    " is in use by another berthd: stop it, or name another data "
+                                    "directory");
+  }
+  return fd;
+}
+
+// SQLite gives its -wal and -shm files the mode of the file itself. There are secrets in it.
+Status make_private_file(const std::filesystem::path& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd) return cannot_open(path, errno);
+  struct stat facts {};
+  if (::fstat(fd.get(), &facts) != 0) return cannot_open(path, errno);
+  if (!S_ISREG(facts.st_mode)) {
+    return sdk::failed_precondition(path.string() + " is not a file: move it aside");
+  }
+  if ((facts.st_mode & 077) != 0 && ::fchmod(fd.get(), 0600) != 0) return cannot_open(path, errno);
+  return {};
+}
+
+Status check_damage(Connection& connection) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(connection.path(), error);
+  if (error || size > kCheckUpTo) return {};
+  Query query(connection, "PRAGMA quick_check(1)");
+  if (query.next() && query.text(0) != "ok") {
+    return sdk::data_loss(connection.path().string() + " is damaged (" + query.string(0) +
+                          "): restore a backup, or move it and its -wal aside to start anew");
+  }
+  return query.status();
+}
+
+Result<std::unique_ptr<Connection>> open_writer(const std::filesystem::path& path) {
+  auto connection = Connection::open(path, Connection::Mode::kReadWrite);
+  if (!connection) return connection;
+  // A commit is on disk when it returns (FULL); the WAL is folded in each 16 MiB and cut to 64 MiB.
+  for (const char* pragma : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
+                             "PRAGMA wal_autocheckpoint = 4096", "PRAGMA journal_size_limit = 67108864",
+                             "PRAGMA cache_size = -16384", "PRAGMA temp_store = MEMORY"}) {
+    if (Status status = (*connection)->execute(pragma); !status.ok()) return status;
+  }
+  if (Status status = prepare_schema(**connection); !status.ok()) return status;
+  if (Status status = check_damage(**connection); !status.ok()) return status;
+  return connection;
+}
+
+// Calls `tick` each `period` on a thread of its own, until it is gone.
+class Periodic {
+ public:
+  Periodic(std::chrono::milliseconds period, Task<void()> tick)
+      : thread_([this, period, tick = std::move(tick)]() mutable {
+          std::unique_lock lock(mutex_);
+          while (!wake_.wait_for(lock, period, [this] { return stop_; })) {
+            lock.unlock();
+            tick();
+            lock.lock();
+          }
+        }) {}
+  ~Periodic() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+struct SqliteStore::Impl {
+  Impl(UniqueFd lock_fd, const Options& opts, std::unique_ptr<Connection> writing,
+       std::vector<std::unique_ptr<Connection>> reading)
+      : lock(std::move(lock_fd)),
+        options(opts),
+        metrics(opts.metrics != nullptr ? *opts.metrics : own_metrics),
+        readers(std::move(reading), opts.max_queued_reads),
+        writer(std::move(writing),
+               {opts.max_queued_writes, opts.max_queued_write_bytes, opts.linger}, metrics),
+        entities(writer, readers, opts.action_cache_bytes),
+        activations(writer, readers, metrics),
+        auth(*opts.clock, writer, entities, activations),
+        plugin_state(writer, readers) {}
+  ~Impl() { (void)close(); }
+
+  // The threads end before what their jobs refer to.
+  Status close() {
+    const std::lock_guard guard(close_mutex);
+    maintenance.reset();
+    // Readers first: the checkpoint at the writer's end wants nobody reading. Jobs that the writer still
+    // hands to them are refused, and so answered.
+    readers.close();
+    return writer.close();
+  }
+
+  void remove_expired() {
+    const Retention& retention = options.retention;
+    activations.remove_expired(
+        retention, options.clock->wall_ms(), [this](const Result<std::int64_t>& removed) {
+          if (!removed) {
+            if (removed.error().code() == StatusCode::kUnavailable) return;  // closing
+            log::warn("store", "old activations could not be deleted",
+                      {{"reason", removed.error().to_string()}});
+          } else if (*removed >= options.retention.batch) {
+            remove_expired();
+          }
+        });
+  }
+
+  const UniqueFd lock;
+  const Options options;
+  Metrics own_metrics;
+  Metrics& metrics;
+  ReaderPool readers;
+  Writer writer;
+  SqliteEntities entities;
+  SqliteActivations activations;
+  SqliteAuth auth;
+  SqlitePluginState plugin_state;
+  std::unique_ptr<Periodic> maintenance;
+  std::mutex close_mutex;
+};
+
+SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+SqliteStore::~SqliteStore() = default;
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::path& path,
+                                                       Options options) {
+  auto lock = lock_store(path);
+  if (!lock) return lock.error();
+  if (Status status = make_private_file(path); !status.ok()) return status;
+  auto writing = open_writer(path);
+  if (!writing) return writing.error();
+  std::vector<std::unique_ptr<Connection>> reading;
+  for (int i = 0; i < std::max(options.readers, 1); ++i) {
+    auto connection = Connection::open(path, Connection::Mode::kReadOnly);
+    if (!connection) return connection.error();
+    reading.push_back(std::move(*connection));
+  }
+  Connection& loading = *reading.front();
+  // The reader's thread waits for its first job: nobody can give it one before the load is over.
+  auto impl = std::make_unique<Impl>(std::move(*lock), options, std::move(*writing),
+                                     std::move(reading));
+  if (Status status = impl->auth.load(loading); !status.ok()) return status;
+  const Retention& retention = options.retention;
+  if (retention.max_age_ms > 0 || retention.max_count > 0) {
+    Impl* const raw = impl.get();
+    impl->maintenance =
+        std::make_unique<Periodic>(retention.check_every, [raw] { raw->remove_expired(); });
+  }
+  return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(impl)));
+}
+
+EntityStore& SqliteStore::entities() { return impl_->entities; }
+ActivationStore& SqliteStore::activations() { return impl_->activations; }
+AuthStore& SqliteStore::auth() { return impl_->auth; }
+
+PluginStateStore& SqliteStore::plugin_state() { return impl_->plugin_state; }
+
+Status SqliteStore::close() { return impl_->close(); }
+
+}  // namespace berth::store
