@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// The versioned protocol between the process plugin and berth-sandboxer, over a unix socket of type
+// SOCK_SEQPACKET: one message is one packet, descriptors ride along as SCM_RIGHTS.
+//
+// Every packet starts with a Header {u32 type, u64 id}. A request carries an id the client chose (never
+// 0); the one reply to it carries the same id, a status and the result. Events have id 0. Hello and
+// Shutdown and the header are frozen: any version can greet any other, be told to upgrade, and stop it.
+// Everything else may change with kProtocolVersion.
+//
+// The structs are plain values; encode and decode are pure functions, safe on any thread. `decode`
+// returns false on a malformed or over-long message and leaves the output unspecified.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "berth/sdk/status.hpp"
+#include "wire.hpp"
+
+namespace berth::process {
+
+inline constexpr uint32_t kProtocolMagic = 0x42535831;  // "BSX1"
+inline constexpr uint32_t kProtocolVersion = 1;
+// Largest packet. A packet must fit a socket's send buffer, which Linux limits to 208 KiB by default.
+inline constexpr size_t kMaxPacket = 160 * 1024;
+// Room for log bytes in one reply, below kMaxPacket by what headers can take.
+inline constexpr uint64_t kMaxLogBytes = 96 * 1024;
+
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+enum class MessageType : uint32_t {
+  kHello = 1,
+  kShutdown = 2,
+  kConfigure = 3,
+  kCreate = 4,
+  kDestroy = 5,
+  kPause = 6,
+  kResume = 7,
+  kList = 8,
+  kReadLogs = 9,
+  kCancel = 10,
+  kStats = 11,
+  kReply = 100,
+  kDied = 101,
+};
+
+struct Header {
+  MessageType type = MessageType::kReply;
+  uint64_t id = 0;
+};
+
+// First message of a client. Answered with HelloReply even when the versions differ.
+struct Hello {
+  uint32_t magic = kProtocolMagic;
+  uint32_t version = kProtocolVersion;
+};
+struct HelloReply {
+  uint32_t version = kProtocolVersion;
+  uint32_t pid = 0;
+  std::string boot_id;  // names this life of the sandboxer; part of every sandbox id
+};
+
+// Ends the sandboxer. With `kill` every sandbox is destroyed first; without it the reply is
+// FAILED_PRECONDITION while there are sandboxes.
+struct Shutdown {
+  bool kill = false;
+};
+
+enum class Network : uint8_t { kNone = 0, kHost = 1 };
+
+// What sandboxes are made of. Sent by each client once after Hello; one that differs from what is in
+// force replaces it for sandboxes made from then on, living ones stay as they are.
+struct Settings {
+  std::string runtimes_directory;  // host path, appears read-only as /berth/runtimes
+  Network network = Network::kNone;
+  uint32_t detach_ttl_ms = 60'000;        // how long sandboxes outlive their client
+  uint64_t writable_bytes = 512ull << 20;  // of the private writable layer (tmpfs)
+  uint64_t writable_inodes = 65536;
+  uint64_t log_bytes = 16ull << 20;  // kept output a sandbox, the oldest goes first
+  uint32_t open_files = 1024;
+  uint32_t default_pids = 1024;
+  uint32_t prepared = 4;        // sandboxes made ahead
+  uint32_t pooled_networks = 16;  // network namespaces kept for reuse
+  uint32_t subordinate_start = 1879048192;  // first host uid and gid of the range
+  uint32_t subordinate_count = 268435456;
+  uint32_t subordinate_size = 2048;  // ids a sandbox
+
+  bool operator==(const Settings&) const = default;
+};
+
+// What this host enforces, told in the reply to Configure and to Stats.
+struct Enforcement {
+  bool pause = false;
+  bool memory = false;
+  bool cpu = false;
+  bool pids = false;
+  bool privileged = false;  // runs as root with its own id range a sandbox
+  std::string detail;       // for people: what is not enforced here, why, and the mend
+};
+
+// Comes with one descriptor: the listening socket the function inherits as BERTH_LISTEN_FD.
+struct CreateRequest {
+  std::string name;
+  std::string socket_path;  // unlinked when the sandbox goes; may be empty
+  std::vector<std::string> argv;         // argv[0] is an absolute path inside the sandbox
+  std::vector<std::string> environment;  // KEY=VALUE
+  Pairs labels;
+  uint64_t memory_bytes = 0;      // 0: no limit
+  uint32_t cpu_shares = 1024;     // as in berth_create_request
+  uint32_t cpu_quota_millis = 0;  // 0: none
+  uint32_t pids = 0;              // 0: Settings::default_pids
+};
+struct CreateReply {
+  std::string id;
+};
+
+// Destroy, Pause and Resume.
+struct SandboxRequest {
+  std::string id;
+};
+
+struct ListRequest {
+  uint64_t after = 0;   // serial of the last one seen; 0: from the start
+  uint32_t limit = 100;  // 1..
+  bool adopt = true;     // the client takes over what no one, or a client now gone, held
+};
+enum class SandboxState : uint8_t { kRunning = 1, kPaused = 2, kDead = 3 };
+struct SandboxInfo {
+  uint64_t serial = 0;
+  std::string id;
+  std::string name;
+  std::string socket_path;
+  Pairs labels;
+  SandboxState state = SandboxState::kRunning;
+  int32_t exit_code = -1;
+  bool oom = false;
+};
+struct ListReply {
+  std::vector<SandboxInfo> sandboxes;
+  bool more = false;
+};
+
+// Where a reader is in a sandbox's output: a record and the bytes of it already read.
+struct LogCursor {
+  uint64_t offset = 0;
+  uint32_t skip = 0;
+  bool oldest = true;  // from the oldest kept; the other members are then ignored
+};
+struct ReadLogsRequest {
+  std::string id;
+  LogCursor cursor;
+  uint64_t max_bytes = 65536;
+  uint64_t deadline_ns = 0;  // CLOCK_MONOTONIC; 0: answer at once
+};
+// A chunk as it was read from the pipe: any bytes, any number of lines.
+struct LogChunk {
+  uint8_t stream = 1;  // 1 stdout, 2 stderr
+  int64_t time_ns = 0;
+  std::string bytes;
+};
+struct ReadLogsReply {
+  std::vector<LogChunk> chunks;
+  LogCursor next;
+  bool ended = false;
+};
+
+// Answers the request `target` of the same client at once if it waits (ReadLogs).
+struct CancelRequest {
+  uint64_t target = 0;
+};
+
+struct StatsReply {
+  uint32_t sandboxes = 0;
+  uint32_t prepared = 0;          // ready, made ahead
+  uint32_t pooled_networks = 0;
+  uint32_t removing = 0;          // being cleaned up in the background
+  uint64_t created = 0;
+  uint64_t created_cold = 0;      // of them not from the prepared ones
+  uint64_t log_bytes_dropped = 0;
+  Enforcement enforcement;
+};
+
+struct Died {
+  std::string id;
+  int32_t exit_code = -1;  // 0..255; 128+N: signal N; -1: unknown
+  bool oom = false;
+  std::string reason;
+};
+
+// The fields after the header. Overloaded for every message above.
+void encode(Writer& out, const Hello& m);
+void encode(Writer& out, const HelloReply& m);
+void encode(Writer& out, const Shutdown& m);
+void encode(Writer& out, const Settings& m);
+void encode(Writer& out, const Enforcement& m);
+void encode(Writer& out, const CreateRequest& m);
+void encode(Writer& out, const CreateReply& m);
+void encode(Writer& out, const SandboxRequest& m);
+void encode(Writer& out, const ListRequest& m);
+void encode(Writer& out, const ListReply& m);
+void encode(Writer& out, const ReadLogsRequest& m);
+void encode(Writer& out, const ReadLogsReply& m);
+void encode(Writer& out, const CancelRequest& m);
+void encode(Writer& out, const StatsReply& m);
+void encode(Writer& out, const Died& m);
+bool decode(Reader& in, Hello& m);
+bool decode(Reader& in, HelloReply& m);
+bool decode(Reader& in, Shutdown& m);
+bool decode(Reader& in, Settings& m);
+bool decode(Reader& in, Enforcement& m);
+bool decode(Reader& in, CreateRequest& m);
+bool decode(Reader& in, CreateReply& m);
+bool decode(Reader& in, SandboxRequest& m);
+bool decode(Reader& in, ListRequest& m);
+bool decode(Reader& in, ListReply& m);
+bool decode(Reader& in, ReadLogsRequest& m);
+bool decode(Reader& in, ReadLogsReply& m);
+bool decode(Reader& in, CancelRequest& m);
+bool decode(Reader& in, StatsReply& m);
+bool decode(Reader& in, Died& m);
+
+// Bytes one SandboxInfo takes in a ListReply; lets the sender fill a packet and no more.
+size_t encoded_size(const SandboxInfo& info);
+
+// A whole packet: header and message.
+template <typename Message>
+std::string packet(MessageType type, uint64_t id, const Message& message) {
+  Writer out;
+  out.u32(static_cast<uint32_t>(type));
+  out.u64(id);
+  encode(out, message);
+  return out.take();
+}
+// A packet with nothing after the header (Stats).
+std::string packet(MessageType type, uint64_t id);
+
+// A reply: header, status, and the result where there is one.
+std::string reply(uint64_t id, const sdk::Status& status);
+template <typename Message>
+std::string reply(uint64_t id, const Message& result) {
+  Writer out;
+  out.u32(static_cast<uint32_t>(MessageType::kReply));
+  out.u64(id);
+  out.u32(0);
+  out.u32(0);
+  out.text({});
+  encode(out, result);
+  return out.take();
+}
+
+bool decode_header(Reader& in, Header& header);
+// Reads the status of a reply; what follows it is the result.
+bool decode_status(Reader& in, sdk::Status& status);
+
+}  // namespace berth::process

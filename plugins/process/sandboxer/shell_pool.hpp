@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// ShellPool: makes shells (see shell.hpp), keeps some ready, and takes back what a sandbox was made of.
+//
+// Everything a start needs and that does not depend on the function is made here ahead of time and in
+// the background: processes, namespaces, cgroups, ids, pipes. Networks without a way out are reused,
+// since making one costs more than the rest of a sandbox; nothing of a dead sandbox remains in one but
+// its loopback interface. Cleaning up never delays a start: it runs when the loop is idle.
+//
+// Runs on the loop's thread only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cgroup.hpp"
+#include "id_ranges.hpp"
+#include "loop.hpp"
+#include "shell.hpp"
+
+namespace berth::process {
+
+// A prepared sandbox, or the remains of one. Owned by the pool until taken.
+struct Shell {
+  uint64_t serial = 0;
+  std::string group;  // its cgroup's name
+  bool has_group = false;
+  CgroupLimits applied;
+  ShellProcess process;
+  bool alive = false;
+  UniqueFd control;
+  UniqueFd output;  // read ends, non-blocking
+  UniqueFd errors;
+  UniqueFd oom_event;
+  UniqueFd network;
+  bool network_wanted = false;  // its own network namespace, to be kept for reuse
+  uint32_t id_range = 0;
+  bool ready = false;
+  bool unwanted = false;  // of an older configuration or an error: dispose of it when it has ended
+};
+
+class ShellPool {
+ public:
+  using Taker = std::function<void(sdk::Status, std::unique_ptr<Shell>)>;
+
+  ShellPool(Loop& loop, Cgroups& cgroups, const HostView& host, bool privileged, uint64_t seed);
+  ~ShellPool();
+
+  // Applies to shells made from now on; those that are ready are thrown away.
+  void configure(const Settings& settings, const std::vector<sock_filter>* filter);
+
+  // Calls `taker` with a ready shell, at once or when one has been made, in order. `cold` in stats
+  // counts those that had to wait.
+  void take(Taker taker);
+
+  // Takes the remains of a shell whose process has been waited for.
+  void recycle(std::unique_ptr<Shell> shell);
+
+  // Makes no more, fails those who wait, and ends the ready ones. The loop must go on running until
+  // `removing()` is 0 for the clean-up to be complete.
+  void shut_down();
+
+  size_t ready() const { return ready_.size(); }
+  size_t networks() const { return networks_.size(); }
+  // Shells that end, and cgroups that wait to be removed.
+  size_t removing() const { return removing_groups_ + ending_; }
+  uint64_t cold_takes() const { return cold_takes_; }
+
+ private:
+  void refill();
+  void schedule_refill();
+  sdk::Status start_one();
+  void on_control(uint64_t serial);
+  void on_ended(uint64_t serial);
+  void deliver();
+  void fail_one(const sdk::Status& status);
+  void discard(Shell& shell);
+  void remove_group(std::string group, int attempt);
+  size_t on_their_way() const;
+
+  Loop& loop_;
+  Cgroups& cgroups_;
+  const HostView& host_;
+  const bool privileged_;
+  const uint64_t seed_;
+  Settings settings_;
+  const std::vector<sock_filter>* filter_ = nullptr;
+  bool configured_ = false;
+  bool stopping_ = false;
+  bool refill_scheduled_ = false;
+  IdRanges ids_;
+  uint64_t next_serial_ = 1;
+  std::unordered_map<uint64_t, std::unique_ptr<Shell>> shells_;  // not taken
+  std::deque<uint64_t> ready_;
+  std::deque<Taker> takers_;
+  std::vector<UniqueFd> networks_;
+  size_t removing_groups_ = 0;
+  size_t ending_ = 0;
+  uint64_t cold_takes_ = 0;
+  CgroupLimits usual_limits_;
+};
+
+}  // namespace berth::process
