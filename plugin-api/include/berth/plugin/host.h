@@ -57,7 +57,7 @@ typedef struct berth_log_service {
 
 /* ---- berth.state/1: a durable key-value store of the plugin's own. ----------------------------
  * Keys are up to 512 bytes of UTF-8, values up to 1 MiB. A completion with OK means: on disk. The
- * host calls `done` exactly once, from a host thread and never before the call returned; it must not
+ * host calls `done` exactly once, from a host thread and never from inside the call; it must not
  * block. `done` may be called until `close` returned: `close` waits for what it started. */
 #define BERTH_SERVICE_STATE "berth.state/1"
 typedef struct berth_state_entry {
