@@ -125,15 +125,15 @@ Result<Parameters> parse_parameters(const boost::json::value& json, std::string_
     auto name = read_string(*key, place + "/key");
     if (!name) return name.error();
     if (name->empty()) return bad_json(place + "/key", "must not be empty");
+    // A key alone is what clients make of an undefined value.
     const auto* value = object->if_contains("value");
-    if (value == nullptr) return bad_json(place, "has no value");
     bool init = false;
     if (const auto* member = given(*object, "init")) {
       const auto flag = read_bool(*member, place + "/init");
       if (!flag) return flag.error();
       init = *flag;
     }
-    Parameter parameter{std::move(*name), *value, init};
+    Parameter parameter{std::move(*name), value != nullptr ? *value : boost::json::value(), init};
     // A key given twice keeps its first place and its last value.
     bool known = false;
     for (Parameter& other : parameters) {

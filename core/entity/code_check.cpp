@@ -128,6 +128,7 @@ class ArchiveCheck {
     }
     const bool link = is_link(index);
     std::string target;
+    std::uint64_t size = 0;
     std::array<char, 64 * 1024> buffer;
     for (;;) {
       const zip_int64_t got = zip_fread(file.get(), buffer.data(), buffer.size());
@@ -135,6 +136,7 @@ class ArchiveCheck {
         return refuse("zip entry " + shown(name) + " is damaged: " + zip_file_strerror(file.get()));
       }
       if (got == 0) break;
+      size += static_cast<std::uint64_t>(got);
       if (Status status = count(static_cast<std::uint64_t>(got)); !status.ok()) return status;
       if (link) {
         target.append(buffer.data(), static_cast<std::size_t>(got));
@@ -142,6 +144,12 @@ class ArchiveCheck {
           return refuse("zip entry " + shown(name) + " is a link with an overlong target");
         }
       }
+    }
+    zip_stat_t facts;
+    zip_stat_init(&facts);
+    if (zip_stat_index(zip_.get(), index, ZIP_FL_ENC_RAW, &facts) != 0 || facts.size != size) {
+      return refuse(fmt::format("zip entry {} is damaged: it unpacks to {} bytes, not to the {} declared",
+                                shown(name), size, facts.size));
     }
     if (link && (is_absolute(target) || !stays_inside(name, target))) {
       return refuse("zip entry " + shown(name) + " is a link that leads out of the archive");
