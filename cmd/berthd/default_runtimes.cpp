@@ -73,13 +73,14 @@ boost::json::object runtime(const std::string& kind, const char* image, int stem
 
 }  // namespace
 
-std::string default_runtimes(const Interpreters& interpreters) {
+std::string default_runtimes(const Interpreters& interpreters, bool prewarm) {
+  const int stem_cells = prewarm ? 1 : 0;
   boost::json::object families;
   const std::string python =
       first_match(output_of(interpreters.python, "-V"), R"(^Python (\d+\.\d+)\.)");
-  if (!python.empty()) families["python"] = {runtime("python:" + python, "action-python", 1)};
+  if (!python.empty()) families["python"] = {runtime("python:" + python, "action-python", stem_cells)};
   const std::string nodejs = first_match(output_of(interpreters.nodejs, "-v"), R"(^v(\d+)\.)");
-  if (!nodejs.empty()) families["nodejs"] = {runtime("nodejs:" + nodejs, "action-nodejs", 1)};
+  if (!nodejs.empty()) families["nodejs"] = {runtime("nodejs:" + nodejs, "action-nodejs", stem_cells)};
   families["native"] = {runtime("native:1", "action-native", 0)};
   const boost::json::object manifest{
       {"runtimes", families},

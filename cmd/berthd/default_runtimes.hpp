@@ -12,7 +12,8 @@ struct Interpreters {
 };
 
 // A runtimes.json. Asks each interpreter for its version (the kind is "python:3.11", "nodejs:20"); one
-// that is missing or does not answer within 5 s gives no kind. `native` is always there.
-std::string default_runtimes(const Interpreters& interpreters);
+// that is missing or does not answer within 5 s gives no kind. `native` is always there. With `prewarm` one
+// container of each interpreted kind is started ahead.
+std::string default_runtimes(const Interpreters& interpreters, bool prewarm);
 
 }  // namespace berth::daemon

@@ -43,7 +43,7 @@ const std::vector<Key>& keys() {
        10, kDay},
       {"containers.idle_timeout", Type::kDuration, "\"10m\"", "An idle container is removed after this.",
        100, 30 * kDay},
-      {"containers.prewarm", Type::kBoolean, "true", "Start the stem cells of the runtimes manifest ahead."},
+      {"containers.prewarm", Type::kBoolean, "true", "Without runtimes.manifest: start one container of each interpreted kind ahead."},
       {"containers.on_stop", Type::kString, "\"detach\"",
        "What becomes of containers when berthd stops: detach leaves them to the next berthd.", INT64_MIN,
        INT64_MAX, {"detach", "kill"}},

@@ -1,0 +1,83 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs benchmarks and prints one table of all of them; --json FILE writes the same as JSON.
+
+Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N]
+Names: boundary, start, invoke (default: all). Every value stands beside a reference that was measured in
+the same interleaved run.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import invoke_bench
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def call(program, *arguments):
+    run = subprocess.run([program, *arguments], stdout=subprocess.PIPE, text=True, check=False)
+    if run.returncode != 0:
+        sys.exit(f"bench: {program} failed with code {run.returncode}")
+    return json.loads(run.stdout)
+
+
+def boundary(options, build):
+    return call(build / "bench/bench_boundary")
+
+
+def start(options, build):
+    arguments = ["--rounds", str(options.rounds or 200), "--bin", build / "bin"]
+    for name in options.plugin or ["process"]:
+        arguments += ["--plugin", name]
+    if options.config:
+        arguments += ["--config", options.config]
+    return call(build / "bench/bench_start", *arguments)
+
+
+def invoke(options, build):
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as work:
+        return invoke_bench.measure(build, pathlib.Path(work), options.rounds or 9)
+
+
+BENCHES = {"boundary": boundary, "start": start, "invoke": invoke}
+
+
+def table(rows):
+    print(f"\n{'bench':10} {'metric':26} {'value':>12} {'unit':8} {'ratio':>7}  reference")
+    for row in rows:
+        ratio = f"{row['ratio']:.2f}x" if row["ratio"] is not None else ""
+        print(f"{row['bench']:10} {row['metric']:26} {row['value']:12.2f} {row['unit']:8} {ratio:>7}  "
+              f"{row['reference'] or ''}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev bench")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; default: all")
+    parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=pathlib.Path, help="write the results to this file")
+    parser.add_argument("--plugin", action="append", help="start: a ContainerFactory to measure; repeatable")
+    parser.add_argument("--config", type=pathlib.Path, help="start: berthd's configuration file")
+    parser.add_argument("--rounds", type=int, help="rounds of each arm")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"no bench called {unknown[0]}; there are {', '.join(BENCHES)}")
+    build = options.build.resolve()
+    os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+    rows = []
+    for name in options.names or BENCHES:
+        print(f"== {name}", file=sys.stderr)
+        rows += BENCHES[name](options, build)
+    table(rows)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

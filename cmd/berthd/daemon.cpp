@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/object.hpp>
+#include <future>
+#include <memory>
+#include <optional>
+
+#include "activation/pooled_invoker.hpp"
+#include "api/admin.hpp"
+#include "api/api.hpp"
+#include "backends.hpp"
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "base/metrics.hpp"
+#include "container/container_pool.hpp"
+#include "data_directory.hpp"
+#include "http/server.hpp"
+#include "options.hpp"
+#include "service_manager.hpp"
+#include "settings.hpp"
+#include "store/sqlite_store.hpp"
+#include "worker.hpp"
+
+namespace berth::daemon {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr auto kStartTimeout = 60s;  // of one plugin
+constexpr auto kStopTimeout = 30s;   // of each step that a plugin has a part in
+constexpr const char* kGuest = "guest";
+
+SteadyTime in(std::chrono::steady_clock::duration time) {
+  return system_clock().steady_now() + time;
+}
+
+class Daemon {
+ public:
+  explicit Daemon(const config::Document& config) : config_(config) {}
+
+  Status run();
+
+ private:
+  // Everything that lives on the worker's thread; made and destroyed there.
+  struct House {
+    std::shared_ptr<container::ContainerPool> pool;
+    std::unique_ptr<activation::Invoker> invoker;
+    std::unique_ptr<api::Api> api;
+    std::unique_ptr<api::AdminApi> admin;
+    std::unique_ptr<http::Server> server;
+    std::unique_ptr<http::Server> admin_server;
+  };
+
+  Status open_stores();
+  Status ensure_guest();
+  asio::awaitable<Status> start_backends();
+  Status build_house();
+  Status listen();
+  asio::awaitable<void> live();
+  asio::awaitable<Status> start();
+  asio::awaitable<void> stop();
+  asio::awaitable<void> shut_invoker_down();
+  void watch_signals();
+  void on_signal(int signal);
+  void status(std::function<void(Result<boost::json::value>)> done) const;
+  void tell(std::string_view step, const Result<void>& result) const;
+
+  const config::Document& config_;
+  Metrics metrics_;
+  asio::io_context loader_{1};
+  asio::signal_set signals_{loader_};
+  std::optional<DataDirectory> data_;
+  std::unique_ptr<store::SqliteStore> store_;
+  std::optional<entity::RuntimesManifest> manifest_;
+  std::unique_ptr<Backends> backends_;
+  plugin::Capacity capacity_;
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<House> house_;
+  std::string address_;  // of the REST API, with its scheme
+  std::atomic<bool> ready_{false};
+  asio::steady_timer stop_asked_{loader_, SteadyTime::max()};
+  int stops_ = 0;
+  Status outcome_;
+  const SteadyTime began_ = system_clock().steady_now();
+};
+
+Status Daemon::open_stores() {
+  const auto directory = data_directory(config_);
+  auto data = DataDirectory::open(directory);
+  if (!data) return data.error();
+  data_.emplace(std::move(*data));
+  auto opened = store::SqliteStore::open(data_->database(), store_options(config_, metrics_));
+  if (!opened) return opened.error();
+  store_ = std::move(*opened);
+  return ensure_guest();
+}
+
+// The first start makes the namespace guest; one that was removed later stays so.
+Status Daemon::ensure_guest() {
+  store::AuthStore& auth = store_->auth();
+  if (auth.namespaces().empty()) {
+    std::promise<Result<entity::Identity>> promise;
+    auto made = promise.get_future();
+    Worker thread;
+    auth.create_namespace(thread.io().get_executor(), kGuest, std::nullopt,
+                          [&](Result<entity::Identity> identity) { promise.set_value(std::move(identity)); });
+    const auto identity = made.get();
+    if (!identity) return identity.error().with_context("namespace guest");
+    log::info("berthd", "made the namespace guest", {{"key_file", (data_->path() / "guest.auth").string()}});
+  }
+  const auto guest = auth.find_namespace(kGuest);
+  return guest ? data_->write_guest_key(guest->key) : Status();
+}
+
+asio::awaitable<Status> Daemon::start_backends() {
+  const auto started = co_await backends_->logs().start(in(kStartTimeout));
+  if (!started) co_return started.error().with_context("LogStore");
+  const auto parameters = co_await backends_->logs().container_parameters(in(kStartTimeout));
+  if (!parameters) co_return parameters.error().with_context("LogStore");
+  house_->pool->set_log_parameters(*parameters);
+  const auto factory = co_await backends_->factory().start(house_->pool->died_handler(), in(kStartTimeout));
+  if (!factory) {
+    co_return factory.error().with_context("ContainerFactory " + config_.text("containers.plugin"));
+  }
+  const auto capacity = co_await backends_->factory().capacity(in(kStartTimeout));
+  if (capacity) {
+    capacity_ = *capacity;
+    if (!capacity_.detail.empty()) {
+      log::warn("berthd", "not everything is enforced here",
+                {{"plugin", config_.text("containers.plugin")}, {"detail", capacity_.detail}});
+    }
+  }
+  auto pool_started = asio::co_spawn(worker_->io(), house_->pool->start(in(kStartTimeout)), asio::deferred);
+  co_return co_await std::move(pool_started)(asio::use_awaitable);
+}
+
+// On the worker's thread.
+Status Daemon::build_house() {
+  house_ = std::make_unique<House>();
+  asio::io_context& io = worker_->io();
+  auto server_options_now = server_options(config_);
+  server_options_now.max_body_bytes = config_.bytes("limits.code_max") + (2u << 20);
+  house_->server = std::make_unique<http::Server>(
+      io, server_options_now,
+      [this](const http::Request& request, http::Responder responder) {
+        house_->api->handle(request, std::move(responder));
+      },
+      api::server_error);
+  house_->admin_server = std::make_unique<http::Server>(
+      io, http::ServerOptions{},
+      [this](const http::Request& request, http::Responder responder) {
+        house_->admin->handle(request, std::move(responder));
+      },
+      api::server_error);
+  // Bound now, so that a taken port is told before any container starts; answered from the worker on.
+  Status listening = house_->server->listen_tcp(config_.text("http.listen"));
+  if (!listening.ok()) return listening.with_context(config_.origin("http.listen"));
+  address_ = api_address(config_.text("http.listen"), house_->server->port());
+
+  house_->pool = container::ContainerPool::make({.io = io,
+                                                 .clock = system_clock(),
+                                                 .metrics = metrics_,
+                                                 .factory = backends_->factory(),
+                                                 .manifest = *manifest_},
+                                                pool_options(config_, address_));
+  house_->invoker = activation::PooledInvoker::make({.io = io,
+                                                     .clock = system_clock(),
+                                                     .metrics = metrics_,
+                                                     .pool = *house_->pool,
+                                                     .factory = backends_->factory(),
+                                                     .logs = backends_->logs(),
+                                                     .activations = store_->activations(),
+                                                     .manifest = *manifest_},
+                                                    {});
+  house_->api = std::make_unique<api::Api>(api::Dependencies{
+      .io = io,
+      .entities = store_->entities(),
+      .activations = store_->activations(),
+      .auth = store_->auth(),
+      .invoker = *house_->invoker,
+      .logs = backends_->logs(),
+      .runtimes = *manifest_,
+      .metrics = metrics_,
+      .clock = system_clock(),
+      .limits = limit_bounds(config_),
+      .throttles = throttles(config_),
+      .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
+      .not_ready = [this] { return ready_ ? std::string() : std::string("starting or stopping"); }});
+  house_->admin = std::make_unique<api::AdminApi>(api::AdminDependencies{
+      .io = io,
+      .auth = store_->auth(),
+      .status = [this](auto done) { status(std::move(done)); },
+      .plugins = [this](auto done) { done(boost::json::value(backends_->describe())); },
+      .key_changed =
+          [this](const entity::Identity& identity) {
+            return identity.namespace_name == kGuest ? data_->write_guest_key(identity.key) : Status();
+          }});
+  return house_->admin_server->listen_unix(data_->admin_socket().string());
+}
+
+void Daemon::status(std::function<void(Result<boost::json::value>)> done) const {
+  const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(system_clock().steady_now() - began_);
+  const container::PoolStats pool = house_->pool->stats();
+  boost::json::object containers;
+  for (std::size_t state = 0; state < pool.containers.size(); ++state) {
+    containers[container::to_string(static_cast<container::State>(state))] = pool.containers[state];
+  }
+  done(boost::json::value{
+      {"version", BERTH_VERSION},
+      {"pid", ::getpid()},
+      {"uptime_seconds", uptime.count()},
+      {"ready", ready_.load()},
+      {"address", address_},
+      {"containers",
+       {{"plugin", config_.text("containers.plugin")},
+        {"states", std::move(containers)},
+        {"memory_used_bytes", pool.used_bytes},
+        {"memory_bytes", config_.bytes("containers.memory")},
+        {"queue", pool.queue},
+        {"can_pause", capacity_.can_pause},
+        {"memory_enforced", capacity_.memory_enforced},
+        {"cpu_enforced", capacity_.cpu_enforced},
+        {"pids_enforced", capacity_.pids_enforced},
+        {"detail", capacity_.detail}}}});
+}
+
+void Daemon::tell(std::string_view step, const Result<void>& result) const {
+  if (!result) log::error("berthd", fmt::format("{} failed", step), {{"error", result.error().to_string()}});
+}
+
+asio::awaitable<Status> Daemon::start() {
+  auto choice = PluginChoice::make(config_, plugin_directory(config_));
+  if (!choice) co_return choice.error();
+  auto manifest = runtimes_manifest(config_);
+  if (!manifest) co_return manifest.error();
+  manifest_.emplace(std::move(*manifest));
+  Status stores = open_stores();
+  if (!stores.ok()) co_return stores;
+  const auto runtime_root = runtime_directory(data_->path());
+  Status runtime_made = make_private_directory(runtime_root);
+  if (!runtime_made.ok()) co_return runtime_made.with_context("runtime directory");
+  auto backends = Backends::open(*choice, {.config = config_,
+                                           .clock = system_clock(),
+                                           .metrics = metrics_,
+                                           .state = &store_->plugin_state(),
+                                           .data_root = data_->path() / "plugins",
+                                           .runtime_root = runtime_root,
+                                           .loader = loader_.get_executor()});
+  if (!backends) co_return backends.error();
+  backends_ = std::move(*backends);
+  worker_ = std::make_unique<Worker>();
+  Status built = worker_->run([this] { return build_house(); });
+  if (!built.ok()) co_return built;
+  Status started = co_await start_backends();
+  if (!started.ok()) co_return started;
+  Status told = data_->write_api_host(address_);
+  if (!told.ok()) co_return told;
+  ready_ = true;
+  notify_service_manager("READY=1");
+  log::info("berthd", "ready",
+            {{"version", BERTH_VERSION}, {"address", address_}, {"data_dir", data_->path().string()}});
+  co_return Status();
+}
+
+void Daemon::watch_signals() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    on_signal(signal);
+    watch_signals();
+  });
+}
+
+void Daemon::on_signal(int signal) {
+  if (signal == SIGHUP) {
+    log::info("berthd", "SIGHUP: nothing to reread, the log goes to stderr");
+    return;
+  }
+  ++stops_;
+  log::info("berthd", stops_ == 1 ? "stopping" : "stopping at once", {{"signal", std::to_string(signal)}});
+  stop_asked_.cancel();
+  if (stops_ > 1 && house_ && house_->invoker) {
+    asio::co_spawn(worker_->io(), house_->invoker->shut_down(in(0s)), asio::detached);
+  }
+}
+
+asio::awaitable<void> Daemon::shut_invoker_down() {
+  const auto grace = stops_ > 1 ? 0ms : config_.duration("shutdown.grace");
+  auto shut = asio::co_spawn(worker_->io(), house_->invoker->shut_down(in(grace)), asio::deferred);
+  co_await std::move(shut)(asio::use_awaitable);
+}
+
+// The order matters: each part is stopped before what it leans on.
+asio::awaitable<void> Daemon::stop() {
+  ready_ = false;
+  notify_service_manager("STOPPING=1");
+  if (data_) data_->remove_api_host();
+  if (house_) {
+    worker_->run([this] {
+      house_->server->drain();
+      if (house_->admin_server) house_->admin_server->drain();
+    });
+    if (house_->invoker) co_await shut_invoker_down();
+    worker_->run([this] {
+      house_->server->drain();
+      if (house_->pool) house_->pool->stop();
+    });
+  }
+  if (backends_) {
+    tell("draining the LogStore", co_await backends_->logs().drain(in(kStopTimeout)));
+    tell("stopping the LogStore", co_await backends_->logs().stop(in(kStopTimeout)));
+    tell("draining the ContainerFactory", co_await backends_->factory().drain(in(kStopTimeout)));
+    const auto mode = config_.text("containers.on_stop") == "kill" ? plugin::StopMode::kKill
+                                                                    : plugin::StopMode::kDetach;
+    tell("stopping the ContainerFactory", co_await backends_->factory().stop(mode, in(kStopTimeout)));
+  }
+}
+
+asio::awaitable<void> Daemon::live() {
+  outcome_ = co_await start();
+  if (outcome_.ok()) {
+    if (stops_ == 0) co_await stop_asked_.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await stop();
+  } else if (backends_) {
+    co_await stop();
+  }
+  signals_.cancel();
+}
+
+Status Daemon::run() {
+  ::signal(SIGPIPE, SIG_IGN);
+  signals_.add(SIGTERM);
+  signals_.add(SIGINT);
+  signals_.add(SIGHUP);
+  watch_signals();
+  asio::co_spawn(loader_, live(), asio::detached);
+  loader_.run();
+  // Nothing of the house runs any more; what still comes back from plugins and store finds its loops
+  // until both are closed.
+  if (worker_) {
+    if (house_) {
+      worker_->run([this] {
+        house_->server.reset();
+        house_->admin_server.reset();
+      });
+    }
+    backends_.reset();
+    if (store_) {
+      const Status closed = store_->close();
+      if (!closed.ok() && outcome_.ok()) outcome_ = closed;
+    }
+    if (house_) {
+      worker_->run([this] {
+        house_->api.reset();
+        house_->admin.reset();
+        house_->invoker.reset();
+        house_->pool.reset();
+      });
+    }
+    worker_->join();
+  }
+  if (outcome_.ok()) log::info("berthd", "stopped");
+  return outcome_;
+}
+
+}  // namespace
+
+Status run(const config::Document& config) { return Daemon(config).run(); }
+
+}  // namespace berth::daemon

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "settings.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/files.hpp"
+#include "base/log.hpp"
+#include "default_runtimes.hpp"
+
+namespace berth::daemon {
+namespace {
+
+constexpr std::int64_t kMb = 1024 * 1024;
+constexpr std::size_t kMaxInstanceName = 32;
+
+std::int64_t megabytes(const config::Document& config, std::string_view key) {
+  return static_cast<std::int64_t>(config.bytes(key)) / kMb;
+}
+
+bool is_instance_name(const std::string& name) {
+  return !name.empty() && name.size() <= kMaxInstanceName &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+}  // namespace
+
+Status check(const config::Document& config) {
+  std::vector<std::string> errors;
+  if (!is_instance_name(config.text("instance"))) {
+    errors.push_back(fmt::format("{}: instance must be 1 to {} characters [a-z0-9-]",
+                                 config.origin("instance"), kMaxInstanceName));
+  }
+  const auto ordered = [&](const char* low, const char* high, std::int64_t low_value,
+                           std::int64_t high_value) {
+    if (low_value <= high_value) return;
+    errors.push_back(fmt::format("{}: {} must not be larger than {} ({})", config.origin(low), low, high,
+                                 config.origin(high)));
+  };
+  const auto durations = [&](const char* low, const char* high) {
+    ordered(low, high, config.duration(low).count(), config.duration(high).count());
+  };
+  const auto sizes = [&](const char* low, const char* high) {
+    ordered(low, high, static_cast<std::int64_t>(config.bytes(low)),
+            static_cast<std::int64_t>(config.bytes(high)));
+  };
+  durations("limits.timeout_min", "limits.timeout_default");
+  durations("limits.timeout_default", "limits.timeout_max");
+  sizes("limits.memory_min", "limits.memory_default");
+  sizes("limits.memory_default", "limits.memory_max");
+  sizes("limits.memory_max", "containers.memory");
+  if (!errors.empty()) return sdk::invalid_argument(fmt::format("{}", fmt::join(errors, "\n")));
+  return {};
+}
+
+void configure_log(const config::Document& config) {
+  const std::string level = config.text("log.level");
+  log::configure(level == "debug"  ? log::Level::kDebug
+                 : level == "warn" ? log::Level::kWarn
+                 : level == "error" ? log::Level::kError
+                                    : log::Level::kInfo,
+                 config.text("log.format") == "json" ? log::Format::kJson : log::Format::kLogfmt);
+}
+
+entity::LimitBounds limit_bounds(const config::Document& config) {
+  entity::LimitBounds bounds;
+  bounds.timeout_ms = {config.duration("limits.timeout_min").count(),
+                       config.duration("limits.timeout_default").count(),
+                       config.duration("limits.timeout_max").count()};
+  bounds.memory_mb = {megabytes(config, "limits.memory_min"), megabytes(config, "limits.memory_default"),
+                      megabytes(config, "limits.memory_max")};
+  bounds.logs_mb = {0, megabytes(config, "limits.logs_max"), megabytes(config, "limits.logs_max")};
+  bounds.max_code_bytes = config.bytes("limits.code_max");
+  bounds.max_payload_bytes = config.bytes("limits.payload_max");
+  bounds.max_result_bytes = config.bytes("limits.result_max");
+  bounds.max_parameters_bytes = config.bytes("limits.parameters_max");
+  bounds.max_annotations_bytes = config.bytes("limits.parameters_max");
+  bounds.max_blocking_wait_ms = config.duration("limits.blocking_wait").count();
+  return bounds;
+}
+
+api::Throttles throttles(const config::Document& config) {
+  return {.invocations_per_minute = config.integer("limits.invocations_per_minute"),
+          .concurrent_invocations = config.integer("limits.concurrent_invocations")};
+}
+
+http::ServerOptions server_options(const config::Document& config) {
+  http::ServerOptions options;
+  options.max_connections = static_cast<std::size_t>(config.integer("http.max_connections"));
+  options.header_timeout = config.duration("http.header_timeout");
+  options.body_timeout = config.duration("http.body_timeout");
+  options.idle_timeout = config.duration("http.idle_timeout");
+  return options;
+}
+
+store::SqliteStore::Options store_options(const config::Document& config, Metrics& metrics) {
+  store::SqliteStore::Options options;
+  options.metrics = &metrics;
+  options.retention.max_age_ms = config.duration("activations.keep").count();
+  return options;
+}
+
+container::PoolOptions pool_options(const config::Document& config, const std::string& api_host) {
+  container::PoolOptions options;
+  options.instance = config.text("instance");
+  options.memory_bytes = config.bytes("containers.memory");
+  options.max_queue = static_cast<std::size_t>(config.integer("containers.queue_limit"));
+  options.pause_grace = config.duration("containers.pause_grace");
+  options.idle_timeout = config.duration("containers.idle_timeout");
+  options.create_timeout = config.duration("containers.start_timeout");
+  options.max_response_bytes = config.bytes("limits.result_max");
+  const std::string configured = config.text("containers.api_host");
+  options.environment = {{"__OW_API_HOST", configured.empty() ? api_host : configured}};
+  return options;
+}
+
+std::string api_address(const std::string& listen, std::uint16_t port) {
+  std::string host = listen.substr(0, listen.rfind(':'));
+  if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "[::]") host = "[::1]";
+  return fmt::format("http://{}:{}", host, port);
+}
+
+Result<entity::RuntimesManifest> runtimes_manifest(const config::Document& config) {
+  const std::string path = config.text("runtimes.manifest");
+  std::string text;
+  if (path.empty()) {
+    Interpreters interpreters;
+    const boost::json::object process = config.plugin("process");
+    if (const auto* table = process.if_contains("interpreters"); table && table->is_object()) {
+      const auto take = [&](const char* name, std::string& into) {
+        const auto* value = table->get_object().if_contains(name);
+        if (value && value->is_string()) into = std::string(value->get_string());
+      };
+      take("python", interpreters.python);
+      take("nodejs", interpreters.nodejs);
+    }
+    text = default_runtimes(interpreters, config.boolean("containers.prewarm"));
+  } else {
+    auto content = read_file(path);
+    if (!content) return content.error().with_context(config.origin("runtimes.manifest"));
+    text = std::move(*content);
+  }
+  auto manifest = entity::RuntimesManifest::parse(text);
+  if (!manifest) return manifest.error().with_context(path.empty() ? "the default manifest" : path);
+  return manifest;
+}
+
+}  // namespace berth::daemon
