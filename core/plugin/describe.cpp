@@ -31,6 +31,18 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+// As it is if it is UTF-8, which a file's name need not be; else with the bytes beyond ASCII
+// escaped.
+std::string utf8(const std::string& text) {
+  if (parse_json(json_quote(text))) return text;
+  std::string result;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    result += byte < 0x80 ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  return result;
+}
+
 std::string_view to_string(Verdict verdict) {
   switch (verdict) {
     case Verdict::kOk: return "ok";
@@ -128,7 +140,7 @@ json::value list_json(const PluginDirectory& directory) {
   json::array plugins;
   for (const PluginListing& plugin : directory.plugins()) {
     json::object entry{{"name", plugin.name},
-                       {"file", plugin.file.string()},
+                       {"file", utf8(plugin.file.string())},
                        {"sha256", plugin.sha256},
                        {"state", plugin.status.ok() ? "ok" : "refused"}};
     if (plugin.manifest) {
@@ -136,10 +148,11 @@ json::value list_json(const PluginDirectory& directory) {
       entry["version"] = plugin.manifest->version;
       entry["provides"] = to_json(plugin.manifest->provides);
     }
-    if (!plugin.status.ok()) entry["error"] = plugin.status.message();
+    if (!plugin.status.ok()) entry["error"] = utf8(plugin.status.message());
     plugins.push_back(std::move(entry));
   }
-  return json::object{{"directory", directory.path().string()}, {"plugins", std::move(plugins)}};
+  return json::object{{"directory", utf8(directory.path().string())},
+                      {"plugins", std::move(plugins)}};
 }
 
 std::string inspect_text(const Examination& examination) {
@@ -173,12 +186,13 @@ std::string inspect_text(const Examination& examination) {
 json::value inspect_json(const Examination& examination) {
   json::array checks;
   for (const Check& check : examination.checks) {
-    json::object entry{
-        {"rule", check.rule}, {"verdict", to_string(check.verdict)}, {"detail", check.detail}};
-    if (!check.mend.empty()) entry["mend"] = check.mend;
+    json::object entry{{"rule", check.rule},
+                       {"verdict", to_string(check.verdict)},
+                       {"detail", utf8(check.detail)}};
+    if (!check.mend.empty()) entry["mend"] = utf8(check.mend);
     checks.push_back(std::move(entry));
   }
-  json::object result{{"file", examination.file.string()},
+  json::object result{{"file", utf8(examination.file.string())},
                       {"size", examination.size},
                       {"sha256", examination.sha256},
                       {"state", examination.ok() ? "ok" : "refused"},

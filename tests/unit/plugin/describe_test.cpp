@@ -3,7 +3,9 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 
+#include "base/json.hpp"
 #include "plugin_files.hpp"
 
 namespace berth::plugin {
@@ -96,6 +98,18 @@ TEST_F(Describe, InspectsAsJson) {
   EXPECT_GT(value.at("size").to_number<int>(), 1000);
   const auto refused = inspect_json(examine(put("exec_stack")));
   EXPECT_EQ(refused.at("state").as_string(), "refused");
+}
+
+TEST_F(Describe, FileNamesThatAreNoUtf8StayPrintableAndValidJson) {
+  test::write_all(directory() / "libberth_\xff\x1b[2J.so", "");
+  const auto scanned = PluginDirectory::scan(directory());
+  ASSERT_TRUE(scanned);
+  EXPECT_EQ(list_text(*scanned).find('\x1b'), std::string::npos);
+  const auto again = parse_json(boost::json::serialize(list_json(*scanned)));
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_TRUE(
+      test::has_all(std::string(again->at("plugins").as_array().at(0).at("file").as_string()),
+                    {"libberth_\\xff"}));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "plugin/elf_reader.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <elf.h>
 #include <memory>
@@ -82,6 +83,17 @@ TEST(ElfReader, FollowsTheEntrysPointersWithoutLoading) {
     EXPECT_EQ(entry->abi_minor, 0u);
   }
 }
+
+#if defined(__x86_64__)
+TEST(ElfReader, ReadsWhatDifferentLinkersMake) {
+  const char* source = std::getenv("BERTH_SOURCE_DIR");
+  ASSERT_NE(source, nullptr) << "run it by ctest, or set BERTH_SOURCE_DIR";
+  const std::filesystem::path corpus = std::filesystem::path(source) / "tests/fuzz/corpus/fuzz_elf";
+  for (const char* file : {"bfd_gnu.so", "bfd_sysv_hash.so", "lld_c.so", "lld_relr.so"}) {
+    EXPECT_TRUE(reads_well(test::read_all(corpus / file))) << file;
+  }
+}
+#endif
 
 TEST(ElfReader, TruncationAtEveryByteIsRefusedOrHarmless) {
   const std::string good = zoo("good");
