@@ -15,8 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // What a manifest holds must parse again.
   if (manifest && !schema) std::abort();
   if (!schema) return 0;
-  for (const char* config : {"{}", R"({"a": 1, "b": "text", "c": [1, "x", null], "d": {"a": {"b": 1.5}}})",
-                             R"({"a": {"a": {"a": true}}, "b": [], "url": "", "ttl": -1})", "[1, 1]"}) {
+  for (const char* config :
+       {"{}", R"({"a": 1, "b": "text", "c": [1, "x", null], "d": {"a": {"b": 1.5}}})",
+        R"({"a": {"a": {"a": true}}, "b": [], "url": "", "ttl": -1})", "[1, 1]"}) {
     (void)schema->check(config, "plugin.x");
   }
   (void)schema->is_secret("/a/0/b");

@@ -17,7 +17,8 @@ namespace {
 constexpr uid_t kStranger = 4321;
 
 bool all_required() {
-  return std::getenv("BERTH_REQUIRE_ALL") != nullptr;
+  const char* value = std::getenv("BERTH_REQUIRE_ALL");
+  return value && std::string_view(value) == "1";
 }
 
 #define SKIP_UNLESS_ROOT()                                            \
