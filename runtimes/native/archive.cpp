@@ -20,6 +20,7 @@ constexpr std::string_view kTooLarge = "the action archive unpacks to more than 
 constexpr size_t kEndSize = 22;
 constexpr size_t kEntrySize = 46;
 constexpr size_t kLocalSize = 30;
+constexpr size_t kMaxNameBytes = 1024;
 constexpr size_t kMaxLinkBytes = 4096;
 
 uint32_t read16(std::string_view data, size_t at) {
@@ -105,6 +106,8 @@ class Extractor {
     const size_t name_length = read16(data_, at + 28);
     at_ += kEntrySize + name_length + read16(data_, at + 30) + read16(data_, at + 32);
     if (at_ > end_) return fail(kDamaged);
+    if (name_length > kMaxNameBytes)
+      return fail("the action archive holds a name that is too long");
     if ((read16(data_, at + 8) & 1) != 0) return fail("the action archive is encrypted");
     const bool made_by_unix = data_[at + 5] == 3;
     entry.name = data_.substr(at + kEntrySize, name_length);
@@ -144,7 +147,7 @@ class Extractor {
     if (name.empty() || name.front() == '/' || name.find('\0') != std::string_view::npos)
       return false;
     for (const std::string_view part : parts) {
-      if (part == ".." || part.size() > 255) return false;
+      if (part == "..") return false;
     }
     return true;
   }
@@ -154,7 +157,7 @@ class Extractor {
     for (size_t i = 0; i < count; ++i) {
       path.append("/").append(parts[i]);
       if (made_.count(path) != 0) continue;
-      if (made_.size() >= kMaxArchiveEntries) return fail(kTooLarge);
+      if (made_.size() >= kMaxArchiveDirectories) return fail(kTooLarge);
       if (mkdir(path.c_str(), 0755) != 0) return fail_system("cannot make a directory");
       made_.insert(path);
     }

@@ -11,7 +11,7 @@
 
 namespace berth::native {
 
-constexpr size_t kMaxArchiveEntries = 65535;
+constexpr size_t kMaxArchiveDirectories = 16384;
 constexpr unsigned long long kMaxArchiveBytes = 512ULL * 1024 * 1024;
 
 bool is_zip(std::string_view data);

@@ -9,8 +9,9 @@
 const fs = require('fs');
 const zlib = require('zlib');
 
-const MAX_ENTRIES = 65535;
+const MAX_DIRECTORIES = 16384;
 const MAX_TOTAL_BYTES = 512 * 1024 * 1024;
+const MAX_NAME_BYTES = 1024;
 const MAX_LINK_BYTES = 4096;
 const TOO_LARGE = 'the action archive unpacks to more than is allowed';
 const DAMAGED = 'the action archive is damaged';
@@ -53,8 +54,7 @@ function findDirectory(data) {
 
 function safeParts(name) {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
-  const unsafe = name === '' || name.startsWith('/') || name.includes('\0') || parts.includes('..');
-  if (unsafe || parts.some((part) => Buffer.byteLength(part) > 255)) {
+  if (name === '' || name.startsWith('/') || name.includes('\0') || parts.includes('..')) {
     throw new Error(`the action archive holds an unsafe name: ${JSON.stringify(name)}`);
   }
   return parts;
@@ -66,6 +66,9 @@ function* entries(data) {
   for (let i = 0; i < directory.count; i++) {
     if (at + 46 > directory.end || data.readUInt32LE(at) !== ENTRY_SIGNATURE) throw new Error(DAMAGED);
     const nameLength = data.readUInt16LE(at + 28);
+    const next = at + 46 + nameLength + data.readUInt16LE(at + 30) + data.readUInt16LE(at + 32);
+    if (next > directory.end) throw new Error(DAMAGED);
+    if (nameLength > MAX_NAME_BYTES) throw new Error('the action archive holds a name that is too long');
     const entry = {
       method: data.readUInt16LE(at + 10),
       crc: data.readUInt32LE(at + 16),
@@ -76,7 +79,7 @@ function* entries(data) {
     if (data.readUInt16LE(at + 8) & 1) throw new Error('the action archive is encrypted');
     const packed = data.readUInt32LE(at + 20);
     const local = data.readUInt32LE(at + 42);
-    at += 46 + nameLength + data.readUInt16LE(at + 30) + data.readUInt16LE(at + 32);
+    at = next;
     if (local + 30 > directory.end || data.readUInt32LE(local) !== LOCAL_SIGNATURE) throw new Error(DAMAGED);
     const start = local + 30 + data.readUInt16LE(local + 26) + data.readUInt16LE(local + 28);
     if (start + packed > directory.end) throw new Error(DAMAGED);
@@ -135,7 +138,7 @@ function extract(data, directory) {
     for (const part of parts) {
       path += '/' + part;
       if (made.has(path)) continue;
-      if (made.size > MAX_ENTRIES) throw new Error(TOO_LARGE);
+      if (made.size > MAX_DIRECTORIES) throw new Error(TOO_LARGE);
       fs.mkdirSync(path, { mode: 0o755 });
       made.add(path);
     }

@@ -64,7 +64,7 @@ class Service {
     try {
       if (request.method === 'POST' && request.path === '/run') return await this.run(message);
       if (request.method === 'POST' && request.path === '/init') return await this.init(message);
-    } catch (error) {
+    } catch {
       // Not the action's doing but what it left us to handle: an error that cannot even be printed.
       return refuse(500, 'Internal error (exception).');
     }
@@ -133,7 +133,8 @@ class Service {
 
   // Throws what the action throws synchronously; a rejected promise is a result with `error`.
   async call(value) {
-    const pending = this.main(value);
+    const { main } = this; // the action's `this` is not our service
+    const pending = main(value);
     try {
       const result = await pending;
       return result === undefined ? {} : result;

@@ -11,8 +11,9 @@ import os
 import zlib
 from _struct import unpack_from
 
-MAX_ENTRIES = 65535
+MAX_DIRECTORIES = 16384
 MAX_TOTAL_BYTES = 512 * 1024 * 1024
+_MAX_NAME_BYTES = 1024
 _MAX_LINK_BYTES = 4096
 _TOO_LARGE = "the action archive unpacks to more than is allowed"
 _PIECE = 64 * 1024
@@ -39,10 +40,8 @@ def _find_directory(data):
 
 
 def _safe_parts(name):
-    if not name or name.startswith("/") or "\0" in name:
-        raise ArchiveError(f"the action archive holds an unsafe name: {name!r}")
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in parts or any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in parts):
+    if not name or name.startswith("/") or "\0" in name or ".." in parts:
         raise ArchiveError(f"the action archive holds an unsafe name: {name!r}")
     return parts
 
@@ -56,6 +55,10 @@ def _entries(data):
         crc, packed, size, name_length, extra_length, comment_length = unpack_from("<IIIHHH", data, position + 16)
         attributes, local = unpack_from("<II", data, position + 38)
         made_by_unix = data[position + 5] == 3
+        if position + 46 + name_length + extra_length + comment_length > end:
+            raise ArchiveError("the action archive is damaged")
+        if name_length > _MAX_NAME_BYTES:
+            raise ArchiveError("the action archive holds a name that is too long")
         name = data[position + 46 : position + 46 + name_length].decode("utf-8", "surrogateescape")
         position += 46 + name_length + extra_length + comment_length
         mode = attributes >> 16 if made_by_unix else 0
@@ -136,13 +139,13 @@ def extract(data, directory):
                 if not os.path.isdir(path):
                     os.mkdir(path, 0o755)
                 made.add(path)
-        if len(made) > MAX_ENTRIES:
+        if len(made) > MAX_DIRECTORIES:
             raise ArchiveError(_TOO_LARGE)
         return path
 
-    for count, (name, mode, method, crc, size, packed) in enumerate(_entries(data), 1):
+    for name, mode, method, crc, size, packed in _entries(data):
         total += size
-        if count > MAX_ENTRIES or total > MAX_TOTAL_BYTES:
+        if total > MAX_TOTAL_BYTES:
             raise ArchiveError(_TOO_LARGE)
         parts = _safe_parts(name)
         if name.endswith("/") or not parts:

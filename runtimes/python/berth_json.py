@@ -43,7 +43,7 @@ if make_scanner is not None:
 
             value, end = _scan(text, 0)
         if end != len(text):
-            raise _Trailing(end)
+            raise _Trailing(len(text) - len(text[end:].lstrip(_SPACE)))
         return value
 
     def encode(value, compact=False):

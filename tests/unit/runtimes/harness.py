@@ -125,10 +125,10 @@ class Client:
 class Runtime:
     """A running proxy with its own directory, streams and socket."""
 
-    def __init__(self, kind, env=None, tcp=False, inherit=True, cwd=None):
+    def __init__(self, kind, env=None, tcp=False, inherit=True, base=None):
         if kind == "nodejs":
             require(NODE, "no Node.js in /usr/bin")
-        self.directory = tempfile.mkdtemp(prefix="berth-rt-")
+        self.directory = tempfile.mkdtemp(prefix="berth-rt-", dir=base)
         self.tmp = os.path.join(self.directory, "tmp")
         os.mkdir(self.tmp)
         self._streams = [open(os.path.join(self.directory, name), "wb") for name in ("stdout", "stderr")]
@@ -142,7 +142,7 @@ class Runtime:
         self.process = subprocess.Popen(
             COMMANDS[kind],
             env=environment,
-            cwd=cwd or self.directory,
+            cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=self._streams[0],
             stderr=self._streams[1],
