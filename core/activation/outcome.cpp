@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "activation/outcome.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "activation/json_shape.hpp"
+#include "activation/utf8.hpp"
+#include "container/json_text.hpp"
+
+namespace berth::activation {
+namespace {
+
+using container::append_json_string;
+using container::append_number;
+using container::Reply;
+using entity::Outcome;
+
+constexpr std::string_view kExited =
+    "The action did not produce a valid response and exited unexpectedly.";
+constexpr std::string_view kOutOfMemory = "The action exhausted its memory and was aborted.";
+
+// `json` is the text of any value.
+Response error_of(Outcome outcome, std::string_view json, std::uint64_t size = 0) {
+  Response response;
+  response.outcome = outcome;
+  response.result = R"({"error":)";
+  response.result.append(json).append("}");
+  response.size = size;
+  return response;
+}
+
+Response error_text(Outcome outcome, std::string_view text, std::uint64_t size = 0) {
+  Response response;
+  response.outcome = outcome;
+  response.result = R"({"error":)";
+  append_json_string(response.result, text);
+  response.result.push_back('}');
+  response.size = size;
+  return response;
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// "<text>: <body>", or "<text>." without one.
+std::string with_body(std::string_view text, std::string body) {
+  std::string whole(text);
+  if (body.empty()) return whole + ".";
+  return whole + ": " + to_utf8(std::move(body));
+}
+
+Response too_long(Outcome outcome, Reply& reply, const ReplyContext& context) {
+  const std::uint64_t limit = context.max_response_bytes;
+  const std::uint64_t length = reply.length > limit ? reply.length : reply.body.size();
+  return error_text(
+      outcome,
+      fmt::format("The action produced a response that exceeded the allowed length: {} > {} bytes. "
+                  "The truncated response was: {}",
+                  length, limit, to_utf8(std::move(reply.body))),
+      length);
+}
+
+std::string timeout_text(std::int64_t timeout_ms, bool init) {
+  return fmt::format("The action exceeded its time limits of {} milliseconds{}", timeout_ms,
+                     init ? " during initialization." : ".");
+}
+
+}  // namespace
+
+Response run_response(Reply& reply, const ReplyContext& context) {
+  if (reply.timed_out) {
+    return error_text(Outcome::kDeveloperError, timeout_text(context.timeout_ms, false));
+  }
+  if (reply.exchange != http::Exchange::kResponse) {
+    return error_text(Outcome::kDeveloperError, context.out_of_memory ? kOutOfMemory : kExited);
+  }
+  if (reply.truncated) return too_long(Outcome::kApplicationError, reply, context);
+
+  const std::uint64_t size = reply.body.size();
+  const JsonShape shape = json_shape(reply.body);
+  if (reply.status == 200 && (shape == JsonShape::kObject || shape == JsonShape::kArray)) {
+    Response response;
+    response.size = size;
+    const std::string_view text = trimmed(reply.body);
+    if (text.size() != reply.body.size()) {
+      response.result = std::string(text);
+    } else {
+      response.result = std::move(reply.body);
+    }
+    return response;
+  }
+  if (shape == JsonShape::kObjectWithError) {
+    return error_of(reply.status == 200 ? Outcome::kApplicationError : Outcome::kDeveloperError,
+                    raw_member(reply.body, "error"), size);
+  }
+  return error_text(Outcome::kDeveloperError,
+                    with_body("The action did not produce a valid JSON or JSON Array response",
+                              std::move(reply.body)),
+                    size);
+}
+
+Response init_response(Reply& reply, const ReplyContext& context) {
+  if (reply.timed_out) {
+    return error_text(Outcome::kDeveloperError, timeout_text(context.timeout_ms, true));
+  }
+  if (reply.exchange != http::Exchange::kResponse) {
+    return error_text(Outcome::kDeveloperError,
+                      context.out_of_memory
+                          ? kOutOfMemory
+                          : "The action did not initialize and exited unexpectedly.");
+  }
+  if (reply.truncated) return too_long(Outcome::kDeveloperError, reply, context);
+  const std::uint64_t size = reply.body.size();
+  if (json_shape(reply.body) == JsonShape::kObjectWithError) {
+    return error_of(Outcome::kDeveloperError, raw_member(reply.body, "error"), size);
+  }
+  return error_text(Outcome::kDeveloperError,
+                    with_body("The action failed during initialization", std::move(reply.body)), size);
+}
+
+Response start_failed_response(const Status& why, std::string_view image) {
+  if (!why.user_error()) return whisk_error("Failed to provision resources to run the action.");
+  if (why.code() == StatusCode::kFailedPrecondition) {
+    return error_text(Outcome::kDeveloperError,
+                      fmt::format("executable file not found in image {}", image));
+  }
+  return error_text(Outcome::kDeveloperError,
+                    fmt::format("Failed to pull container image '{}'.", image));
+}
+
+Response whisk_error(std::string_view text) { return error_text(Outcome::kWhiskError, text); }
+
+std::string annotations_json(const entity::Action& action, const Timing& timing,
+                             bool caused_by_sequence) {
+  std::string text;
+  text.reserve(384);
+  text.append(R"([{"key":"limits","value":{"concurrency":)");
+  append_number(text, action.limits.concurrency);
+  text.append(R"(,"logs":)");
+  append_number(text, action.limits.logs_mb);
+  text.append(R"(,"memory":)");
+  append_number(text, action.limits.memory_mb);
+  text.append(R"(,"timeout":)");
+  append_number(text, action.limits.timeout_ms);
+  text.append(R"(}},{"key":"path","value":)");
+  append_json_string(text, action.path());
+  text.append(R"(},{"key":"kind","value":)");
+  append_json_string(text, action.exec.kind);
+  text.append(R"(},{"key":"timeout","value":)").append(timing.timed_out ? "true" : "false");
+  text.append(R"(},{"key":"waitTime","value":)");
+  append_number(text, timing.wait_ms);
+  if (timing.init_ms) {
+    text.append(R"(},{"key":"initTime","value":)");
+    append_number(text, *timing.init_ms);
+  }
+  if (caused_by_sequence) text.append(R"(},{"key":"causedBy","value":"sequence")");
+  text.append("}]");
+  return text;
+}
+
+}  // namespace berth::activation

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Invoker over a ContainerPool and a LogCollector, both its own.
+//
+// Wiring (berthd): make it; factory.start(invoker.died_handler()), the stores' start(); invoker.start();
+// then invoke(). At the end shut_down(), and only then the stores' and the factory's drain and stop.
+// Threads as in invoker.hpp; died_handler() may be called from any thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "activation/invoker.hpp"
+#include "activation/log_collector.hpp"
+#include "container/pool_options.hpp"
+#include "entity/runtimes.hpp"
+#include "plugin/container_factory.hpp"
+#include "plugin/log_store.hpp"
+#include "store/stores.hpp"
+
+namespace berth::container {
+class ContainerPool;
+}
+
+namespace berth::activation {
+
+struct InvokerOptions {
+  container::PoolOptions pool;
+  LogCollectorOptions logs;
+  // A blocking caller's reply waits until its record is on disk (else the record follows at once, with
+  // the next group commit).
+  bool record_before_reply = false;
+  // How often an activation may be given another container because nothing was sent to the last one.
+  std::uint32_t max_reschedules = 3;
+  // How long the word of a container's death is waited for when its connection broke (to tell that it
+  // ran out of memory).
+  std::chrono::milliseconds death_wait{200};
+  // What flushing logs and records may take beyond the deadline of a shutdown.
+  std::chrono::milliseconds flush_wait{5'000};
+};
+
+// All must outlive the Invoker, and the Invoker's io_context must not run any more when it is destroyed.
+struct InvokerDependencies {
+  boost::asio::io_context& io;
+  const Clock& clock;
+  Metrics& metrics;
+  plugin::ContainerFactory& factory;
+  plugin::LogStore& logs;
+  store::ActivationStore& activations;
+  const entity::RuntimesManifest& manifest;
+};
+
+class PooledInvoker final : public Invoker {
+ public:
+  PooledInvoker(InvokerDependencies dependencies, InvokerOptions options);
+  ~PooledInvoker() override;
+
+  // For ContainerFactory::start.
+  plugin::ContainerFactory::DiedHandler died_handler();
+  // Once, after factory and stores have started: log parameters, capacity, removal of what an earlier
+  // berthd left, first prewarmed containers.
+  boost::asio::awaitable<Status> start(SteadyTime deadline);
+
+  Status invoke(Invocation invocation, OutcomeHandler handler) override;
+  boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
+
+  // For the administration and tests.
+  container::ContainerPool& pool();
+  // Accepted and without an outcome yet.
+  std::size_t running() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace berth::activation

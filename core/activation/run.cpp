@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "activation/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace berth::activation {
+namespace {
+
+using container::Reply;
+using container::StartKind;
+
+constexpr int kShuttingDown = 503;
+
+double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
+std::int64_t milliseconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+}
+
+Histogram& phase(Metrics& metrics, const char* name) {
+  return metrics.histogram("berth_activation_phase_seconds", "Time of activations by phase",
+                           {{"phase", name}});
+}
+
+}  // namespace
+
+RunMetrics::RunMetrics(Metrics& metrics)
+    : queue_seconds(phase(metrics, "queue")),
+      init_seconds(phase(metrics, "init")),
+      run_seconds(phase(metrics, "run")),
+      rescheduled(metrics.counter("berth_activation_rescheduled_total",
+                                  "Activations given another container before anything was sent")),
+      lost_records(metrics.counter("berth_activation_lost_records_total",
+                                   "Activation records that could not be stored")),
+      in_flight(metrics.gauge("berth_activations_in_flight", "Accepted activations without outcome")) {
+  for (int i = 0; i < 4; ++i) {
+    std::string outcome(entity::to_string(static_cast<entity::Outcome>(i)));
+    for (char& c : outcome) {
+      if (c == ' ') c = '_';
+    }
+    outcomes[i] = &metrics.counter("berth_activations_total", "Finished activations by outcome",
+                                   {{"outcome", outcome}});
+  }
+}
+
+RunContext::RunContext(const InvokerDependencies& the_dependencies, const InvokerOptions& the_options)
+    : with(the_dependencies),
+      options(the_options),
+      pool(container::ContainerPool::make(
+          {with.io, with.clock, with.metrics, with.factory, with.manifest}, options.pool)),
+      logs({with.io, with.clock, with.metrics, with.factory, with.logs}, options.logs),
+      metrics(with.metrics) {}
+
+Run::Run(std::shared_ptr<RunContext> context, Invocation invocation, OutcomeHandler handler)
+    : context_(std::move(context)), invocation_(std::move(invocation)), handler_(std::move(handler)) {
+  action = invocation_.action;
+  user = &invocation_.user;
+  transaction_id = invocation_.transaction_id;
+}
+
+Run::~Run() = default;
+
+Status Run::start() {
+  accepted_at_ = context_->with.clock.steady_now();
+  self_ = shared_from_this();
+  context_->runs.push_back(*this);
+  ++context_->running;
+  context_->metrics.in_flight.add(1);
+  const Status status = context_->pool->acquire(*this);
+  if (status.ok()) return status;
+  if (status.code() == StatusCode::kResourceExhausted || status.code() == StatusCode::kUnavailable) {
+    leave();
+    return status;
+  }
+  // It was accepted all the same: what is wrong is the record's to tell.
+  boost::asio::post(context_->with.io, [run = self_, status] {
+    if (!run->finished_) run->on_start_failed(status);
+  });
+  return {};
+}
+
+void Run::leave() {
+  finished_ = true;
+  if (is_linked()) {
+    context_->runs.erase(context_->runs.iterator_to(*this));
+    --context_->running;
+    context_->metrics.in_flight.add(-1);
+  }
+  const std::shared_ptr<Run> last = std::move(self_);
+}
+
+container::Caller Run::caller() const {
+  return {*invocation_.action, invocation_.user, invocation_.activation_id,
+          invocation_.transaction_id};
+}
+
+std::chrono::milliseconds Run::timeout() const {
+  return std::chrono::milliseconds(invocation_.action->limits.timeout_ms);
+}
+
+void Run::on_lease(container::Lease lease) {
+  lease_ = std::move(lease);
+  if (!std::exchange(waited_, true)) {
+    context_->metrics.queue_seconds.observe(
+        seconds(context_->with.clock.steady_now() - accepted_at_));
+  }
+  wait_until_ms_ = context_->with.clock.wall_ms();
+  begin_logs();
+  if (lease_.needs_init()) {
+    send_init();
+  } else {
+    send_run();
+  }
+}
+
+void Run::begin_logs() {
+  const entity::Action& what = *invocation_.action;
+  plugin::ActivationRef ref;
+  ref.activation_id = invocation_.activation_id;
+  ref.namespace_name = invocation_.user.namespace_name;
+  ref.namespace_id = invocation_.user.namespace_uuid;
+  ref.action = what.path();
+  ref.container_id = lease_.container_id();
+  ref.start_ms = wait_until_ms_;
+  logs_ = context_->logs.begin(std::move(ref),
+                               static_cast<std::uint64_t>(what.limits.logs_mb) * 1024 * 1024,
+                               lease_.sentinelled(), lease_.hold());
+}
+
+void Run::on_start_failed(const Status& why) {
+  wait_until_ms_ = context_->with.clock.wall_ms();
+  log::info("invoker", "activation without a container",
+            {{"transaction", invocation_.transaction_id},
+             {"activation", invocation_.activation_id},
+             {"action", invocation_.action->path()},
+             {"reason", why.to_string()}});
+  finish(start_failed_response(why, invocation_.action->exec.image));
+}
+
+void Run::send_init() {
+  // A container made for this activation may not listen yet; one that stood prewarmed has listened.
+  const bool fresh = lease_.kind() != StartKind::kPrewarmed;
+  lease_.client()->init(caller(), timeout(), fresh,
+                        [run = shared_from_this()](Reply reply) { run->got_init(std::move(reply)); });
+}
+
+void Run::got_init(Reply reply) {
+  if (finished_) return;
+  context_->metrics.init_seconds.observe(seconds(reply.interval));
+  if (reply.ok()) {
+    reply.body.clear();
+    init_ = std::move(reply);
+    lease_.initialised();
+    if (lease_.client() != nullptr) {
+      send_run();
+      return;
+    }
+    // It died after its answer.
+    Reply gone;
+    gone.start_ms = gone.end_ms = context_->with.clock.wall_ms();
+    got_run(std::move(gone));
+    return;
+  }
+  const bool stale = lease_.kind() == StartKind::kPrewarmed;
+  if (reschedule(reply, stale)) return;
+  init_ = std::move(reply);
+  learn_of_death([this] { finish(init_response(*init_, reply_context())); });
+}
+
+void Run::send_run() {
+  lease_.client()->run(caller(), invocation_.arguments, timeout(),
+                       [run = shared_from_this()](Reply reply) { run->got_run(std::move(reply)); });
+}
+
+void Run::got_run(Reply reply) {
+  if (finished_) return;
+  context_->metrics.run_seconds.observe(seconds(reply.interval));
+  if (reschedule(reply, lease_.kind() == StartKind::kWarm)) return;
+  run_ = std::move(reply);
+  if (run_->exchange == http::Exchange::kResponse || run_->timed_out) {
+    finish(run_response(*run_, reply_context()));
+    return;
+  }
+  learn_of_death([this] { finish(run_response(*run_, reply_context())); });
+}
+
+bool Run::reschedule(const Reply& reply, bool connect_counts) {
+  const bool refused = reply.nothing_sent() && connect_counts;
+  const bool leaving = reply.exchange == http::Exchange::kResponse && !reply.timed_out &&
+                       reply.status == kShuttingDown;
+  if ((!refused && !leaving) || reschedules_ >= context_->options.max_reschedules ||
+      context_->stopping) {
+    return false;
+  }
+  ++reschedules_;
+  context_->metrics.rescheduled.add();
+  log::debug("invoker", "the container was gone; trying another one",
+             {{"transaction", invocation_.transaction_id},
+              {"activation", invocation_.activation_id},
+              {"container", lease_.container_name()},
+              {"reason", reply.error}});
+  context_->logs.cancel(logs_);
+  logs_.reset();
+  lease_.release(false);
+  init_.reset();
+  const Status status = context_->pool->acquire_again(*this);
+  if (!status.ok()) on_start_failed(status);
+  return true;
+}
+
+void Run::learn_of_death(std::function<void()> then) {
+  const bool broken = (run_ ? *run_ : *init_).exchange == http::Exchange::kBroken ||
+                      (run_ ? *run_ : *init_).exchange == http::Exchange::kConnectFailed;
+  if (!broken || lease_.death()) return then();
+  learning_ = true;
+  const auto timer = std::make_shared<boost::asio::steady_timer>(context_->with.io);
+  const auto go_on = [run = shared_from_this(), then = std::move(then)] {
+    if (!std::exchange(run->learning_, false) || run->finished_) return;
+    then();
+  };
+  lease_.on_death([go_on, timer] {
+    timer->cancel();
+    go_on();
+  });
+  timer->expires_after(context_->options.death_wait);
+  timer->async_wait([go_on, timer](const boost::system::error_code& error) {
+    if (!error) go_on();
+  });
+}
+
+ReplyContext Run::reply_context() const {
+  ReplyContext known;
+  known.timeout_ms = invocation_.action->limits.timeout_ms;
+  known.max_response_bytes = context_->options.pool.max_response_bytes;
+  known.out_of_memory = lease_ && lease_.death() && lease_.death()->oom;
+  return known;
+}
+
+entity::Activation Run::make_record(Response response) {
+  const entity::Action& what = *invocation_.action;
+  entity::Activation record;
+  record.activation_id = invocation_.activation_id;
+  record.namespace_name = invocation_.user.namespace_name;
+  record.namespace_uuid = invocation_.user.namespace_uuid;
+  record.subject = invocation_.user.subject;
+  record.name = what.name;
+  record.version = what.version;
+  record.path = what.path();
+  record.cause = invocation_.cause;
+
+  Timing timing;
+  const std::int64_t init_ms = init_ ? milliseconds(init_->interval) : 0;
+  if (run_) {
+    record.start_ms = run_->start_ms - init_ms;
+    record.end_ms = run_->end_ms;
+    record.duration_ms = init_ms + milliseconds(run_->interval);
+    timing.timed_out = run_->timed_out;
+  } else if (init_) {
+    record.start_ms = init_->start_ms;
+    record.end_ms = init_->end_ms;
+    record.duration_ms = init_ms;
+    timing.timed_out = init_->timed_out;
+  } else {
+    record.start_ms = record.end_ms = context_->with.clock.wall_ms();
+    // Interrupted in the middle.
+    if (lease_) record.start_ms = wait_until_ms_;
+    record.duration_ms = record.end_ms - record.start_ms;
+  }
+  if (init_) timing.init_ms = init_ms;
+  const std::int64_t waited_until = wait_until_ms_ != 0 ? wait_until_ms_ : record.start_ms;
+  timing.wait_ms = std::max<std::int64_t>(0, waited_until - invocation_.received_ms);
+  record.annotations = annotations_json(what, timing, !invocation_.cause.empty());
+  record.outcome = response.outcome;
+  record.result = std::move(response.result);
+  record.size = response.size;
+  return record;
+}
+
+void Run::finish(Response response, LogEnd logs_end) {
+  const std::shared_ptr<Run> keep = shared_from_this();
+  if (finished_) return;
+  const entity::Outcome outcome = response.outcome;
+  entity::Activation record = make_record(std::move(response));
+  const std::int64_t start_ms = record.start_ms;
+  const std::int64_t end_ms = record.end_ms;
+  const bool fit =
+      outcome == entity::Outcome::kSuccess || outcome == entity::Outcome::kApplicationError;
+  RunContext& context = *context_;
+  context.metrics.outcomes[static_cast<int>(outcome)]->add();
+  leave();
+
+  OutcomeHandler handler = std::move(handler_);
+  store::ActivationStore& store = context.with.activations;
+  if (context.options.record_before_reply && invocation_.blocking) {
+    ++context.writing;
+    auto shared = std::make_shared<const entity::Activation>(record);
+    store.put(context.with.io.get_executor(), std::move(record),
+              [context = context_, handler = std::move(handler), shared](Result<void> stored) {
+                --context->writing;
+                if (!stored) {
+                  context->metrics.lost_records.add();
+                  log::error("invoker", "an activation's record could not be stored",
+                             {{"activation", shared->activation_id},
+                              {"reason", stored.error().to_string()}});
+                }
+                if (handler) handler(*shared);
+              });
+  } else {
+    if (handler) handler(record);
+    store.put_later(std::move(record));
+  }
+  if (outcome == entity::Outcome::kDeveloperError) logs_end = LogEnd::kDeveloperError;
+  context.logs.end(logs_, start_ms, end_ms, logs_end);
+  logs_.reset();
+  lease_.release(fit);
+}
+
+void Run::interrupt() {
+  if (finished_) return;
+  context_->pool->cancel(*this);
+  if (wait_until_ms_ == 0) wait_until_ms_ = context_->with.clock.wall_ms();
+  finish(whisk_error(kInterrupted), LogEnd::kInterrupted);
+}
+
+void Run::drop() {
+  handler_ = nullptr;
+  context_->pool->cancel(*this);
+  leave();
+}
+
+}  // namespace berth::activation
