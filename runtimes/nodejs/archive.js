@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounded extraction of an action's zip archive.
 //
-// The archive comes from whoever created the action, so nothing in it is believed: every name must stay
-// below the directory, every size is checked while inflating, symbolic links may only point downwards
+// The archive comes from whoever created the action, so nothing in it is believed: every name
+// must stay
+// below the directory, every size is checked while inflating, symbolic links may only point
+// downwards
 // and are made last, so that no file is ever written through one.
 'use strict';
 
@@ -43,7 +45,11 @@ function findDirectory(data) {
     const count = data.readUInt16LE(at + 10);
     const size = data.readUInt32LE(at + 12);
     const offset = data.readUInt32LE(at + 16);
-    if (data.readUInt32LE(at + 4) !== 0 || data.readUInt16LE(at + 8) !== count || offset === 0xffffffff) {
+    if (
+      data.readUInt32LE(at + 4) !== 0 ||
+      data.readUInt16LE(at + 8) !== count ||
+      offset === 0xffffffff
+    ) {
       throw new Error('the action archive is split or uses zip64, which is not supported');
     }
     if (offset + size > at) throw new Error(DAMAGED);
@@ -64,11 +70,13 @@ function* entries(data) {
   const directory = findDirectory(data);
   let at = directory.offset;
   for (let i = 0; i < directory.count; i++) {
-    if (at + 46 > directory.end || data.readUInt32LE(at) !== ENTRY_SIGNATURE) throw new Error(DAMAGED);
+    if (at + 46 > directory.end || data.readUInt32LE(at) !== ENTRY_SIGNATURE)
+      throw new Error(DAMAGED);
     const nameLength = data.readUInt16LE(at + 28);
     const next = at + 46 + nameLength + data.readUInt16LE(at + 30) + data.readUInt16LE(at + 32);
     if (next > directory.end) throw new Error(DAMAGED);
-    if (nameLength > MAX_NAME_BYTES) throw new Error('the action archive holds a name that is too long');
+    if (nameLength > MAX_NAME_BYTES)
+      throw new Error('the action archive holds a name that is too long');
     const entry = {
       method: data.readUInt16LE(at + 10),
       crc: data.readUInt32LE(at + 16),
@@ -80,7 +88,8 @@ function* entries(data) {
     const packed = data.readUInt32LE(at + 20);
     const local = data.readUInt32LE(at + 42);
     at = next;
-    if (local + 30 > directory.end || data.readUInt32LE(local) !== LOCAL_SIGNATURE) throw new Error(DAMAGED);
+    if (local + 30 > directory.end || data.readUInt32LE(local) !== LOCAL_SIGNATURE)
+      throw new Error(DAMAGED);
     const start = local + 30 + data.readUInt16LE(local + 26) + data.readUInt16LE(local + 28);
     if (start + packed > directory.end) throw new Error(DAMAGED);
     entry.packed = data.subarray(start, start + packed);
@@ -99,19 +108,28 @@ function content(entry) {
       throw new Error(DAMAGED);
     }
   } else {
-    throw new Error(`the action archive uses compression method ${entry.method}, which is not supported`);
+    throw new Error(
+      `the action archive uses compression method ${entry.method}, which is not supported`,
+    );
   }
   if (bytes.length !== entry.size || crc32(bytes) !== entry.crc) throw new Error(DAMAGED);
   return bytes;
 }
 
-// Only leading '..' within the link's own depth: the rest cannot climb, so chains stay below the root.
+// Only leading '..' within the link's own depth: the rest cannot climb, so chains stay below the
+// root.
 function checkLink(parts, target) {
   const steps = target.split('/').filter((step) => step !== '' && step !== '.');
   let climbs = 0;
   while (steps[climbs] === '..') climbs++;
   const climbsLater = steps.slice(climbs).includes('..');
-  if (steps.length === 0 || target.startsWith('/') || climbs >= parts.length || climbsLater || target.includes('\0')) {
+  if (
+    steps.length === 0 ||
+    target.startsWith('/') ||
+    climbs >= parts.length ||
+    climbsLater ||
+    target.includes('\0')
+  ) {
     throw new Error(`the action archive holds an unsafe link: ${JSON.stringify(parts.join('/'))}`);
   }
 }
@@ -127,7 +145,8 @@ function writeFile(path, entry) {
   }
 }
 
-// Writes the archive's files below the directory. Throws an Error that says why not; leaves what was written.
+// Writes the archive's files below the directory. Throws an Error that says why not; leaves what
+// was written.
 function extract(data, directory) {
   const made = new Set([directory]);
   const links = [];
@@ -156,7 +175,8 @@ function extract(data, directory) {
     const path = `${makeDirectory(parts.slice(0, -1))}/${parts[parts.length - 1]}`;
     const type = entry.mode & 0o170000;
     if (type === 0o120000) {
-      if (entry.size > MAX_LINK_BYTES) throw new Error(`the action archive holds an unsafe link: ${JSON.stringify(entry.name)}`);
+      if (entry.size > MAX_LINK_BYTES)
+        throw new Error(`the action archive holds an unsafe link: ${JSON.stringify(entry.name)}`);
       const target = content(entry).toString('utf8');
       checkLink(parts, target);
       links.push([target, path]);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bounded HTTP/1.1 server side over net sockets. It knows requests and replies, nothing of actions.
+// A bounded HTTP/1.1 server side over net sockets. It knows requests and replies, nothing of
+// actions.
 //
-// RequestReader is fed with what arrived and yields whole requests, however the bytes were split; it
+// RequestReader is fed with what arrived and yields whole requests, however the bytes were
+// split; it
 // throws BadRequest for malformed or oversize input, after which the connection is to be closed.
 // Requests of one connection are answered one after the other, those of several at the same time.
 'use strict';
@@ -116,7 +118,8 @@ class RequestReader {
         }
         length = Number(value);
       } else if (name === 'transfer-encoding') {
-        if (value.toLowerCase() !== 'chunked' || chunked) throw new BadRequest(501, 'unsupported Transfer-Encoding');
+        if (value.toLowerCase() !== 'chunked' || chunked)
+          throw new BadRequest(501, 'unsupported Transfer-Encoding');
         chunked = true;
       } else if (name === 'connection') {
         const options = value.toLowerCase();
@@ -126,7 +129,8 @@ class RequestReader {
         this.wantsContinue = value.toLowerCase() === '100-continue';
       }
     }
-    if (chunked && length >= 0) throw new BadRequest(400, 'both Content-Length and Transfer-Encoding');
+    if (chunked && length >= 0)
+      throw new BadRequest(400, 'both Content-Length and Transfer-Encoding');
     if (length > MAX_BODY) throw new BadRequest(413, 'the request body is too large');
     this.chunks = chunked ? [] : null;
     this.chunkedLength = 0;
@@ -148,7 +152,8 @@ class RequestReader {
         if (!/^[0-9a-fA-F]{1,8}$/.test(size)) throw new BadRequest(400, 'malformed chunk size');
         const left = parseInt(size, 16);
         if (left === 0) return this.takeTrailer(end + 2);
-        if (this.chunkedLength + left > MAX_BODY) throw new BadRequest(413, 'the request body is too large');
+        if (this.chunkedLength + left > MAX_BODY)
+          throw new BadRequest(413, 'the request body is too large');
         this.queue.take(end + 2);
         this.chunkLeft = left;
       }
@@ -178,7 +183,8 @@ class RequestReader {
 function formatReply(status, body, keepAlive) {
   return (
     `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: application/json; charset=utf-8\r\n` +
-    `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: ${keepAlive ? 'keep-alive' : 'close'}\r\n\r\n${body}`
+    `Content-Length: ${Buffer.byteLength(body)}\r\n` +
+    `Connection: ${keepAlive ? 'keep-alive' : 'close'}\r\n\r\n${body}`
   );
 }
 
@@ -237,9 +243,13 @@ class Connection {
   }
 }
 
-// Serves until the process ends. `handle` takes a request and promises {status, body: JSON text}; it never rejects.
+// Serves until the process ends. `handle` takes a request and promises {status, body: JSON
+// text}; it never rejects.
 function serve(listenOptions, handle) {
-  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => new Connection(socket, handle));
+  const server = net.createServer(
+    { allowHalfOpen: true, noDelay: true },
+    (socket) => new Connection(socket, handle),
+  );
   server.listen(listenOptions);
 }
 

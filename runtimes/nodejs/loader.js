@@ -66,7 +66,8 @@ function unpack(archive) {
   return directory;
 }
 
-// "name" is a function of the package, "file.name" one of that file; both may go on with further dots.
+// "name" is a function of the package, "file.name" one of that file; both may go on with further
+// dots.
 function splitMain(main) {
   const dot = main.indexOf('.');
   if (dot < 0) return [undefined, main];
@@ -93,7 +94,12 @@ function resolveTarget(file, directory) {
 }
 
 function findProperty(owner, name) {
-  return name.split('.').reduce((value, key) => (value === undefined || value === null ? undefined : value[key]), owner);
+  return name
+    .split('.')
+    .reduce(
+      (value, key) => (value === undefined || value === null ? undefined : value[key]),
+      owner,
+    );
 }
 
 async function loadArchive(code, main) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Node.js action proxy: /init loads the user's code into this process, /run calls it. It answers
+// The Node.js action proxy: /init loads the user's code into this process, /run calls it. It
+// answers
 // as Apache's Node.js runtime does: states, statuses, texts, log lines and sentinels.
 //
-// The server is a hand-written one over `net` (http_server.js): the http module costs more at the start
+// The server is a hand-written one over `net` (http_server.js): the http module costs more at
+// the start
 // and per request, and its idle time-out would make pooled connections stale.
 'use strict';
 
@@ -35,7 +37,8 @@ function refuseAloud(message) {
   return refuse(403, message);
 }
 
-// What JSON.parse takes for the keys of an object, express.json takes for a body: objects and arrays only.
+// What JSON.parse takes for the keys of an object, express.json takes for a body: objects and
+// arrays only.
 function parseBody(body) {
   if (body.length === 0) return {};
   const value = JSON.parse(body.toString('utf8'));
@@ -75,7 +78,12 @@ class Service {
     if (this.main !== undefined) return refuseAloud('Cannot initialize the action more than once.');
     if (this.status !== 'ready') return refuseAloud(`System not ready, status is ${this.status}.`);
     const value = message.value || {};
-    if (!value.main || !value.code || typeof value.main !== 'string' || typeof value.code !== 'string') {
+    if (
+      !value.main ||
+      !value.code ||
+      typeof value.main !== 'string' ||
+      typeof value.code !== 'string'
+    ) {
       return refuse(403, 'Missing main/no code to execute.');
     }
     this.setStatus('starting');
@@ -109,10 +117,13 @@ class Service {
     if (value === null || value === undefined) value = {};
     if (typeof value !== 'object') {
       // Apache's proxy stays "running" here too; the container is given up after a 403 anyway.
-      return refuseAloud(`Internal system error: the argument must be a dictionary but has type '${typeof value}'.`);
+      return refuseAloud(
+        `Internal system error: the argument must be a dictionary but has type '${typeof value}'.`,
+      );
     }
     for (const [name, text] of Object.entries(message)) {
-      if (typeof text === 'string' && name !== 'value') process.env['__OW_' + name.toUpperCase()] = text;
+      if (typeof text === 'string' && name !== 'value')
+        process.env['__OW_' + name.toUpperCase()] = text;
     }
     let result;
     try {
@@ -160,7 +171,6 @@ const listenFd = process.env.BERTH_LISTEN_FD;
 const port = process.env.BERTH_PORT || '8080';
 delete process.env.BERTH_LISTEN_FD;
 delete process.env.BERTH_PORT;
-serve(
-  listenFd ? { fd: Number(listenFd) } : { port: Number(port), host: '0.0.0.0' },
-  (request) => service.handle(request),
+serve(listenFd ? { fd: Number(listenFd) } : { port: Number(port), host: '0.0.0.0' }, (request) =>
+  service.handle(request),
 );

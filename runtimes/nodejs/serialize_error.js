@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a rejected promise carries, as plain JSON data: JSON.stringify alone would turn an Error into {}.
+// What a rejected promise carries, as plain JSON data: JSON.stringify alone would turn an Error
+// into {}.
 'use strict';
 
 const ERROR_PROPERTIES = ['name', 'message', 'stack', 'code', 'cause', 'errors'];
@@ -19,7 +20,8 @@ function copy(value, seen) {
   }
   if (value instanceof Error || Object.prototype.toString.call(value) === '[object Error]') {
     for (const name of ERROR_PROPERTIES) {
-      if (value[name] !== undefined && value[name] !== null && !(name in result)) result[name] = copy(value[name], inner);
+      if (value[name] !== undefined && value[name] !== null && !(name in result))
+        result[name] = copy(value[name], inner);
     }
   }
   return result;

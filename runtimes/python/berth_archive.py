@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bounded extraction of an action's zip archive.
 
-The archive comes from whoever created the action, so nothing in it is believed: every name must stay
-below the directory, every size is checked while inflating, symbolic links may only point downwards and
-are made last, so that no file is ever written through one. zipfile costs more imports than the whole
+The archive comes from whoever created the action, so nothing in it is believed: every name must
+stay
+below the directory, every size is checked while inflating, symbolic links may only point downwards
+and
+are made last, so that no file is ever written through one. zipfile costs more imports than the
+whole
 proxy and checks none of this.
 """
 
@@ -52,7 +55,9 @@ def _entries(data):
         if position + 46 > end or data[position : position + 4] != b"PK\x01\x02":
             raise ArchiveError("the action archive is damaged")
         flags, method = unpack_from("<HH", data, position + 8)
-        crc, packed, size, name_length, extra_length, comment_length = unpack_from("<IIIHHH", data, position + 16)
+        crc, packed, size, name_length, extra_length, comment_length = unpack_from(
+            "<IIIHHH", data, position + 16
+        )
         attributes, local = unpack_from("<II", data, position + 38)
         made_by_unix = data[position + 5] == 3
         if position + 46 + name_length + extra_length + comment_length > end:
@@ -78,7 +83,9 @@ def _pieces(method, packed, size):
         yield packed
         return
     if method != 8:
-        raise ArchiveError(f"the action archive uses compression method {method}, which is not supported")
+        raise ArchiveError(
+            f"the action archive uses compression method {method}, which is not supported"
+        )
     inflater = zlib.decompressobj(-15)
     try:
         for start in range(0, len(packed), _PIECE):
@@ -108,12 +115,18 @@ def _copy(pieces, size, crc, write):
 
 
 def _check_link(parts, target):
-    """Only leading '..' within the link's own depth: the rest cannot climb, so chains stay below the root."""
+    """Allows '..' at the start only, within the link's own depth: then no chain of links climbs out."""
     steps = [step for step in target.split("/") if step not in ("", ".")]
     climbs = 0
     while climbs < len(steps) and steps[climbs] == "..":
         climbs += 1
-    if not steps or target.startswith("/") or climbs >= len(parts) or ".." in steps[climbs:] or "\0" in target:
+    if (
+        not steps
+        or target.startswith("/")
+        or climbs >= len(parts)
+        or ".." in steps[climbs:]
+        or "\0" in target
+    ):
         raise ArchiveError(f"the action archive holds an unsafe link: {'/'.join(parts)!r}")
 
 
@@ -126,7 +139,10 @@ def _write_file(path, mode, pieces, size, crc):
 
 
 def extract(data, directory):
-    """Writes the archive's files below the directory. Raises ArchiveError or OSError; leaves what was written."""
+    """Writes the archive's files below the directory.
+
+    Raises ArchiveError or OSError; leaves what was written.
+    """
     total = 0
     links = []
     made = {directory}

@@ -2,7 +2,8 @@
 """A bounded HTTP/1.1 server side for one thread, over plain descriptors.
 
 http.server and socket would cost more than the rest of the interpreter's start together, so this
-module uses only what is built into the interpreter. It knows requests and replies, nothing of actions.
+module uses only what is built into the interpreter. It knows requests and replies, nothing of
+actions.
 A Connection is fed with what recv returned and yields whole requests, however the bytes were split;
 malformed or oversize input raises BadRequest, after which the connection is to be closed.
 Not thread-safe: one thread owns the connections.
@@ -208,7 +209,10 @@ def send_reply(fd, status, body, keep_alive):
 
 
 def open_listener(environment):
-    """The inherited socket of BERTH_LISTEN_FD, else TCP on BERTH_PORT (8080). Takes both from the environment."""
+    """The inherited socket of BERTH_LISTEN_FD, else TCP on BERTH_PORT (8080).
+
+    Takes both from the environment.
+    """
     inherited = environment.pop("BERTH_LISTEN_FD", "")
     port = environment.pop("BERTH_PORT", "") or "8080"
     if inherited:
@@ -240,7 +244,9 @@ def _serve_requests(connection, handle):
         try:
             request = connection.next_request()
         except BadRequest as error:
-            send_reply(connection.fd, error.status, b'{"error":"%b"}\n' % str(error).encode(), False)
+            send_reply(
+                connection.fd, error.status, b'{"error":"%b"}\n' % str(error).encode(), False
+            )
             return False
         if request is None:
             return True
@@ -251,7 +257,7 @@ def _serve_requests(connection, handle):
 
 
 def serve_forever(listener, handle):
-    """Runs handle(Request) -> (status, body bytes) for each request, one at a time, on this thread."""
+    """Runs handle(Request) -> (status, body bytes) for each request, one at a time"""
     poll = select.poll()
     listener_fd = listener.fileno()
     poll.register(listener_fd, select.POLLIN)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON through the interpreter's C accelerator alone.
 
-The json package imports re and enum and doubles the time to the first request; its fast paths are two
+The json package imports re and enum and doubles the time to the first request; its fast paths are
+two
 C functions that need neither. An interpreter without them gets the package.
 Functions are pure; thread-safe.
 """
@@ -47,9 +48,14 @@ if make_scanner is not None:
         return value
 
     def encode(value, compact=False):
-        """The value as UTF-8 text, with ", " and ": " or compact. Raises TypeError, ValueError or RecursionError."""
+        """The value as UTF-8 text, with ", " and ": " or compact.
+
+        Raises TypeError, ValueError or RecursionError.
+        """
         colon, comma = (":", ",") if compact else (": ", ", ")
-        encoder = make_encoder({}, _not_serializable, encode_basestring, None, colon, comma, False, False, False)
+        encoder = make_encoder(
+            {}, _not_serializable, encode_basestring, None, colon, comma, False, False, False
+        )
         # A lone surrogate has no UTF-8; its backslash escape is just what JSON calls it.
         return "".join(encoder(value, 0)).encode("utf-8", "backslashreplace")
 
@@ -62,7 +68,10 @@ else:
         return _decoder.decode(text)
 
     def encode(value, compact=False):
-        """The value as UTF-8 text, with ", " and ": " or compact. Raises TypeError, ValueError or RecursionError."""
+        """The value as UTF-8 text, with ", " and ": " or compact.
+
+        Raises TypeError, ValueError or RecursionError.
+        """
         separators = (",", ":") if compact else (", ", ": ")
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=separators)
         return text.encode("utf-8", "backslashreplace")
@@ -76,7 +85,10 @@ class _Trailing(ValueError):
 
 
 def decode(body):
-    """The value of UTF-8 bytes. Raises ValueError whose text says what is wrong, as Go's decoder says it."""
+    """The value of UTF-8 bytes.
+
+    Raises ValueError whose text says what is wrong, as Go's decoder says it.
+    """
     text = body.decode("utf-8", "replace").strip(_SPACE)
     try:
         return _decode(text)

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python action proxy: /init loads the user's code, /run calls it.
 
-It answers as Apache's ActionLoop Python runtime does. That one keeps the user's code in a child process;
-here it runs in the proxy itself, on its main thread, which saves a second interpreter at each cold start:
+It answers as Apache's ActionLoop Python runtime does. That one keeps the user's code in a child
+process;
+here it runs in the proxy itself, on its main thread, which saves a second interpreter at each cold
+start:
 - an exception in the action is a result with `error`;
-- sys.exit (and whatever else would have ended the child) is answered with 400 "command exited", after
+- sys.exit (and whatever else would have ended the child) is answered with 400 "command exited",
+after
   which there is no action any more;
-- what ends a process without unwinding (os._exit, a crash, running out of memory) ends the proxy: the
+- what ends a process without unwinding (os._exit, a crash, running out of memory) ends the proxy:
+the
   connection closes without a reply, and the container's owner sees the exit.
 Requests are served one at a time; a second /run waits for the first.
 """
@@ -72,7 +76,7 @@ def import_own(name):
 
 
 class SiteOnDemand:
-    """Runs what `site` would have run at the start (.pth files), but only once an import would fail without it.
+    """Runs what `site` would have run at the start, once an import would fail without it.
 
     The packages' directories are on sys.path from the beginning; few packages need more than that.
     """
@@ -81,7 +85,8 @@ class SiteOnDemand:
         self._directories = directories
 
     def find_spec(self, name, path=None, target=None):
-        # The standard library tries modules of other systems; those are never in a package directory.
+        # The standard library tries modules of other systems; those are never in a
+        # package directory.
         if path is not None or name in sys.stdlib_module_names or name == "org":
             return None
         sys.meta_path.remove(self)
@@ -107,13 +112,15 @@ def add_package_directories():
         f"lib/{version}/dist-packages",
         f"lib/{version}/site-packages",
     )
-    present = [path for path in (f"{sys.prefix}/{place}" for place in places) if os.path.isdir(path)]
+    present = [
+        path for path in (f"{sys.prefix}/{place}" for place in places) if os.path.isdir(path)
+    ]
     sys.path += [path for path in present if path not in sys.path]
     sys.meta_path.append(SiteOnDemand(present))
 
 
 def set_environment(values):
-    """Adds pairs to os.environ; a value that is no string is written as JSON; what no environment can hold is left out."""
+    """Adds pairs to os.environ, values other than strings as JSON, but what none can hold."""
     for name, value in values:
         if not isinstance(value, str):
             value = encode(value, compact=True).decode()
@@ -145,7 +152,9 @@ def decode_base64(code):
     except (binascii.Error, ValueError):
         alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
         at = next((i for i, char in enumerate(packed) if char not in alphabet), len(packed))
-        raise ValueError(f"cannot decode the request: illegal base64 data at input byte {at}") from None
+        raise ValueError(
+            f"cannot decode the request: illegal base64 data at input byte {at}"
+        ) from None
 
 
 class Proxy:
@@ -155,7 +164,8 @@ class Proxy:
         self._main = None
         self._initialized = False
         self._pid = os.getpid()
-        # The action may redirect its own descriptors; the sentinels still go to the container's streams.
+        # The action may redirect its own descriptors; the sentinels still go to the
+        # container's streams.
         self._streams = (os.dup(1), os.dup(2))
 
     def handle(self, request):
@@ -235,7 +245,9 @@ class Proxy:
             return default
         if not isinstance(found, type(default)):
             kind = {str: "string", bool: "bool", dict: "map"}[type(default)]
-            raise ValueError(f"json: cannot unmarshal field value.{name}, which is not of type {kind}")
+            raise ValueError(
+                f"json: cannot unmarshal field value.{name}, which is not of type {kind}"
+            )
         return found
 
     @staticmethod
@@ -278,7 +290,10 @@ class Proxy:
             raise InitError(NO_START, "Command exited abruptly during initialization.") from None
         function = getattr(module, main, None)
         if function is None:
-            print(f"ImportError: cannot import name {main!r} from {MODULE!r} ({path})", file=sys.stderr)
+            print(
+                f"ImportError: cannot import name {main!r} from {MODULE!r} ({path})",
+                file=sys.stderr,
+            )
             raise InitError(NO_START, "Command exited abruptly during initialization.")
         return function
 
@@ -306,10 +321,15 @@ class Proxy:
             if os.path.isfile(script):
                 break
         else:
-            raise InitError(NO_BINARY, "Invalid virtualenv. Zip file does not include 'activate_this.py'.")
+            raise InitError(
+                NO_BINARY, "Invalid virtualenv. Zip file does not include 'activate_this.py'."
+            )
         try:
             with open(script, "rb") as file:
-                exec(compile(file.read(), script, "exec"), {"__file__": script, "__name__": "activate_this"})
+                exec(
+                    compile(file.read(), script, "exec"),
+                    {"__file__": script, "__name__": "activate_this"},
+                )
         except BaseException as error:
             print_exit(error, 1)
             raise InitError(NO_START, "Command exited abruptly during initialization.") from None
@@ -326,7 +346,11 @@ class Proxy:
         except ValueError as error:
             return error_reply(400, f"Error unmarshaling request: {error}")
         value = request.pop("value", {})
-        set_environment(("__OW_" + name.upper(), text) for name, text in request.items() if isinstance(text, str))
+        set_environment(
+            ("__OW_" + name.upper(), text)
+            for name, text in request.items()
+            if isinstance(text, str)
+        )
         try:
             reply = self._call(value)
         except BaseException as error:
@@ -336,7 +360,10 @@ class Proxy:
         return reply
 
     def _call(self, value):
-        """The reply to one activation. Raises what would have ended a process of the action's own."""
+        """The reply to one activation.
+
+        Raises what would have ended a process of the action's own.
+        """
         try:
             result = self._main(value)
         except Exception as error:

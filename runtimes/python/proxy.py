@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Entry of the Python runtime.
 
-Only a doorstep: a script is compiled anew at every start, a module is loaded from the byte code that
+Only a doorstep: a script is compiled anew at every start, a module is loaded from the byte code
+that
 the build made, so everything else lives in modules next to this file.
 """
 

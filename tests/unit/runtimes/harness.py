@@ -75,7 +75,10 @@ class Client:
                 return None
         head, _, rest = self._received.partition(b"\r\n\r\n")
         lines = head.decode().split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines[1:])
+        }
         length = int(headers["content-length"])
         self._received = rest
         while len(self._received) < length:
@@ -131,7 +134,9 @@ class Runtime:
         self.directory = tempfile.mkdtemp(prefix="berth-rt-", dir=base)
         self.tmp = os.path.join(self.directory, "tmp")
         os.mkdir(self.tmp)
-        self._streams = [open(os.path.join(self.directory, name), "wb") for name in ("stdout", "stderr")]
+        self._streams = [
+            open(os.path.join(self.directory, name), "wb") for name in ("stdout", "stderr")
+        ]
         environment = {"PATH": "/usr/bin:/bin", "TMPDIR": self.tmp, **(env or {})}
         listener = self._listen(tcp)
         if inherit:

@@ -50,7 +50,9 @@ LIST = {
         "  os.write(3, (json.dumps(found) + '\\n').encode())\n",
     ),
 }
-NATIVE_OR_PYTHON_ERROR = {"error": "The action failed to generate or locate a binary. See logs for details."}
+NATIVE_OR_PYTHON_ERROR = {
+    "error": "The action failed to generate or locate a binary. See logs for details."
+}
 END = b"PK\x05\x06"
 ENTRY = b"PK\x01\x02"
 
@@ -95,7 +97,14 @@ class Shared:
                 "lib": "data/deep",
                 "é": "x",
             },
-            {"data/b.sh": 0o100755, "./data/b.sh": 0o100755, "data/up": LINK, "data/deep/down": LINK, "lib": LINK, "data/": 0o040755},
+            {
+                "data/b.sh": 0o100755,
+                "./data/b.sh": 0o100755,
+                "data/up": LINK,
+                "data/deep/down": LINK,
+                "lib": LINK,
+                "data/": 0o040755,
+            },
         )
         runtime, client = self.started(data)
         found = client.run().json
@@ -126,7 +135,9 @@ class Shared:
         runtime = self.start(env={"TMPDIR": "/nonexistent"})
         client = self.connect(runtime)
         self.assertEqual(client.init(self.archive()).status, 200, runtime.stderr())
-        self.assertTrue([name for name in os.listdir(runtime.directory) if name.startswith("berth-action-")])
+        self.assertTrue(
+            [name for name in os.listdir(runtime.directory) if name.startswith("berth-action-")]
+        )
 
     def test_unsafe_names(self):
         for name in ("../evil", "a/../../evil", "/evil", "a/..", "x/../evil"):
@@ -195,7 +206,10 @@ class Shared:
         good = make_zip({LIST[self.kind][0]: LIST[self.kind][1]})
         step = max(1, len(good) // (8 if self.kind == "nodejs" else 40))
         damaged = [good[:length] for length in range(4, len(good), step)]
-        damaged += [good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :] for at in range(4, len(good), step)]
+        damaged += [
+            good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :]
+            for at in range(4, len(good), step)
+        ]
         runtime = None
         for data in damaged:
             # A failed /init may be followed by another one in ActionLoop, not in Node.js.

@@ -47,10 +47,17 @@ class Shared:
         return runtime, client
 
     def init_bytes(self):
-        return json.dumps({"value": {"main": "main", "code": ECHO[self.kind], "binary": False}}).encode()
+        return json.dumps(
+            {"value": {"main": "main", "code": ECHO[self.kind], "binary": False}}
+        ).encode()
 
     def post(self, path, body, headers=b""):
-        return b"POST %b HTTP/1.1\r\nHost: a\r\n%bContent-Length: %d\r\n\r\n%b" % (path, headers, len(body), body)
+        return b"POST %b HTTP/1.1\r\nHost: a\r\n%bContent-Length: %d\r\n\r\n%b" % (
+            path,
+            headers,
+            len(body),
+            body,
+        )
 
     def test_inherited_tcp_socket(self):
         runtime, client = self.start_echo(tcp=True)
@@ -64,7 +71,9 @@ class Shared:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = str(taken.getsockname()[1])
             for env in ({"BERTH_PORT": port}, {"BERTH_LISTEN_FD": "99"}):
-                result = subprocess.run(COMMANDS[self.kind], env=env, capture_output=True, timeout=PATIENCE)
+                result = subprocess.run(
+                    COMMANDS[self.kind], env=env, capture_output=True, timeout=PATIENCE
+                )
                 self.assertEqual(result.returncode, 1)
                 self.assertTrue(result.stderr)
 
@@ -109,7 +118,9 @@ class Shared:
     def test_expect_continue(self):
         runtime, client = self.start_echo()
         body = b'{"value":{"x":5}}'
-        client.send(b"POST /run HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+        client.send(
+            b"POST /run HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+        )
         self.assertEqual(client.receive_raw(25), b"HTTP/1.1 100 Continue\r\n\r\n")
         client.send(body)
         self.assertEqual(self.echoed(client.receive()), {"x": 5})
@@ -162,7 +173,7 @@ class Shared:
 
     def test_unicode_both_ways(self):
         runtime, client = self.start_echo()
-        value = {"ключ": "né\u2028\u2029😀\u0000\"\\/\b\f\n\r\t", "e": "é"}
+        value = {"ключ": 'né\u2028\u2029😀\u0000"\\/\b\f\n\r\t', "e": "é"}
         escaped = json.dumps({"value": value}).encode()
         plain = json.dumps({"value": value}, ensure_ascii=False).encode()
         for body in (escaped, plain):
@@ -192,19 +203,42 @@ class Shared:
         others = [self.connect(runtime) for _ in range(5)]
         for round_number in range(3):
             for n, other in enumerate(others):
-                self.assertEqual(self.echoed(other.run({"n": n + round_number})), {"n": n + round_number})
+                self.assertEqual(
+                    self.echoed(other.run({"n": n + round_number})), {"n": n + round_number}
+                )
 
     def test_environment(self):
         runtime = self.start(env={"__OW_API_HOST": "https://host", "BERTH_PORT": "1", "EMPTY": ""})
         client = self.connect(runtime)
-        init_env = {"MINE": "é=1", "__OW_ACTIVATION_ID": "i", "OBJ": {"a": 1}, "EMPTY": "no longer", "bad=name": "x"}
+        init_env = {
+            "MINE": "é=1",
+            "__OW_ACTIVATION_ID": "i",
+            "OBJ": {"a": 1},
+            "EMPTY": "no longer",
+            "bad=name": "x",
+        }
         self.assertEqual(client.init(ENVIRONMENT[self.kind], env=init_env).status, 200)
         seen = client.run(activation_id="r1", deadline="99", api_key="u:k", namespace="guest").json
-        expected = {"MINE": "é=1", "OBJ": '{"a":1}', "EMPTY": "no longer", "__OW_API_HOST": "https://host", "PATH": "/usr/bin:/bin"}
+        expected = {
+            "MINE": "é=1",
+            "OBJ": '{"a":1}',
+            "EMPTY": "no longer",
+            "__OW_API_HOST": "https://host",
+            "PATH": "/usr/bin:/bin",
+        }
         if self.kind == "native":
-            expected["__OW_ACTIVATION_ID"] = "i"  # the fields of /run are in the line the program reads
+            expected["__OW_ACTIVATION_ID"] = (
+                "i"  # the fields of /run are in the line the program reads
+            )
         else:
-            expected.update({"__OW_ACTIVATION_ID": "r1", "__OW_DEADLINE": "99", "__OW_API_KEY": "u:k", "__OW_NAMESPACE": "guest"})
+            expected.update(
+                {
+                    "__OW_ACTIVATION_ID": "r1",
+                    "__OW_DEADLINE": "99",
+                    "__OW_API_KEY": "u:k",
+                    "__OW_NAMESPACE": "guest",
+                }
+            )
         self.assertEqual({name: seen.get(name) for name in expected}, expected)
         self.assertNotIn("BERTH_LISTEN_FD", seen)
         self.assertNotIn("BERTH_PORT", seen)
@@ -239,7 +273,9 @@ class Shared:
         for n in range(3):
             self.assertEqual(client.run({"n": n}).status, 200)
             expected = range(n + 1)
-            self.assertEqual(runtime.stdout(), "".join(f"out {i}\nhalf{SENTINEL}" for i in expected))
+            self.assertEqual(
+                runtime.stdout(), "".join(f"out {i}\nhalf{SENTINEL}" for i in expected)
+            )
             self.assertEqual(runtime.stderr(), "".join(f"err {i}\n{SENTINEL}" for i in expected))
 
     def test_listens_before_init_on_unusual_requests(self):
@@ -268,7 +304,10 @@ class Shared:
             self.assertEqual(reply.status, 502)
         else:
             self.assertEqual(reply.status, 400)
-            self.assertEqual(reply.json, {"error": "cannot decode the request: illegal base64 data at input byte 4"})
+            self.assertEqual(
+                reply.json,
+                {"error": "cannot decode the request: illegal base64 data at input byte 4"},
+            )
 
 
 class ActionLoop:

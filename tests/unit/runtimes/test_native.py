@@ -14,7 +14,10 @@ ECHO = '#!/bin/sh\nwhile IFS= read -r line; do printf \'{"echo":%s}\\n\' "$line"
 
 def script(body):
     """A Python script: one call of body a line."""
-    return "#!/usr/bin/python3\nimport json, os, sys, time\ndef say(text): os.write(3, text.encode())\n" + body
+    return (
+        "#!/usr/bin/python3\nimport json, os, sys, time\ndef say(text): os.write(3, text.encode())\n"
+        + body
+    )
 
 
 class Native(RuntimeTest):
@@ -55,11 +58,17 @@ class Native(RuntimeTest):
     def test_codes_that_do_not_start(self):
         self.assert_init_fails("#!/no/such/interpreter\n", NO_START, "No such file or directory")
         self.assert_init_fails(b"\x7fELF garbage", NO_START, "Exec format error")
-        self.assert_init_fails(make_zip({"other": "x"}), NO_BINARY, "Zip file does not include exec")
-        self.assert_init_fails(make_zip({"exec/x": "x"}), NO_BINARY, "Zip file does not include exec")
+        self.assert_init_fails(
+            make_zip({"other": "x"}), NO_BINARY, "Zip file does not include exec"
+        )
+        self.assert_init_fails(
+            make_zip({"exec/x": "x"}), NO_BINARY, "Zip file does not include exec"
+        )
 
     def test_acknowledgement(self):
-        ack = script("assert os.environ['__OW_WAIT_FOR_ACK']\ntime.sleep(0.01)\nsay('{\"ok\":true}\\n')\nfor l in sys.stdin: say('{}\\n')\n")
+        ack = script(
+            "assert os.environ['__OW_WAIT_FOR_ACK']\ntime.sleep(0.01)\nsay('{\"ok\":true}\\n')\nfor l in sys.stdin: say('{}\\n')\n"
+        )
         for name in ("OW_WAIT_FOR_ACK", "__OW_WAIT_FOR_ACK"):
             runtime = self.start(env={name: "1"})
             client = self.connect(runtime)
@@ -75,7 +84,9 @@ class Native(RuntimeTest):
         runtime = self.start(env=env)
         reply = self.connect(runtime).init("#!/bin/sh\necho dying >&2\nexit 3\n")
         self.assertEqual((reply.status, reply.json), (502, NO_START))
-        self.assertEqual(runtime.stderr(), "dying\nCommand exited abruptly during initialization.\n" + SENTINEL)
+        self.assertEqual(
+            runtime.stderr(), "dying\nCommand exited abruptly during initialization.\n" + SENTINEL
+        )
 
     def test_ways_to_end(self):
         for body in (
@@ -109,7 +120,9 @@ class Native(RuntimeTest):
         self.assertEqual(runtime.stderr(), "wrong\n" + SENTINEL)
 
     def test_answers(self):
-        runtime, client = self.started(script("for line in sys.stdin: say(json.loads(line)['value']['say'] + '\\n')\n"))
+        runtime, client = self.started(
+            script("for line in sys.stdin: say(json.loads(line)['value']['say'] + '\\n')\n")
+        )
         refused = '{"error":"The action did not return a dictionary or array."}\n'
         for answer, status in (
             ('{"a":1}', 200),
@@ -136,10 +149,17 @@ class Native(RuntimeTest):
             ("[" * 9000 + "]" * 9000, 200),
         ):
             reply = client.run({"say": answer})
-            self.assertEqual((reply.status, reply.body.decode()), (status, answer + "\n" if status == 200 else refused))
+            self.assertEqual(
+                (reply.status, reply.body.decode()),
+                (status, answer + "\n" if status == 200 else refused),
+            )
 
     def test_program_that_answers_before_reading(self):
-        runtime, client = self.started(script("say('{\"early\":1}\\n')\ntime.sleep(0.05)\nfor line in sys.stdin: say('{\"n\":%d}\\n' % len(line))\n"))
+        runtime, client = self.started(
+            script(
+                "say('{\"early\":1}\\n')\ntime.sleep(0.05)\nfor line in sys.stdin: say('{\"n\":%d}\\n' % len(line))\n"
+            )
+        )
         self.assertEqual(client.run().json, {"early": 1})
         self.assertIn("n", client.run().json)
 
@@ -147,7 +167,7 @@ class Native(RuntimeTest):
         big = 3 * 1024 * 1024
         code = script(
             "for _ in range(2):\n"
-            "  say('{\"a\":\"')\n"
+            '  say(\'{"a":"\')\n'
             f"  for _ in range({big} // 4096): say('x' * 4096)\n"
             "  say('\"}\\n')\n"
             "  sys.stdin.readline()\n"
@@ -175,26 +195,55 @@ class Native(RuntimeTest):
             (b'{"a":-x}', "invalid character 'x' in numeric literal"),
             ('{"a":é}'.encode(), "invalid character 'é' looking for beginning of value"),
             (b"[" * 10001, "exceeded max depth"),
-            (b'{"value":{"code":5}}', "json: cannot unmarshal field value.code, which is not of type string"),
-            (b'{"value":{"code":"x","binary":1}}', "json: cannot unmarshal field value.binary, which is not of type bool"),
-            (b'{"value":{"code":"x","env":[]}}', "json: cannot unmarshal field value.env, which is not of type map"),
+            (
+                b'{"value":{"code":5}}',
+                "json: cannot unmarshal field value.code, which is not of type string",
+            ),
+            (
+                b'{"value":{"code":"x","binary":1}}',
+                "json: cannot unmarshal field value.binary, which is not of type bool",
+            ),
+            (
+                b'{"value":{"code":"x","env":[]}}',
+                "json: cannot unmarshal field value.env, which is not of type map",
+            ),
         ):
             reply = client.request("POST", "/init", body)
-            self.assertEqual((reply.status, reply.json), (400, {"error": "Error unmarshaling request: " + message}))
-        for body in (b"{}", b'{"value":null}', b'{"value":{"code":""}}', b'{"value":{"code":null}}', b"[]", b"5"):
+            self.assertEqual(
+                (reply.status, reply.json),
+                (400, {"error": "Error unmarshaling request: " + message}),
+            )
+        for body in (
+            b"{}",
+            b'{"value":null}',
+            b'{"value":{"code":""}}',
+            b'{"value":{"code":null}}',
+            b"[]",
+            b"5",
+        ):
             reply = client.request("POST", "/init", body)
-            self.assertEqual((reply.status, reply.json), (403, {"error": "Missing main/no code to execute."}), body)
+            self.assertEqual(
+                (reply.status, reply.json),
+                (403, {"error": "Missing main/no code to execute."}),
+                body,
+            )
 
     def test_escapes_in_code_and_environment(self):
-        code = "#!/bin/sh\n# \u00e9 \ud83d\ude00 \"quoted\" \\back\\\nwhile read -r line; do printf '{\"e\":\"%s\"}\\n' \"$E\" >&3; done\n"
+        code = '#!/bin/sh\n# \u00e9 \ud83d\ude00 "quoted" \\back\\\nwhile read -r line; do printf \'{"e":"%s"}\\n\' "$E" >&3; done\n'
         runtime = self.start()
         client = self.connect(runtime)
-        body = '{"value": {"env": {"E": "\\u00e9\\ud83d\\ude00\\/\\ud83dx"}, "name": "\\"}{", "code": %s}}' % json.dumps(code)
+        body = (
+            '{"value": {"env": {"E": "\\u00e9\\ud83d\\ude00\\/\\ud83dx"}, "name": "\\"}{", "code": %s}}'
+            % json.dumps(code)
+        )
         self.assertEqual(client.request("POST", "/init", body.encode()).status, 200)
         self.assertEqual(client.run().json, {"e": "é😀/\ufffdx"})
         (directory,) = os.listdir(runtime.tmp)
         with open(os.path.join(runtime.tmp, directory, "exec"), encoding="utf-8") as file:
-            self.assertEqual(file.read(), "#!/bin/sh\n# é 😀 \"quoted\" \\back\\\nwhile read -r line; do printf '{\"e\":\"%s\"}\\n' \"$E\" >&3; done\n")
+            self.assertEqual(
+                file.read(),
+                '#!/bin/sh\n# é 😀 "quoted" \\back\\\nwhile read -r line; do printf \'{"e":"%s"}\\n\' "$E" >&3; done\n',
+            )
 
     def test_orphans_are_reaped_without_confusion(self):
         code = "#!/bin/sh\nwhile read -r line; do (sleep 0.01 &) ; echo '{\"ok\":1}' >&3; done\n"

@@ -27,13 +27,19 @@ class Python(RuntimeTest):
 
     def test_failing_codes(self):
         abruptly = "Command exited abruptly during initialization."
-        self.assert_init_fails("import iamnotsupported\ndef main(p): pass", NO_START, "ModuleNotFoundError")
+        self.assert_init_fails(
+            "import iamnotsupported\ndef main(p): pass", NO_START, "ModuleNotFoundError"
+        )
         self.assert_init_fails("import sys\nsys.exit(1)", NO_START, abruptly)
         self.assert_init_fails("raise KeyboardInterrupt", NO_START, abruptly)
         self.assert_init_fails("def other(p): pass", NO_START, "cannot import name 'main'")
-        self.assert_init_fails("def main(p): pass", NO_START, "cannot import name 'niam'", main="niam")
+        self.assert_init_fails(
+            "def main(p): pass", NO_START, "cannot import name 'niam'", main="niam"
+        )
         self.assert_init_fails("x = '\0'", NO_BINARY, "null bytes")
-        self.assert_init_fails(make_zip({"echo.py": "x = 1"}), NO_BINARY, "Zip file does not include main__")
+        self.assert_init_fails(
+            make_zip({"echo.py": "x = 1"}), NO_BINARY, "Zip file does not include main__"
+        )
 
     def test_init_again_after_a_failed_one(self):
         runtime, client = self.assert_init_fails("raise ValueError('x')", NO_START, "ValueError: x")
@@ -58,12 +64,17 @@ class Python(RuntimeTest):
             self.assertEqual(client.init("def main(p): return {}").status, 403)
 
     def test_atexit_runs_when_the_action_exits(self):
-        runtime, client = self.started("import atexit\natexit.register(print, 'the end')\ndef main(p): exit()")
+        runtime, client = self.started(
+            "import atexit\natexit.register(print, 'the end')\ndef main(p): exit()"
+        )
         self.assertEqual(client.run().status, 400)
         self.assertEqual(runtime.stdout(), "the end\n" + SENTINEL)
 
     def test_process_death_closes_the_connection(self):
-        for code in ("import os\ndef main(p): os._exit(7)", "import os\ndef main(p): os.kill(os.getpid(), 9)"):
+        for code in (
+            "import os\ndef main(p): os._exit(7)",
+            "import os\ndef main(p): os.kill(os.getpid(), 9)",
+        ):
             runtime, client = self.started(code)
             self.assertIsNone(client.run())
             self.assertIn(runtime.wait(), (7, -9))
@@ -86,14 +97,22 @@ class Python(RuntimeTest):
     def test_results(self):
         runtime, client = self.started("import math\ndef main(p): return eval(p['e'])")
         for expression, status, body in (
-            ("{'a': 1.5, 'b': [True, None], 'c': 'é'}", 200, '{"a": 1.5, "b": [true, null], "c": "é"}\n'),
+            (
+                "{'a': 1.5, 'b': [True, None], 'c': 'é'}",
+                200,
+                '{"a": 1.5, "b": [true, null], "c": "é"}\n',
+            ),
             ("(1, 2)", 200, "[1, 2]\n"),
             ("None", 200, "null\n"),
             ("{'s': '\\ud83d'}", 200, '{"s": "\\ud83d"}\n'),
             ("{1: 2}", 200, '{"1": 2}\n'),
             ("5", 502, '{"error":"The action did not return a dictionary or array."}\n'),
             ("'null'", 502, '{"error":"The action did not return a dictionary or array."}\n'),
-            ("{'x': math.nan}", 502, '{"error":"The action did not return a dictionary or array."}\n'),
+            (
+                "{'x': math.nan}",
+                502,
+                '{"error":"The action did not return a dictionary or array."}\n',
+            ),
             ("1/0", 200, '{"error": "division by zero"}\n'),
         ):
             reply = client.run({"e": expression})
@@ -115,7 +134,10 @@ class Python(RuntimeTest):
             (b"[]", "json: the request is not an object"),
         ):
             reply = client.request("POST", "/run", body)
-            self.assertEqual((reply.status, reply.json), (400, {"error": "Error unmarshaling request: " + message}))
+            self.assertEqual(
+                (reply.status, reply.json),
+                (400, {"error": "Error unmarshaling request: " + message}),
+            )
         self.assertEqual(client.run({"a": 1}).json, {"p": {"a": 1}})
         self.assertEqual(client.request("POST", "/run", b"{}").json, {"p": {}})
 
@@ -135,9 +157,14 @@ class Python(RuntimeTest):
 
     def test_virtualenv(self):
         activate = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'site'))\n"
-        files = {"__main__.py": "import dep\ndef main(p): return {'x': dep.x}", "virtualenv/site/dep.py": "x = 9"}
+        files = {
+            "__main__.py": "import dep\ndef main(p): return {'x': dep.x}",
+            "virtualenv/site/dep.py": "x = 9",
+        }
         for place in ("bin", "Scripts"):
-            runtime, client = self.started(make_zip({**files, f"virtualenv/{place}/activate_this.py": activate}))
+            runtime, client = self.started(
+                make_zip({**files, f"virtualenv/{place}/activate_this.py": activate})
+            )
             self.assertEqual(client.run().json, {"x": 9})
         invalid = "Invalid virtualenv. Zip file does not include 'activate_this.py'."
         self.assert_init_fails(make_zip(files), NO_BINARY, invalid)
@@ -145,7 +172,9 @@ class Python(RuntimeTest):
         self.assert_init_fails(failing, NO_START, "broken")
 
     def test_text_is_a_file_too(self):
-        code = "import inspect\ndef main(p): return {'source': inspect.getsource(main).split('(')[0]}"
+        code = (
+            "import inspect\ndef main(p): return {'source': inspect.getsource(main).split('(')[0]}"
+        )
         runtime, client = self.started(code)
         self.assertEqual(client.run().json, {"source": "def main"})
 
@@ -200,8 +229,15 @@ class Python(RuntimeTest):
         self.assertEqual(client.run().json, {"tz": "+0530", "x": 3})
 
     def test_streams_the_action_spoils(self):
-        for code in ("sys.stdout = None", "sys.stdout.close()", "os.close(1)", "os.dup2(os.open('/dev/null', 1), 1)"):
-            runtime, client = self.started(f"import os, sys\ndef main(p):\n  {code}\n  return {{'ok': 1}}\n")
+        for code in (
+            "sys.stdout = None",
+            "sys.stdout.close()",
+            "os.close(1)",
+            "os.dup2(os.open('/dev/null', 1), 1)",
+        ):
+            runtime, client = self.started(
+                f"import os, sys\ndef main(p):\n  {code}\n  return {{'ok': 1}}\n"
+            )
             self.assertEqual(client.run().json, {"ok": 1}, code)
             self.assertEqual(runtime.stdout(), SENTINEL, code)
             self.assertEqual(runtime.stderr(), SENTINEL, code)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replays what was recorded with Apache's own runtimes against ours: replies, log and sentinels.
 
-Left out on purpose: the npm client of Apache's image (a matter of what is installed, not of the proxy),
+Left out on purpose: the npm client of Apache's image (a matter of what is installed, not of the
+proxy),
 and the word "undefined" that Apache's Node.js proxy prints for malformed JSON.
 """
 
@@ -12,7 +13,10 @@ import unittest
 from harness import DATA, RuntimeTest
 
 KINDS = {"openwhisk/action-nodejs-v20": "nodejs", "openwhisk/action-python-v3.11": "python"}
-NOT_REPLAYED = ("concurrency: second /run while the first runs", "OpenWhisk npm client is in the image")
+NOT_REPLAYED = (
+    "concurrency: second /run while the first runs",
+    "OpenWhisk npm client is in the image",
+)
 NO_ANSWER = "<<connection closed with no answer>>"
 
 
@@ -84,12 +88,16 @@ class Recorded(RuntimeTest):
             head, _, body = exchange.reply.partition("\n\n")
             self.assertEqual(f"HTTP/1.1 {reply.status} ", head[:13])
             content_type = re.search(r"^Content-Type: (.*)$", head, re.MULTILINE)
-            self.assertEqual(reply.headers.get("content-type"), content_type and content_type.group(1))
+            self.assertEqual(
+                reply.headers.get("content-type"), content_type and content_type.group(1)
+            )
             # The zipped action tells whether it lies where Apache's image unpacks; ours does not.
             body = body.replace('"dir":true', '"dir":false')
             self.assertEqual(without_stack(reply.body.decode()), without_stack(body))
         self.assertEqual(runtime.process.poll() is not None, scenario.ended)
-        self.assertEqual(normalised(runtime.stdout()), normalised(scenario.stdout.replace("undefined\n", "")))
+        self.assertEqual(
+            normalised(runtime.stdout()), normalised(scenario.stdout.replace("undefined\n", ""))
+        )
         self.assertEqual(normalised(runtime.stderr()), normalised(scenario.stderr))
 
 
