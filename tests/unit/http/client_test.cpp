@@ -45,12 +45,12 @@ class ClientTest : public ::testing::Test {
     auto promise = std::make_shared<std::promise<ClientResponse>>();
     auto future = promise->get_future();
     loop_.run([&] {
-      bool inside = true;
-      client_->post(std::move(request), [promise, &inside](ClientResponse response) {
-        if (inside) response.error = "called from inside post()";
+      const auto inside = std::make_shared<bool>(true);
+      client_->post(std::move(request), [promise, inside](ClientResponse response) {
+        EXPECT_FALSE(*inside) << "called from inside post()";
         promise->set_value(std::move(response));
       });
-      inside = false;
+      *inside = false;
     });
     return future;
   }

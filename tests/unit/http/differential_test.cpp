@@ -14,7 +14,8 @@ constexpr int kMutations = 300;
 constexpr std::size_t kLongest = 4096;  // longer samples test limits, of which Beast has others
 
 // Characters on which parsers of HTTP tend to differ.
-constexpr std::string_view kTroublesome("\r\n \t:;,=\"\\\0\x0b\x7f\xff#*/@0123456789abcfxHT", 41);
+using namespace std::string_view_literals;
+constexpr std::string_view kTroublesome = "\r\n \t:;,=\"\\\0\v\x7f\xff#*/@0123456789abcfxHT"sv;
 
 std::string mutate(std::string bytes, std::mt19937& random) {
   for (unsigned edits = 1 + random() % 3; edits > 0 && !bytes.empty(); --edits) {

@@ -177,6 +177,14 @@ TEST_F(ServerTest, TheMemoryOfAllRequestsIsBounded) {
   }
 }
 
+// UBSan asks the kernel by pipe() whether an object is readable: without descriptors it reports every
+// virtual call as undefined.
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer)
+#define BERTH_UBSAN
+#endif
+#endif
+#ifndef BERTH_UBSAN
 TEST_F(ServerTest, GoesOnWhenDescriptorsRunOut) {
   start();
   RawSocket first = connect();
@@ -203,6 +211,7 @@ TEST_F(ServerTest, GoesOnWhenDescriptorsRunOut) {
     EXPECT_EQ(waiting.receive_message()->body, "GET /b ");
   }
 }
+#endif
 
 TEST_F(ServerTest, ServesThousandsOfConnections) {
   constexpr std::size_t kCount = 3000;
