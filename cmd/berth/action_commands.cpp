@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// berth action create|update|get|list|delete|invoke
+#include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <cstdio>
+#include <fmt/format.h>
+#include <thread>
+
+#include "code_file.hpp"
+#include "commands.hpp"
+#include "output.hpp"
+#include "parameters.hpp"
+#include "session.hpp"
+
+namespace berth::cli {
+namespace {
+
+namespace json = boost::json;
+
+struct ActionOptions {
+  std::string name;
+  std::string file;
+  std::string kind;
+  std::string main;
+  std::string image;
+  Pairs parameters;
+  std::string parameter_file;
+  Pairs init_parameters;
+  Pairs annotations;
+  std::string annotation_file;
+  std::vector<std::string> removed_annotations;
+  std::int64_t timeout_ms = -1;
+  std::int64_t memory_mb = -1;
+  std::int64_t logs_mb = -1;
+  std::int64_t concurrency = -1;
+};
+
+struct InvokeOptions {
+  std::string name;
+  Pairs parameters;
+  std::string parameter_file;
+  bool blocking = false;
+  bool result = false;
+  std::int64_t wait_ms = 0;
+};
+
+struct ListOptions {
+  std::int64_t skip = 0;
+  std::int64_t limit = 30;
+};
+
+// "pkg/name" and "/ns/name" would be other paths; names are one segment here.
+std::string action_path(const std::string& name) {
+  std::string text = name;
+  if (text.starts_with("/_/")) text.erase(0, 3);
+  std::string path = "/actions";
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find('/', begin), text.size());
+    path += '/' + encode_segment(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return path;
+}
+
+json::object exec_of(const ActionOptions& wanted) {
+  json::object exec;
+  if (!wanted.image.empty()) {
+    exec["kind"] = "blackbox";
+    exec["image"] = wanted.image;
+    if (!wanted.file.empty()) {
+      const Code code = read_code(wanted.file, wanted.kind);
+      exec["code"] = code.text;
+      exec["binary"] = code.binary;
+    }
+  } else {
+    const Code code = read_code(wanted.file, wanted.kind);
+    if (code.kind.empty()) {
+      throw Exit(ExitCode::kUsage, "which kind is " + wanted.file +
+                                       "? Give --kind, for example --kind python:default or "
+                                       "--kind nodejs:default");
+    }
+    exec["kind"] = code.kind;
+    exec["code"] = code.text;
+    exec["binary"] = code.binary;
+  }
+  if (!wanted.main.empty()) exec["main"] = wanted.main;
+  return exec;
+}
+
+json::object body_of(const ActionOptions& wanted, bool creating) {
+  json::object body;
+  if (!wanted.file.empty() || !wanted.image.empty()) {
+    body["exec"] = exec_of(wanted);
+  } else if (creating) {
+    throw Exit(ExitCode::kUsage, "the code is missing: berth action create NAME FILE");
+  } else if (!wanted.kind.empty() || !wanted.main.empty()) {
+    throw Exit(ExitCode::kUsage, "--kind and --main go with the code: give the FILE, too");
+  }
+  json::array parameters = to_list(parse_parameters(wanted.parameter_file, wanted.parameters));
+  for (json::value& entry : to_list(parse_parameters("", wanted.init_parameters), true)) {
+    parameters.push_back(std::move(entry));
+  }
+  if (!parameters.empty()) body["parameters"] = std::move(parameters);
+  json::array annotations = to_list(parse_parameters(wanted.annotation_file, wanted.annotations));
+  if (!annotations.empty()) body["annotations"] = std::move(annotations);
+  if (!wanted.removed_annotations.empty()) {
+    body["delAnnotations"] =
+        json::array(wanted.removed_annotations.begin(), wanted.removed_annotations.end());
+  }
+  json::object limits;
+  if (wanted.timeout_ms >= 0) limits["timeout"] = wanted.timeout_ms;
+  if (wanted.memory_mb >= 0) limits["memory"] = wanted.memory_mb;
+  if (wanted.logs_mb >= 0) limits["logs"] = wanted.logs_mb;
+  if (wanted.concurrency >= 0) limits["concurrency"] = wanted.concurrency;
+  if (!limits.empty()) body["limits"] = std::move(limits);
+  return body;
+}
+
+void put(const GlobalOptions& options, const ActionOptions& wanted, bool creating) {
+  const std::string body = json::serialize(body_of(wanted, creating));
+  HttpReply reply;
+  {
+    const Spinner spinner(fmt::format("sending {} ({} KB)", wanted.name, body.size() / 1024));
+    reply =
+        rest(options, "PUT", action_path(wanted.name) + (creating ? "" : "?overwrite=true"), body);
+  }
+  if (options.json) {
+    std::puts(reply.body.c_str());
+  } else {
+    std::printf("%s action %s\n", creating ? "created" : "updated", wanted.name.c_str());
+  }
+}
+
+void list(const GlobalOptions& options, const ListOptions& wanted) {
+  const HttpReply reply =
+      rest(options, "GET", fmt::format("/actions?limit={}&skip={}", wanted.limit, wanted.skip));
+  if (options.json) {
+    std::puts(reply.body.c_str());
+    return;
+  }
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "VERSION", "KIND", "MEMORY", "TIMEOUT", "UPDATED (UTC)"}};
+  const json::value actions = document(reply);
+  for (const json::value& action : actions.as_array()) {
+    std::string kind;
+    for (const json::value& annotation : action.at("annotations").as_array()) {
+      if (text_of(annotation, "key") == "exec") kind = text_of(annotation, "value");
+    }
+    const json::value& limits = action.at("limits");
+    rows.push_back({text_of(action, "name"), text_of(action, "version"), kind,
+                    fmt::format("{} MB", number_of(limits, "memory")),
+                    format_duration(number_of(limits, "timeout")),
+                    format_time(number_of(action, "updated"))});
+  }
+  std::fputs(table(rows).c_str(), stdout);
+}
+
+// The record is written after the reply, when the logs are complete. Waiting for it here lets the
+// next command see it.
+void wait_for_record(const GlobalOptions& options, const std::string& activation_id) {
+  if (activation_id.empty()) return;
+  for (int delay_ms = 2; delay_ms <= 512; delay_ms *= 2) {
+    try {
+      rest(options, "GET", "/activations/" + activation_id + "/result");
+      return;
+    } catch (const Exit& end) {
+      if (end.code() != ExitCode::kNotFound) return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+  }
+}
+
+void print_outcome(const GlobalOptions& options, const HttpReply& reply) {
+  const json::value value = document(reply);
+  std::fputs(options.json ? (reply.body + '\n').c_str() : pretty(value).c_str(), stdout);
+}
+
+void invoke(const GlobalOptions& options, const InvokeOptions& wanted) {
+  const bool blocking = wanted.blocking || wanted.result;
+  std::string path = action_path(wanted.name);
+  path += fmt::format("?blocking={}&result={}", blocking, wanted.result);
+  if (wanted.wait_ms > 0) path += fmt::format("&timeout={}", wanted.wait_ms);
+  const std::string body =
+      json::serialize(parse_parameters(wanted.parameter_file, wanted.parameters));
+  HttpReply reply;
+  {
+    const Spinner spinner("running " + wanted.name);
+    reply = rest(options, "POST", path, body, true);
+  }
+  if (!blocking) {
+    if (options.json) {
+      std::puts(reply.body.c_str());
+    } else {
+      std::printf("invoked %s, activation %s\n", wanted.name.c_str(), reply.activation_id.c_str());
+    }
+    return;
+  }
+  if (reply.status == 202) {
+    std::puts(options.json ? reply.body.c_str() : reply.activation_id.c_str());
+    throw Exit(ExitCode::kNotFinished, wanted.name +
+                                           " has not finished in time and goes on; later: " +
+                                           "berth activation get " + reply.activation_id);
+  }
+  if (reply.activation_id.empty()) {
+    // Refused before it ran: overload, shutdown.
+    throw Exit(ExitCode::kServerError, text_of(document(reply), "error"));
+  }
+  print_outcome(options, reply);
+  std::fflush(stdout);
+  wait_for_record(options, reply.activation_id);
+  if (reply.status >= 400) {
+    throw Exit(ExitCode::kFunctionFailed,
+               wanted.name + " failed; its logs: berth activation logs " + reply.activation_id);
+  }
+}
+
+void add_put_options(CLI::App& command, ActionOptions& wanted) {
+  command.add_option("name", wanted.name, "name of the action")->required();
+  command.add_option("file", wanted.file,
+                     "the code: source, zip or program; '-' reads standard input");
+  command.add_option("--kind", wanted.kind,
+                     "runtime, e.g. python:default; else the file's extension tells");
+  command.add_option("--main", wanted.main, "function or class to call");
+  command.add_option("--docker", wanted.image, "run in this container image");
+  const auto add_pairs = [&command](const char* flags, Pairs& pairs, const char* help) {
+    command.add_option(flags, pairs, help)->type_name("KEY VALUE")->allow_extra_args(false);
+  };
+  add_pairs("-p,--param", wanted.parameters, "default parameter; the value is JSON or a string");
+  command.add_option("-P,--param-file", wanted.parameter_file,
+                     "JSON object of default parameters; '-' reads standard input");
+  add_pairs("-e,--env", wanted.init_parameters, "parameter given as environment variable");
+  add_pairs("-a,--annotation", wanted.annotations, "annotation");
+  command.add_option("-A,--annotation-file", wanted.annotation_file, "JSON object of annotations");
+  command.add_option("-t,--timeout", wanted.timeout_ms, "time limit in milliseconds");
+  command.add_option("-m,--memory", wanted.memory_mb, "memory limit in MB");
+  command.add_option("-l,--logsize", wanted.logs_mb, "log limit in MB");
+  command.add_option("-c,--concurrency", wanted.concurrency, "activations at once in a container");
+}
+
+}  // namespace
+
+void add_action_commands(CLI::App& program, const OptionsPtr& options) {
+  CLI::App* group = program.add_subcommand("action", "functions: create, update, invoke, ...");
+  group->require_subcommand(1);
+
+  for (const bool creating : {true, false}) {
+    CLI::App* command = group->add_subcommand(
+        creating ? "create" : "update",
+        creating ? "create an action" : "change an action, or create it; what is not given stays");
+    const auto wanted = std::make_shared<ActionOptions>();
+    add_put_options(*command, *wanted);
+    if (!creating) {
+      command->add_option("--del-annotation", wanted->removed_annotations, "annotation to remove")
+          ->allow_extra_args(false);
+    }
+    command->callback([options, wanted, creating] { put(*options, *wanted, creating); });
+  }
+
+  CLI::App* get = group->add_subcommand("get", "show an action, without its code");
+  const auto shown = std::make_shared<std::string>();
+  const auto with_code = std::make_shared<bool>(false);
+  get->add_option("name", *shown, "name of the action")->required();
+  get->add_flag("--code", *with_code, "with its code");
+  get->callback([options, shown, with_code] {
+    print_outcome(*options,
+                  rest(*options, "GET", action_path(*shown) + (*with_code ? "" : "?code=false")));
+  });
+
+  CLI::App* list_command = group->add_subcommand("list", "list actions, newest first");
+  const auto page = std::make_shared<ListOptions>();
+  list_command->add_option("-s,--skip", page->skip, "leave out the first");
+  list_command->add_option("-l,--limit", page->limit, "at most so many; 0: all that berthd allows");
+  list_command->callback([options, page] { list(*options, *page); });
+
+  CLI::App* remove = group->add_subcommand("delete", "delete an action");
+  const auto removed = std::make_shared<std::string>();
+  remove->add_option("name", *removed, "name of the action")->required();
+  remove->callback([options, removed] {
+    const HttpReply reply = rest(*options, "DELETE", action_path(*removed));
+    if (options->json) {
+      std::puts(reply.body.c_str());
+    } else {
+      std::printf("deleted action %s\n", removed->c_str());
+    }
+  });
+
+  CLI::App* invoke_command = group->add_subcommand("invoke", "run an action");
+  const auto run = std::make_shared<InvokeOptions>();
+  invoke_command->add_option("name", run->name, "name of the action")->required();
+  invoke_command
+      ->add_option("-p,--param", run->parameters, "argument; the value is JSON or a string")
+      ->type_name("KEY VALUE")
+      ->allow_extra_args(false);
+  invoke_command->add_option("-P,--param-file", run->parameter_file,
+                             "JSON object of arguments; '-' reads standard input");
+  invoke_command->add_flag("-b,--blocking", run->blocking, "wait, and show the whole record");
+  invoke_command->add_flag("-r,--result", run->result, "wait, and show the result only");
+  invoke_command->add_option("--wait", run->wait_ms, "wait at most so many milliseconds");
+  invoke_command->callback([options, run] { invoke(*options, *run); });
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// berth activation list|get|logs|result
+#include <CLI/CLI.hpp>
+#include <array>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <cstdio>
+#include <fmt/format.h>
+
+#include "commands.hpp"
+#include "output.hpp"
+#include "session.hpp"
+
+namespace berth::cli {
+namespace {
+
+namespace json = boost::json;
+
+struct ListOptions {
+  std::string name;
+  std::int64_t skip = 0;
+  std::int64_t limit = 30;
+  std::int64_t since_ms = -1;
+  std::int64_t upto_ms = -1;
+};
+
+struct OneOptions {
+  std::string id;
+  bool last = false;
+  bool strip = false;
+};
+
+std::string status_text(std::int64_t code) {
+  constexpr std::array<const char*, 4> kTexts = {"success", "application error", "developer error",
+                                                 "internal error"};
+  return code >= 0 && code < 4 ? kTexts[static_cast<std::size_t>(code)] : "unknown";
+}
+
+void list(const GlobalOptions& options, const ListOptions& wanted) {
+  std::string path = fmt::format("/activations?limit={}&skip={}", wanted.limit, wanted.skip);
+  if (!wanted.name.empty()) path += "&name=" + encode_segment(wanted.name);
+  if (wanted.since_ms >= 0) path += fmt::format("&since={}", wanted.since_ms);
+  if (wanted.upto_ms >= 0) path += fmt::format("&upto={}", wanted.upto_ms);
+  const HttpReply reply = rest(options, "GET", path);
+  if (options.json) {
+    std::puts(reply.body.c_str());
+    return;
+  }
+  std::vector<std::vector<std::string>> rows = {
+      {"START (UTC)", "ACTIVATION", "START", "DURATION", "STATUS", "ACTION"}};
+  const json::value activations = document(reply);
+  for (const json::value& activation : activations.as_array()) {
+    bool cold = false;
+    for (const json::value& annotation : activation.at("annotations").as_array()) {
+      cold |= text_of(annotation, "key") == "initTime";
+    }
+    rows.push_back({format_time(number_of(activation, "start")),
+                    text_of(activation, "activationId"), cold ? "cold" : "warm",
+                    format_duration(number_of(activation, "duration")),
+                    status_text(number_of(activation, "statusCode")),
+                    text_of(activation, "name") + ':' + text_of(activation, "version")});
+  }
+  std::fputs(table(rows).c_str(), stdout);
+}
+
+std::string id_of(const GlobalOptions& options, const OneOptions& wanted) {
+  if (!wanted.id.empty()) return wanted.id;
+  if (!wanted.last) throw Exit(ExitCode::kUsage, "which activation? Give its id, or --last");
+  const json::value newest = document(rest(options, "GET", "/activations?limit=1&skip=0"));
+  if (newest.as_array().empty()) throw Exit(ExitCode::kNotFound, "there is no activation yet");
+  return text_of(newest.at(0), "activationId");
+}
+
+// "TIME stdout: text" -> "text".
+std::string_view stripped(std::string_view line) {
+  for (const std::string_view stream : {" stdout: ", " stderr: "}) {
+    // The time is at most 30 characters wide, so a stream's name further on belongs to the text.
+    const std::size_t at = line.find(stream);
+    if (at != std::string_view::npos && at <= 30) return line.substr(at + stream.size());
+  }
+  return line;
+}
+
+void show(const GlobalOptions& options, const OneOptions& wanted, const std::string& part) {
+  const HttpReply reply =
+      rest(options, "GET", "/activations/" + encode_segment(id_of(options, wanted)) + part);
+  if (options.json) {
+    std::puts(reply.body.c_str());
+    return;
+  }
+  const json::value value = document(reply);
+  if (part == "/logs") {
+    for (const json::value& line : value.at("logs").as_array()) {
+      const std::string_view text = line.as_string();
+      const std::string out(wanted.strip ? stripped(text) : text);
+      std::puts(out.c_str());
+    }
+    return;
+  }
+  std::fputs(pretty(part == "/result" ? value.at("result") : value).c_str(), stdout);
+}
+
+}  // namespace
+
+void add_activation_commands(CLI::App& program, const OptionsPtr& options) {
+  CLI::App* group = program.add_subcommand("activation", "what ran: records, results, logs");
+  group->require_subcommand(1);
+
+  CLI::App* list_command = group->add_subcommand("list", "list activations, newest first");
+  const auto page = std::make_shared<ListOptions>();
+  list_command->add_option("action", page->name, "only of this action");
+  list_command->add_option("-s,--skip", page->skip, "leave out the first");
+  list_command->add_option("-l,--limit", page->limit, "at most so many; 0: all that berthd allows");
+  list_command->add_option("--since", page->since_ms, "started at or after (ms since the epoch)");
+  list_command->add_option("--upto", page->upto_ms, "started at or before (ms since the epoch)");
+  list_command->callback([options, page] { list(*options, *page); });
+
+  struct Command {
+    const char* name;
+    const char* help;
+    const char* part;
+  };
+  for (const Command& one : {Command{"get", "show the whole record", ""},
+                             Command{"logs", "show what it printed", "/logs"},
+                             Command{"result", "show what it returned", "/result"}}) {
+    CLI::App* command = group->add_subcommand(one.name, one.help);
+    const auto wanted = std::make_shared<OneOptions>();
+    command->add_option("id", wanted->id, "the activation's id");
+    command->add_flag("--last", wanted->last, "the newest one");
+    if (std::string_view(one.part) == "/logs") {
+      command->add_flag("--strip", wanted->strip, "without time and stream");
+    }
+    command->callback(
+        [options, wanted, part = std::string(one.part)] { show(*options, *wanted, part); });
+  }
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// berth: functions from the command line.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "commands.hpp"
+#include "exit_code.hpp"
+
+namespace {
+
+int run(int argc, char** argv) {
+  using berth::cli::ExitCode;
+  CLI::App program("Functions on Berth: create them, invoke them, read their logs", "berth");
+  const auto options = std::make_shared<berth::cli::GlobalOptions>();
+  program.set_version_flag("--version", BERTH_VERSION);
+  program.add_option("--data-dir", options->data_dir,
+                     "berthd's data directory (BERTH_DATA_DIR; root: /var/lib/berth, else "
+                     "~/.local/state/berth): address and key are found there");
+  program.add_option("--apihost", options->api_host,
+                     "address of a berthd elsewhere (BERTH_APIHOST)");
+  program.add_flag("-i,--insecure", options->insecure, "do not check the server's certificate");
+  program.add_flag("--json", options->json, "print JSON, as berthd sent it");
+  program.footer(std::string("The key for a berthd elsewhere is BERTH_AUTH=UUID:SECRET.\n") +
+                 berth::cli::kExitCodesHelp);
+  program.require_subcommand(1);
+  program.fallthrough();  // global options may stand after the command
+  berth::cli::add_action_commands(program, options);
+  berth::cli::add_activation_commands(program, options);
+  berth::cli::add_namespace_commands(program, options);
+  berth::cli::add_plugin_commands(program, options);
+  berth::cli::add_server_commands(program, options);
+  try {
+    program.parse(argc, argv);
+    return static_cast<int>(ExitCode::kOk);
+  } catch (const CLI::ParseError& error) {
+    const int code = program.exit(error);
+    return static_cast<int>(code == 0 ? ExitCode::kOk : ExitCode::kUsage);
+  } catch (const berth::cli::Exit& end) {
+    // Some ends have said all there is to say.
+    if (*end.what() != '\0') std::fprintf(stderr, "berth: %s\n", end.what());
+    return static_cast<int>(end.code());
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "berth: %s\n", error.what());
+    return static_cast<int>(berth::cli::ExitCode::kFailed);
+  }
+}
