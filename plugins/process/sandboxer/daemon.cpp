@@ -31,6 +31,15 @@ sdk::Status open_directory(const std::string& path, UniqueFd& fd) {
   return {};
 }
 
+// True if a sandboxer accepts clients there, which one that is ending does not.
+bool is_served(const std::string& runtime) {
+  sockaddr_un address;
+  socklen_t length;
+  if (!unix_address(runtime + "/" + kSocketName, address, length)) return false;
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0;
+}
+
 bool has_full_id_map() {
   int error = 0;
   const std::string map = sys::read_file_at(AT_FDCWD, "/proc/self/uid_map", error);
@@ -57,7 +66,7 @@ sdk::Status open_home(const std::string& data, const std::string& runtime,
       ::openat(home.data.get(), kLockName, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!home.lock.valid()) return from_errno("cannot open " + data + "/" + kLockName, errno);
   for (int waited = 0; ::flock(home.lock.get(), LOCK_EX | LOCK_NB) != 0; waited += 10) {
-    if (waited >= kLockWaitMs) {
+    if (waited >= kLockWaitMs || is_served(runtime)) {
       int error = 0;
       const std::string pid = sys::read_file_at(home.data.get(), kLockName, error);
       return sdk::failed_precondition("another berth-sandboxer (pid " + pid +

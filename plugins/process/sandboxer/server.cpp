@@ -206,10 +206,12 @@ void Server::flush(Client& client) {
 void Server::drop(Owner owner) {
   const auto it = clients_.find(owner);
   if (it == clients_.end()) return;
+  // Who only looked whether somebody is here has not used us.
+  const bool greeted = it->second->greeted;
   loop_.unwatch(it->second->socket.get());
   clients_.erase(it);
   sandboxes_.release(owner);
-  end_if_unused();
+  if (greeted) end_if_unused();
 }
 
 void Server::end_if_unused() {

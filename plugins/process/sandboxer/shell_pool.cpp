@@ -201,7 +201,7 @@ void ShellPool::on_control(uint64_t serial) {
   std::vector<UniqueFd> fds;
   const Received received = receive_packet(shell.control.get(), bytes, fds);
   if (received == Received::kNothing) return;
-  if (received != Received::kPacket) {
+  if (received != Received::kPacket || shell.unwanted) {
     loop_.unwatch(shell.control.get());  // its end follows
     return;
   }

@@ -163,10 +163,12 @@ Sandboxer::Sandboxer(uid_t uid) : uid_(uid) {
 }
 
 Sandboxer::~Sandboxer() {
+  if (quiet) EXPECT_EQ(log(), "");
   if (!running()) return;
+  if (uid_ != 0) EXPECT_EQ(::seteuid(uid_), 0);
   if (auto client = connect_plain()) client->call(MessageType::kShutdown, Shutdown{true});
+  if (uid_ != 0) EXPECT_EQ(::seteuid(0), 0);
   EXPECT_TRUE(eventually([&] { return !running(); })) << "the sandboxer does not end";
-  EXPECT_EQ(log(), "");
 }
 
 int Sandboxer::try_start(std::string& message) {

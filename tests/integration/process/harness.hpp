@@ -110,6 +110,7 @@ class Sandboxer {
   std::string socket_path() const { return runtime() + "/sandboxer.sock"; }
 
   Settings settings;
+  bool quiet = true;  // expects an empty log at the end
 
  private:
   TempDirectory directory_;
