@@ -139,6 +139,8 @@ void accept(const CallPtr& call, const Options& options, const entity::ActionPtr
   if (!status.ok()) {
     settle();
     accepted->call = nullptr;
+    // The queue is full: this namespace's and everybody's callers should slow down.
+    if (status.code() == StatusCode::kResourceExhausted) return call->fail(429, status.message());
     return call->fail(status);
   }
   if (!options.blocking) accepted->answer_accepted();

@@ -166,7 +166,9 @@ TEST_F(InvokeTest, PassesOnTheInvokersRefusal) {
   EXPECT_EQ(reply.status, 503);
   EXPECT_EQ(reply.error(), "shutting down");
   on_server([this] { invoker.refusal = sdk::resource_exhausted("the queue is full"); });
-  EXPECT_EQ(post(kHello).status, 503);
+  const Reply full = post(kHello);
+  EXPECT_EQ(full.status, 429);
+  EXPECT_EQ(full.error(), "the queue is full");
 }
 
 TEST_F(InvokeTest, ThrottlesByMinuteAndByNumber) {
