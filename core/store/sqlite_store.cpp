@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <condition_variable>
@@ -52,9 +53,15 @@ Result<UniqueFd> lock_store(const std::filesystem::path& path) {
   if (!fd) return cannot_open(lock_path, errno);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return cannot_open(lock_path, errno);
-    return sdk::failed_precondition(path.string() +
-                                    " is in use by another berthd: stop it, or name another data "
-                                    "directory");
+    char holder[32] = {};
+    if (::pread(fd.get(), holder, sizeof holder - 1, 0) <= 0) holder[0] = '?';
+    return sdk::failed_precondition(path.string() + " is in use by another berthd (process " + holder +
+                                    "): stop it, or name another data directory");
+  }
+  // For people only: it is the lock that counts.
+  const std::string self = std::to_string(::getpid());
+  if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), self.data(), self.size(), 0) < 0) {
+    log::warn("store", "cannot note the process in the lock file", {{"path", lock_path.string()}});
   }
   return fd;
 }

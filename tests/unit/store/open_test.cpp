@@ -28,8 +28,8 @@ class Open : public StoreTest {
   }
 };
 
-void expect_text(const Status& status, std::initializer_list<std::string_view> parts) {
-  for (const std::string_view part : parts) {
+void expect_text(const Status& status, std::initializer_list<std::string> parts) {
+  for (const std::string& part : parts) {
     EXPECT_NE(status.message().find(part), std::string::npos) << status.to_string() << "\nlacks " << part;
   }
 }
@@ -139,7 +139,8 @@ TEST_F(Open, OneStoreAtATime) {
   open();
   const Status status = refusal();
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
-  expect_text(status, {file().string(), "in use by another berthd", "stop it"});
+  expect_text(status, {file().string(), "in use by another berthd (process " + std::to_string(::getpid()) + ")",
+                       "stop it"});
   store_.reset();
   EXPECT_TRUE(refusal().ok());
 }

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The LogStore over LogFiles. Appends are formatted on the caller's thread, queued, and written by one
+// thread, everything that waits at once; fetches and the side files belong to a second thread.
+//
+// Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "berth/sdk/host.hpp"
+#include "berth/sdk/log_store.hpp"
+#include "log_files.hpp"
+#include "settings.hpp"
+
+namespace berth::file {
+
+class FileLogStore final : public sdk::LogStore {
+ public:
+  explicit FileLogStore(const sdk::OpenArgs& args);
+  // Answers what is still open and joins the threads.
+  ~FileLogStore() override;
+
+  void start(sdk::Promise<void> done) override;
+  void append(const sdk::ActivationRefView& activation, sdk::LogLinesView lines, bool final,
+              sdk::Promise<void> done) override;
+  void fetch(const sdk::ActivationRefView& activation, std::string_view cursor, std::uint64_t max_bytes,
+             sdk::Promise<sdk::LogPage> done) override;
+  void drain(sdk::Promise<void> done) override;
+  void stop(sdk::Promise<void> done) override;
+
+ private:
+  enum class State { kNew, kStarting, kRunning, kStopped };
+  enum class Kind { kAppend, kDrain, kStop };
+  struct Job {
+    Kind kind;
+    Block block;
+    sdk::Promise<void> done;
+  };
+  struct Read {
+    ActivationId id;
+    std::string namespace_name;
+    std::string cursor;
+    std::uint64_t max_bytes;
+    sdk::Promise<sdk::LogPage> done;
+  };
+  using SteadyTime = std::chrono::steady_clock::time_point;
+
+  void write_loop();
+  void write(std::deque<Job> jobs);
+  void write_blocks(std::vector<Block>& blocks, std::vector<sdk::Promise<void>>& waiting);
+  void sync_if_due();
+  void read_loop();
+  void recover(sdk::Promise<void> done);
+  void answer(Read read);
+  void begin_sealing();
+  void seal();
+  void publish_stats();
+  sdk::Status not_running() const;  // with mutex_ held
+  void join();
+
+  const sdk::Log log_;
+  const Settings settings_;
+  LogFiles files_;
+  sdk::Series lines_;
+  sdk::Series bytes_;
+  sdk::Series failures_;
+  sdk::Series file_count_;
+  sdk::Series file_bytes_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable write_wake_;
+  std::condition_variable read_wake_;
+  State state_ = State::kNew;
+  bool ending_ = false;
+  std::deque<Job> jobs_;
+  std::uint64_t queued_bytes_ = 0;
+  std::deque<Read> reads_;
+  std::vector<sdk::Promise<void>> starts_;  // at most one
+  bool seal_ = false;
+
+  bool dirty_ = false;       // of the writing thread
+  SteadyTime sync_due_{};    // of the writing thread
+  bool failing_ = false;     // of the writing thread: one line of log a failure, not one an append
+  std::thread writer_;
+  std::thread reader_;
+};
+
+}  // namespace berth::file
