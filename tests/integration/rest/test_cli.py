@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The berth program against a real berthd."""
+
+import json
+import os
+import stat
+import tempfile
+
+from support import NATIVE, PYTHON, BerthTest
+
+
+class Cli(BerthTest):
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.TemporaryDirectory(prefix="bth-cli-")
+        self.addCleanup(self.folder.cleanup)
+
+    def file(self, name, content):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w") as file:
+            file.write(content)
+        return path
+
+    def berth(self, *arguments, code=0, **more):
+        done = self.berthd.cli(*arguments, **more)
+        self.assertEqual(done.returncode, code, f"{arguments}: {done.stdout}{done.stderr}")
+        return done
+
+    def make(self, *arguments):
+        self.addCleanup(self.berthd.api, "DELETE", "/actions/" + self.name)
+        return self.berth("action", "create", self.name, *arguments)
+
+    def test_from_file_to_logs(self):
+        done = self.make(self.file("hello.py", PYTHON), "-p", "name", "Default", "-m", "128")
+        self.assertEqual(done.stdout, f"created action {self.name}\n")
+        done = self.berth("action", "invoke", self.name, "-r")
+        self.assertEqual(json.loads(done.stdout), {"greeting": "Hello, Default"})
+        self.assertEqual(done.stdout, '{\n  "greeting": "Hello, Default"\n}\n')
+        done = self.berth("action", "invoke", self.name, "--result", "-p", "name", "World")
+        self.assertEqual(json.loads(done.stdout), {"greeting": "Hello, World"})
+        lines = self.berth("activation", "logs", "--last").stdout.splitlines()
+        self.assertEqual(sorted(line[31:] for line in lines), ["stderr: err", "stdout: out World"])
+        stripped = self.berth("activation", "logs", "--last", "--strip").stdout.splitlines()
+        self.assertEqual(sorted(stripped), ["err", "out World"])
+        result = self.berth("activation", "result", "--last").stdout
+        self.assertEqual(json.loads(result), {"greeting": "Hello, World"})
+        record = json.loads(self.berth("activation", "get", "--last", "--json").stdout)
+        self.assertEqual(record["name"], self.name)
+        listed = self.berth("activation", "list", self.name).stdout
+        self.assertIn(record["activationId"], listed)
+        self.assertEqual(len(json.loads(self.berth("activation", "list", self.name, "--json").stdout)), 2)
+
+    def test_actions(self):
+        self.make(self.file("code.py", PYTHON), "-t", "5000", "-l", "1", "-a", "note", '{"x":1}',
+                  "-e", "DB", "url", "-P", self.file("p.json", '{"n": [1]}'))
+        action = json.loads(self.berth("action", "get", self.name).stdout)
+        self.assertNotIn("code", action["exec"])
+        self.assertEqual(action["limits"]["timeout"], 5000)
+        self.assertIn({"key": "note", "value": {"x": 1}}, action["annotations"])
+        self.assertEqual(action["parameters"], [{"key": "n", "value": [1]},
+                                                {"key": "DB", "value": "url", "init": True}])
+        self.berth("action", "update", self.name, "-m", "128", "--del-annotation", "note")
+        action = json.loads(self.berth("action", "get", self.name, "--code").stdout)
+        self.assertEqual(action["exec"]["code"], PYTHON)
+        self.assertEqual(action["limits"]["memory"], 128)
+        self.assertNotIn("note", [annotation["key"] for annotation in action["annotations"]])
+        self.assertIn(self.name, self.berth("action", "list").stdout)
+        self.berth("action", "delete", self.name)
+        self.berth("action", "get", self.name, code=5)
+
+    def test_native_program(self):
+        path = self.file("program", NATIVE)
+        os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
+        self.make(path)
+        done = self.berth("action", "invoke", self.name, "-r", "-p", "name", "N")
+        self.assertEqual(json.loads(done.stdout), {"greeting": "Hello, N"})
+
+    def test_standard_input(self):
+        self.addCleanup(self.berthd.api, "DELETE", "/actions/" + self.name)
+        self.berth("action", "create", self.name, "-", "--kind", "python:default", input=PYTHON)
+        done = self.berth("action", "invoke", self.name, "-r", "-P", "-", input='{"name": "P"}')
+        self.assertEqual(json.loads(done.stdout), {"greeting": "Hello, P"})
+
+    def test_not_waiting(self):
+        self.make(self.file("code.py", PYTHON))
+        done = self.berth("action", "invoke", self.name)
+        self.assertRegex(done.stdout, f"^invoked {self.name}, activation [0-9a-f]{{32}}\n$")
+
+    def test_exit_codes(self):
+        path = self.file("code.py", "def main(a): return {'error': 'boom'}")
+        self.make(path)
+        done = self.berth("action", "invoke", self.name, "-r", code=7)
+        self.assertEqual(json.loads(done.stdout), {"error": "boom"})
+        self.assertIn("berth activation logs", done.stderr)
+        self.berth("action", "create", self.name, path, code=6)
+        self.berth("action", "invoke", "no-such-action", "-r", code=5)
+        self.berth("action", "create", "x", "/no/such/file", code=2)
+        done = self.berth("action", "create", "x", self.file("code.xyz", "text"), code=2)
+        self.assertIn("--kind", done.stderr)
+        self.berth("action", "nonsense", code=2)
+        self.berth("action", "list", key="00000000-0000-4000-8000-000000000000:x", code=4)
+        self.berth("action", "list", "--apihost", "http://127.0.0.1:9", code=3)
+        self.berth("action", "list", "--limit", "201", code=1)
+        slow = self.file("slow.py", "import time\ndef main(a):\n  time.sleep(1)\n  return {}")
+        self.berth("action", "update", self.name, slow)
+        self.berth("action", "invoke", self.name, "-r", "--wait", "20", code=8)
+
+    def test_namespaces(self):
+        created = self.berth("namespace", "create", "team").stdout
+        self.addCleanup(self.berthd.cli, "namespace", "delete", "team", "--force")
+        key = created.strip().splitlines()[-1].removeprefix("AUTH=")
+        self.assertIn("team", self.berth("namespace", "list").stdout)
+        self.assertEqual(self.berthd.request("GET", "/api/v1/namespaces", key=key).json, ["team"])
+        path = self.file("code.py", PYTHON)
+        self.berth("action", "create", "theirs", path, key=key)
+        self.assertNotIn("theirs", self.berth("action", "list").stdout)
+        self.berth("action", "get", "theirs", code=5)
+        rotated = self.berth("namespace", "key", "rotate", "team").stdout
+        new_key = rotated.strip().splitlines()[-1].removeprefix("AUTH=")
+        self.assertNotEqual(new_key, key)
+        self.berth("action", "list", key=key, code=4)
+        self.berth("action", "get", "theirs", key=new_key)
+        self.assertIn(new_key, self.berth("namespace", "key", "show", "team").stdout)
+        self.berth("namespace", "create", "team", code=6)
+        self.berth("namespace", "delete", "team", code=6)  # it still has an action
+        self.berth("namespace", "delete", "team", "--force")
+        self.berth("action", "list", key=new_key, code=4)
+        self.berth("namespace", "delete", "team", code=5)
+
+    def test_wskprops(self):
+        lines = dict(line.split("=", 1) for line in self.berth("wskprops").stdout.splitlines())
+        self.assertEqual(lines["APIHOST"], self.berthd.api_host)
+        self.assertEqual(lines["AUTH"], self.berthd.key)
+
+    def test_plugins(self):
+        import support
+        self.assertIn(support.container_plugin, self.berth("plugin", "list").stdout)
+        listed = json.loads(self.berth("plugin", "list", "--json").stdout)["plugins"]
+        self.assertIn(support.container_plugin, [entry["name"] for entry in listed])
+        done = self.berth("plugin", "inspect", support.container_plugin)
+        self.assertIn("berth.container-factory/1", done.stdout)
+        self.berth("plugin", "inspect", self.file("libberth_no.so", "no library"), code=1)
+        running = self.berth("plugin", "inspect", "--running", support.container_plugin, "--json")
+        self.assertEqual(json.loads(running.stdout)["name"], support.container_plugin)
+        self.assertIsInstance(json.loads(self.berth("status", "--json").stdout), dict)
