@@ -9,7 +9,7 @@ using namespace berth::sdk;
 class Noop final : public ContainerFactory {
  public:
   explicit Noop(const OpenArgs&) {}
-  void start(const ContainerEvents&, Promise<void> done) override { done.ok(); }
+  void start(ContainerEvents, Promise<void> done) override { done.ok(); }
   void create(const CreateRequestView&, Promise<ContainerInfo> done) override { done.ok({}); }
   void destroy(std::string_view, Promise<void> done) override { done.ok(); }
   void list(std::string_view, std::uint32_t, Promise<ContainerList> done) override { done.ok({}); }
@@ -22,4 +22,4 @@ class Noop final : public ContainerFactory {
 }  // namespace
 
 BERTH_REGISTER_CONTAINER_FACTORY(Noop, "bench-noop", "org.berth.bench-noop", "1.0.0",
-                                 R"({"type": "object", "additionalProperties": false})")
+                                 R"({"type": "object", "additionalProperties": false})", BERTH_NEEDS())

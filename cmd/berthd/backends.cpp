@@ -11,6 +11,8 @@
 
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "berth/plugin/container_factory.h"
+#include "berth/plugin/log_store.h"
 
 namespace berth::daemon {
 namespace {

@@ -11,9 +11,12 @@
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/object.hpp>
+#include <exception>
 #include <future>
 #include <memory>
 #include <optional>
@@ -26,6 +29,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "container/container_pool.hpp"
+#include "container/container_state.hpp"
 #include "data_directory.hpp"
 #include "http/server.hpp"
 #include "options.hpp"
@@ -57,8 +61,7 @@ class Daemon {
  private:
   // Everything that lives on the worker's thread; made and destroyed there.
   struct House {
-    std::shared_ptr<container::ContainerPool> pool;
-    std::unique_ptr<activation::Invoker> invoker;
+    std::unique_ptr<activation::PooledInvoker> invoker;
     std::unique_ptr<api::Api> api;
     std::unique_ptr<api::AdminApi> admin;
     std::unique_ptr<http::Server> server;
@@ -129,10 +132,7 @@ Status Daemon::ensure_guest() {
 asio::awaitable<Status> Daemon::start_backends() {
   const auto started = co_await backends_->logs().start(in(kStartTimeout));
   if (!started) co_return started.error().with_context("LogStore");
-  const auto parameters = co_await backends_->logs().container_parameters(in(kStartTimeout));
-  if (!parameters) co_return parameters.error().with_context("LogStore");
-  house_->pool->set_log_parameters(*parameters);
-  const auto factory = co_await backends_->factory().start(house_->pool->died_handler(), in(kStartTimeout));
+  const auto factory = co_await backends_->factory().start(house_->invoker->died_handler(), in(kStartTimeout));
   if (!factory) {
     co_return factory.error().with_context("ContainerFactory " + config_.text("containers.plugin"));
   }
@@ -144,8 +144,9 @@ asio::awaitable<Status> Daemon::start_backends() {
                 {{"plugin", config_.text("containers.plugin")}, {"detail", capacity_.detail}});
     }
   }
-  auto pool_started = asio::co_spawn(worker_->io(), house_->pool->start(in(kStartTimeout)), asio::deferred);
-  co_return co_await std::move(pool_started)(asio::use_awaitable);
+  auto started_work =
+      asio::co_spawn(worker_->io(), house_->invoker->start(in(kStartTimeout)), asio::deferred);
+  co_return co_await std::move(started_work)(asio::use_awaitable);
 }
 
 // On the worker's thread.
@@ -171,21 +172,15 @@ Status Daemon::build_house() {
   if (!listening.ok()) return listening.with_context(config_.origin("http.listen"));
   address_ = api_address(config_.text("http.listen"), house_->server->port());
 
-  house_->pool = container::ContainerPool::make({.io = io,
-                                                 .clock = system_clock(),
-                                                 .metrics = metrics_,
-                                                 .factory = backends_->factory(),
-                                                 .manifest = *manifest_},
-                                                pool_options(config_, address_));
-  house_->invoker = activation::PooledInvoker::make({.io = io,
-                                                     .clock = system_clock(),
-                                                     .metrics = metrics_,
-                                                     .pool = *house_->pool,
-                                                     .factory = backends_->factory(),
-                                                     .logs = backends_->logs(),
-                                                     .activations = store_->activations(),
-                                                     .manifest = *manifest_},
-                                                    {});
+  house_->invoker = std::make_unique<activation::PooledInvoker>(
+      activation::InvokerDependencies{.io = io,
+                                      .clock = system_clock(),
+                                      .metrics = metrics_,
+                                      .factory = backends_->factory(),
+                                      .logs = backends_->logs(),
+                                      .activations = store_->activations(),
+                                      .manifest = *manifest_},
+      activation::InvokerOptions{.pool = pool_options(config_, address_)});
   house_->api = std::make_unique<api::Api>(api::Dependencies{
       .io = io,
       .entities = store_->entities(),
@@ -214,7 +209,7 @@ Status Daemon::build_house() {
 
 void Daemon::status(std::function<void(Result<boost::json::value>)> done) const {
   const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(system_clock().steady_now() - began_);
-  const container::PoolStats pool = house_->pool->stats();
+  const container::PoolStats pool = house_->invoker->pool().stats();
   boost::json::object containers;
   for (std::size_t state = 0; state < pool.containers.size(); ++state) {
     containers[container::to_string(static_cast<container::State>(state))] = pool.containers[state];
@@ -314,10 +309,6 @@ asio::awaitable<void> Daemon::stop() {
       if (house_->admin_server) house_->admin_server->drain();
     });
     if (house_->invoker) co_await shut_invoker_down();
-    worker_->run([this] {
-      house_->server->drain();
-      if (house_->pool) house_->pool->stop();
-    });
   }
   if (backends_) {
     tell("draining the LogStore", co_await backends_->logs().drain(in(kStopTimeout)));
@@ -332,7 +323,8 @@ asio::awaitable<void> Daemon::stop() {
 asio::awaitable<void> Daemon::live() {
   outcome_ = co_await start();
   if (outcome_.ok()) {
-    if (stops_ == 0) co_await stop_asked_.async_wait(asio::as_tuple(asio::use_awaitable));
+    boost::system::error_code woken;
+    if (stops_ == 0) co_await stop_asked_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
     co_await stop();
   } else if (backends_) {
     co_await stop();
@@ -346,7 +338,9 @@ Status Daemon::run() {
   signals_.add(SIGINT);
   signals_.add(SIGHUP);
   watch_signals();
-  asio::co_spawn(loader_, live(), asio::detached);
+  asio::co_spawn(loader_, live(), [](std::exception_ptr bug) {
+    if (bug) std::rethrow_exception(bug);
+  });
   loader_.run();
   // Nothing of the house runs any more; what still comes back from plugins and store finds its loops
   // until both are closed.
@@ -362,15 +356,8 @@ Status Daemon::run() {
       const Status closed = store_->close();
       if (!closed.ok() && outcome_.ok()) outcome_ = closed;
     }
-    if (house_) {
-      worker_->run([this] {
-        house_->api.reset();
-        house_->admin.reset();
-        house_->invoker.reset();
-        house_->pool.reset();
-      });
-    }
     worker_->join();
+    house_.reset();
   }
   if (outcome_.ok()) log::info("berthd", "stopped");
   return outcome_;
