@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -28,8 +27,6 @@ ParserLimits response_limits() {
   limits.cut_body = true;
   return limits;
 }
-
-iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
 
 }  // namespace
 
@@ -126,8 +123,8 @@ int ClientConnection::send_some() {
   while (sent_ < total) {
     const std::string_view rest_of_head = head.substr(std::min(sent_, head.size()));
     const std::string_view rest_of_body = body.substr(sent_ - (head.size() - rest_of_head.size()));
-    const std::array<iovec, 2> pieces{piece(rest_of_head), piece(rest_of_body)};
-    const IoResult result = socket_.send(pieces);
+    const IoResult result = rest_of_head.empty() ? socket_.send(rest_of_body, {})
+                                                 : socket_.send(rest_of_head, rest_of_body);
     if (result.kind == IoResult::Kind::kFailed) {
       send_failed_ = true;
       return result.error;

@@ -19,7 +19,7 @@ namespace berth::http {
 
 // One post() on its way. It moves to another connection as long as nothing of it was sent.
 struct PendingExchange {
-  std::string head;
+  std::string head;  // and the body, if that is short
   std::string body;
   SteadyTime deadline;
   std::size_t max_body_bytes = 0;

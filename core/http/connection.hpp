@@ -47,7 +47,7 @@ struct ConnectionContext {
   bool draining = false;
   std::size_t buffered = 0;  // capacities of all receive buffers
   std::vector<std::shared_ptr<Connection>> connections;
-  std::string head;  // of the response being written
+  std::string head;  // of the response being written, and its body if that is short
 };
 
 class Connection final : public SocketOwner,

@@ -3,8 +3,10 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -19,6 +21,8 @@ struct Ready {
     if (error != boost::asio::error::operation_aborted) (owner.get()->*event)();
   }
 };
+
+iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
 
 IoResult failure(int error) {
   if (error == EAGAIN || error == EWOULDBLOCK) return {IoResult::Kind::kWouldBlock, 0, 0};
@@ -47,13 +51,15 @@ IoResult Socket::receive(std::span<char> buffer) {
   }
 }
 
-IoResult Socket::send(std::span<const iovec> pieces) {
+IoResult Socket::send(std::string_view first, std::string_view second) {
+  const std::array<iovec, 2> pieces{piece(first), piece(second)};
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
   message.msg_iovlen = pieces.size();
   for (;;) {
     const ssize_t count =
-        ::sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        second.empty() ? ::send(fd(), first.data(), first.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
+                       : ::sendmsg(fd(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count >= 0) return {IoResult::Kind::kBytes, static_cast<std::size_t>(count), 0};
     if (errno != EINTR) return failure(errno);
   }

@@ -8,14 +8,13 @@
 // adopt(), is_open() and close() needs an open socket. Not thread-safe.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 
 namespace berth::http {
 
@@ -47,7 +46,8 @@ class Socket {
   void close() { descriptor_.reset(); }
 
   IoResult receive(std::span<char> buffer);
-  IoResult send(std::span<const iovec> pieces);
+  // Sends the two one after the other, as far as there is room; not both may be empty.
+  IoResult send(std::string_view first, std::string_view second);
   // What can be told about the peer without reading.
   Peer peek();
   // Both directions are closed, or the connection was reset.
