@@ -192,7 +192,7 @@ void ContainerPool::leave_queue(Waiter& waiter) {
     if (slot.size_class->needy.empty()) slot.size_class->needy_hook.unlink();
   }
   update_needy(slot);
-  if (slot.unissued > 0 && slot.starts > slot.waiting) cancel_planned(slot);
+  if (slot.unissued > 0) cancel_planned(slot);
 }
 
 Waiter& ContainerPool::front(ActionSlot& slot) {
@@ -279,7 +279,8 @@ void ContainerPool::release(Container& container, bool fit) {
   step(container, Event::kIdle);
   // Others have waited too long for memory: an action that had its share of time gives way.
   const bool give_way =
-      slot.waiting > 0 && balance() < 0 &&
+      slot.waiting > 0 && balance() < 0 && promised_ != nullptr &&
+      promised_->started_for != &slot &&
       with_.clock.steady_now() - container.assigned_at >= options_.residency;
   if (slot.waiting > 0 && !give_way) {
     serve(slot);

@@ -240,6 +240,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   ContainerList<&Container::idle_hook> stock_;         // prewarmed, oldest first
   ContainerList<&Container::unpaused_hook> unpaused_;  // idle and could be paused, oldest first
   ContainerList<&Container::work_hook> planned_;       // wait for memory that is about to come
+  Container* promised_ = nullptr;  // that of `planned_` for which there is not memory enough yet
   ContainerList<&Container::work_hook> undestroyed_;   // the factory failed to destroy them
   SlotList<&ActionSlot::retry_hook> retrying_;
 

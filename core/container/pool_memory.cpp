@@ -86,6 +86,7 @@ void ContainerPool::plan_start(ActionSlot& slot) {
   planned_.push_back(container);
   planned_bytes_ += container.memory_bytes;
   ++slot.unissued;
+  if (balance() < 0) promised_ = &container;
   issue_planned();
 }
 
@@ -96,16 +97,18 @@ void ContainerPool::issue_planned() {
     container.work_hook.unlink();
     planned_bytes_ -= container.memory_bytes;
     --container.started_for->unissued;
+    if (promised_ == &container) promised_ = nullptr;
     issue_create(container);
   }
 }
 
 void ContainerPool::cancel_planned(ActionSlot& slot) {
-  for (auto next = planned_.end(); next != planned_.begin() && slot.unissued > 0 &&
-                                   slot.starts > slot.waiting;) {
-    Container& container = *--next;
-    if (container.started_for != &slot) continue;
-    ++next;
+  for (auto next = planned_.begin(); next != planned_.end() && slot.unissued > 0;) {
+    Container& container = *next++;
+    // A slot that was served has had its turn: what others would have to give way for is not made.
+    const bool surplus = slot.starts > slot.waiting || (promised_ == &container && balance() < 0);
+    if (container.started_for != &slot || !surplus) continue;
+    if (promised_ == &container) promised_ = nullptr;
     container.work_hook.unlink();
     planned_bytes_ -= container.memory_bytes;
     --slot.unissued;
