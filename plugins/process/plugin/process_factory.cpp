@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugin/process_factory.hpp"
+
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+
+#include "plugin/launcher.hpp"
+#include "plugin/log_lines.hpp"
+
+namespace berth::process {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kSocket = "/sandboxer.sock";
+constexpr auto kFirstPause = 100ms;
+constexpr auto kLongestPause = 5s;
+constexpr auto kMetricsInterval = 10s;
+// How long before its deadline a waiting read is answered, so that the answer arrives in time.
+constexpr uint64_t kAnswerAheadNs = 2'000'000;
+
+sdk::Status down() {
+  return sdk::unavailable("berth-sandboxer is down; it is being started again");
+}
+
+int64_t available_memory() {
+  std::FILE* file = std::fopen("/proc/meminfo", "re");
+  if (file == nullptr) return -1;
+  char line[256];
+  long long kilobytes = -1;
+  while (std::fgets(line, sizeof(line), file) != nullptr) {
+    if (std::sscanf(line, "MemAvailable: %lld kB", &kilobytes) == 1) break;
+  }
+  std::fclose(file);
+  return kilobytes < 0 ? -1 : kilobytes * 1024;
+}
+
+}  // namespace
+
+ProcessFactory::ProcessFactory(const sdk::OpenArgs& args)
+    : log_(args.host.log()),
+      instance_(args.instance),
+      data_directory_(args.data_directory),
+      loop_("berth-process"),
+      retry_(loop_.context()),
+      metrics_(loop_.context()) {
+  if (auto s = Config::parse(args.config_json, program_directory(), config_); !s.ok()) {
+    throw sdk::Error(s);
+  }
+  runtime_directory_ = short_directory(std::string(args.runtime_directory));
+  const std::string sockets =
+      config_.socket_directory.empty() ? runtime_directory_ : config_.socket_directory;
+  // The sandboxer's socket needs the directory too.
+  if (sockets != runtime_directory_) {
+    ListenSockets checked;
+    if (auto s = checked.open(runtime_directory_, 0); !s.ok()) throw sdk::Error(s);
+  }
+  if (auto s = sockets_.open(sockets, config_.prepared_sockets); !s.ok()) throw sdk::Error(s);
+  const sdk::Metrics metrics = args.host.metrics();
+  gauges_.sandboxes = metrics.gauge("sandboxes", "Sandboxes, living and dead");
+  gauges_.prepared = metrics.gauge("prepared_sandboxes", "Sandboxes made ahead");
+  gauges_.networks = metrics.gauge("pooled_networks", "Network namespaces kept for reuse");
+  gauges_.removing = metrics.gauge("removing_sandboxes", "Sandboxes being cleaned up");
+  gauges_.dropped = metrics.gauge("dropped_log_bytes", "Output dropped from full buffers");
+  created_ = metrics.counter("sandboxes_created_total", "Sandboxes created");
+  start_seconds_ = metrics.histogram("create_seconds", "From create to the sandbox's exec");
+}
+
+ProcessFactory::~ProcessFactory() {
+  loop_.stop();
+  if (auto c = client()) c->close();
+}
+
+std::shared_ptr<SandboxerClient> ProcessFactory::client() const {
+  const std::lock_guard lock(mutex_);
+  return client_;
+}
+
+void ProcessFactory::start(sdk::ContainerEvents events, sdk::Promise<void> done) {
+  loop_.post([this, events, done = std::move(done)]() mutable {
+    events_ = events;
+    // A std::function must be copyable; the promise is not.
+    auto held = std::make_shared<sdk::Promise<void>>(std::move(done));
+    connect(true, [this, held](const sdk::Status& status) {
+      if (!status.ok()) return held->fail(status);
+      sockets_.refill();
+      publish_metrics();
+      held->ok();
+    });
+  });
+}
+
+void ProcessFactory::connect(bool may_launch, Connected done) {
+  auto fresh = std::make_shared<SandboxerClient>(loop_.context());
+  const sdk::Status status = fresh->open(
+      runtime_directory_ + kSocket, [this](const Died& died) { on_died(died); },
+      [this] { on_lost(); });
+  if (status.ok()) return greet(std::move(fresh), may_launch, std::move(done));
+  if (status.code() == sdk::StatusCode::kNotFound && may_launch) return launch(std::move(done));
+  done(status);
+}
+
+void ProcessFactory::launch(Connected done) {
+  // Without a sandboxer no sandbox lives, so every socket of an earlier life is a dead one's.
+  sockets_.remove_stale();
+  log_.debug("starting berth-sandboxer", {{"program", config_.sandboxer}});
+  launch_sandboxer(loop_.context(),
+                   {config_.sandboxer, data_directory_, runtime_directory_, instance_},
+                   [this, done = std::move(done)](const sdk::Status& status) {
+                     if (!status.ok()) return done(status);
+                     connect(false, done);
+                   });
+}
+
+void ProcessFactory::greet(std::shared_ptr<SandboxerClient> client, bool may_launch,
+                           Connected done) {
+  SandboxerClient& c = *client;
+  c.call(MessageType::kHello, Hello{},
+         [this, client, may_launch, done = std::move(done)](sdk::Status status, Reader& reader) {
+           HelloReply reply;
+           if (status.ok() && !decode(reader, reply)) {
+             status = sdk::internal("berth-sandboxer's greeting is malformed");
+           }
+           if (!status.ok()) {
+             client->close();
+             return done(status);
+           }
+           if (reply.version == kProtocolVersion) return configure(client, done);
+           // Another version of ours. Without sandboxes it makes room; with some it must not.
+           client->call(
+               MessageType::kShutdown, Shutdown{false},
+               [this, client, may_launch, reply, done](const sdk::Status& ended, Reader&) {
+                 client->close();
+                 if (ended.ok() && may_launch) return launch(done);
+                 done(sdk::failed_precondition(
+                     "berth-sandboxer (process " + std::to_string(reply.pid) +
+                     ") speaks version " + std::to_string(reply.version) +
+                     " of its protocol and this plugin version " +
+                     std::to_string(kProtocolVersion) +
+                     ", and it still has sandboxes: start the matching berthd to stop them, or end "
+                     "it with kill " +
+                     std::to_string(reply.pid)));
+               });
+         });
+}
+
+void ProcessFactory::configure(std::shared_ptr<SandboxerClient> client, Connected done) {
+  SandboxerClient& c = *client;
+  c.call(MessageType::kConfigure, config_.settings,
+         [this, client, done = std::move(done)](sdk::Status status, Reader& reader) {
+           Enforcement enforcement;
+           if (status.ok() && !decode(reader, enforcement)) {
+             status = sdk::internal("berth-sandboxer's answer is malformed");
+           }
+           if (!status.ok()) {
+             client->close();
+             return done(status);
+           }
+           report(enforcement);
+           {
+             const std::lock_guard lock(mutex_);
+             client_ = client;
+           }
+           failures_ = 0;
+           done({});
+         });
+}
+
+void ProcessFactory::report(const Enforcement& enforcement) {
+  if (enforcement.detail == reported_) return;
+  reported_ = enforcement.detail;
+  if (!enforcement.detail.empty()) log_.warn(enforcement.detail);
+}
+
+void ProcessFactory::on_died(const Died& died) {
+  {
+    const std::lock_guard lock(mutex_);
+    known_.erase(died.id);
+  }
+  events_.died(died.id, died.exit_code, died.oom, died.reason);
+}
+
+void ProcessFactory::on_lost() {
+  std::unordered_set<std::string> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    client_ = nullptr;
+    gone.swap(known_);
+  }
+  if (stopped_) return;
+  log_.error("berth-sandboxer has died, and all sandboxes with it",
+             {{"sandboxes", std::to_string(gone.size())}});
+  for (const auto& id : gone) events_.died(id, -1, false, "berth-sandboxer died");
+  reconnect();
+}
+
+void ProcessFactory::reconnect() {
+  const auto pause = std::min<std::chrono::milliseconds>(kFirstPause * (1u << std::min(failures_, 6u)),
+                                                         kLongestPause);
+  retry_.expires_after(pause);
+  retry_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopped_) return;
+    connect(true, [this](const sdk::Status& status) {
+      if (status.ok()) {
+        sockets_.refill();
+        return log_.info("berth-sandboxer runs again");
+      }
+      ++failures_;
+      log_.error(status.message());
+      reconnect();
+    });
+  });
+}
+
+CreateRequest ProcessFactory::request_for(const sdk::CreateRequestView& request,
+                                          const std::vector<std::string>& argv,
+                                          const ListenSocket& socket) const {
+  CreateRequest r;
+  r.name = request.name;
+  r.socket_path = socket.path;
+  r.argv = argv;
+  r.memory_bytes = request.memory_bytes;
+  r.cpu_shares = request.cpu_shares == 0 ? 1024 : request.cpu_shares;
+  r.cpu_quota_millis = request.cpu_quota_millis;
+  r.pids = request.pids_limit;
+  r.labels = request.labels.clone();
+  bool path = false, home = false, lang = false;
+  for (const auto [key, value] : request.environment) {
+    if (key == "BERTH_LISTEN_FD") continue;
+    path = path || key == "PATH";
+    home = home || key == "HOME";
+    lang = lang || key == "LANG";
+    r.environment.push_back(std::string(key) + "=" + std::string(value));
+  }
+  r.environment.emplace_back("BERTH_LISTEN_FD=3");
+  if (!path) r.environment.emplace_back("PATH=/usr/local/bin:/usr/bin:/bin");
+  if (!home) r.environment.emplace_back("HOME=/tmp");
+  if (!lang) r.environment.emplace_back("LANG=C.UTF-8");
+  return r;
+}
+
+void ProcessFactory::create(const sdk::CreateRequestView& request,
+                            sdk::Promise<sdk::ContainerInfo> done) {
+  std::string runtime;
+  const std::vector<std::string>* argv = config_.command_of(request.image, runtime);
+  if (argv == nullptr) return done.fail(config_.unmapped(request.image, runtime));
+  for (const auto [key, value] : request.environment) {
+    if (key.empty() || key.find_first_of(std::string_view("=\0", 2)) != std::string_view::npos ||
+        value.find('\0') != std::string_view::npos) {
+      return done.fail(sdk::invalid_argument("an environment variable's name is empty or holds =, or "
+                                             "it holds a zero byte"));
+    }
+  }
+  std::shared_ptr<SandboxerClient> c;
+  {
+    const std::lock_guard lock(mutex_);
+    if (drained_) {
+      return done.fail(sdk::Status(sdk::StatusCode::kUnavailable, "the process plugin is draining"));
+    }
+    c = client_;
+    if (c != nullptr) ++creating_;
+  }
+  if (c == nullptr) return done.fail(down());
+  ListenSocket socket;
+  if (auto s = sockets_.take(socket); !s.ok()) {
+    done.fail(s);
+    return create_ended();
+  }
+  const CreateRequest message = request_for(request, *argv, socket);
+  const int fd = socket.fd.get();
+  const auto begun = std::chrono::steady_clock::now();
+  c->call(
+      MessageType::kCreate, message,
+      [this, begun, name = message.name, path = socket.path, labels = message.labels,
+       done = std::move(done)](sdk::Status status, Reader& reader) mutable {
+        CreateReply reply;
+        if (status.ok() && !decode(reader, reply)) {
+          status = sdk::internal("berth-sandboxer's answer is malformed");
+        }
+        if (!status.ok()) {
+          ::unlink(path.c_str());
+          done.fail(status);
+          return create_ended();
+        }
+        {
+          const std::lock_guard lock(mutex_);
+          known_.insert(reply.id);
+        }
+        sdk::ContainerInfo info;
+        info.id = reply.id;
+        info.token = reply.id;
+        info.address = "unix:" + path;
+        info.name = std::move(name);
+        info.labels = std::move(labels);
+        done.ok(std::move(info));
+        created_.record(1);
+        start_seconds_.record(
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+        create_ended();
+        sockets_.refill();
+      },
+      fd);
+}
+
+void ProcessFactory::create_ended() {
+  std::vector<sdk::Promise<void>> draining;
+  {
+    const std::lock_guard lock(mutex_);
+    if (--creating_ != 0) return;
+    draining.swap(draining_);
+  }
+  for (auto& done : draining) done.ok();
+}
+
+void ProcessFactory::simple(MessageType type, std::string_view id, sdk::Promise<void> done) {
+  const auto c = client();
+  if (c == nullptr) return done.fail(down());
+  c->call(type, SandboxRequest{std::string(id)},
+          [done = std::move(done)](const sdk::Status& status, Reader&) mutable {
+            status.ok() ? done.ok() : done.fail(status);
+          });
+}
+
+void ProcessFactory::destroy(std::string_view id, sdk::Promise<void> done) {
+  std::shared_ptr<SandboxerClient> c;
+  {
+    const std::lock_guard lock(mutex_);
+    known_.erase(std::string(id));
+    c = client_;
+  }
+  if (c == nullptr) {
+    // The sandboxer died and its sandboxes with it: there is nothing left to destroy.
+    return done.fail(sdk::not_found("no sandbox " + std::string(id)));
+  }
+  simple(MessageType::kDestroy, id, std::move(done));
+}
+
+void ProcessFactory::pause(std::string_view id, sdk::Promise<void> done) {
+  simple(MessageType::kPause, id, std::move(done));
+}
+
+void ProcessFactory::resume(std::string_view id, sdk::Promise<void> done) {
+  simple(MessageType::kResume, id, std::move(done));
+}
+
+void ProcessFactory::list(std::string_view cursor, std::uint32_t limit,
+                          sdk::Promise<sdk::ContainerList> done) {
+  ListRequest request;
+  request.limit = std::max(limit, 1u);
+  if (!cursor.empty()) {
+    const char* end = cursor.data() + cursor.size();
+    const auto parsed = std::from_chars(cursor.data(), end, request.after);
+    if (parsed.ec != std::errc{} || parsed.ptr != end) {
+      return done.fail(sdk::invalid_argument("this is no cursor of the process plugin's"));
+    }
+  }
+  const auto c = client();
+  if (c == nullptr) return done.fail(down());
+  c->call(MessageType::kList, request,
+          [this, done = std::move(done)](const sdk::Status& status, Reader& reader) mutable {
+            ListReply reply;
+            if (!status.ok()) return done.fail(status);
+            if (!decode(reader, reply)) {
+              return done.fail(sdk::internal("berth-sandboxer's answer is malformed"));
+            }
+            sdk::ContainerList list;
+            for (auto& s : reply.sandboxes) {
+              sdk::ContainerInfo info;
+              info.id = s.id;
+              info.token = s.id;
+              info.address = "unix:" + s.socket_path;
+              info.name = s.name;
+              info.labels = std::move(s.labels);
+              info.state = s.state == SandboxState::kRunning  ? sdk::ContainerState::kRunning
+                           : s.state == SandboxState::kPaused ? sdk::ContainerState::kPaused
+                                                              : sdk::ContainerState::kDead;
+              if (s.state != SandboxState::kDead) {
+                const std::lock_guard lock(mutex_);
+                known_.insert(s.id);
+              }
+              list.containers.push_back(std::move(info));
+            }
+            if (reply.more) list.next_cursor = std::to_string(reply.sandboxes.back().serial);
+            done.ok(std::move(list));
+          });
+}
+
+void ProcessFactory::read_logs(std::string_view id, std::string_view cursor,
+                               std::uint64_t max_bytes, sdk::Promise<sdk::LogBatch> done) {
+  ReadLogsRequest request;
+  request.id = id;
+  request.max_bytes = max_bytes;
+  if (!parse_cursor(cursor, request.cursor)) {
+    return done.fail(sdk::invalid_argument("this is no cursor of the process plugin's"));
+  }
+  const uint64_t deadline = done.deadline_ns();
+  request.deadline_ns = deadline == 0 ? UINT64_MAX : deadline - std::min(deadline, kAnswerAheadNs);
+  const auto c = client();
+  if (c == nullptr) return done.fail(down());
+  const uint64_t operation = done.id();
+  const uint64_t sent = c->call(
+      MessageType::kReadLogs, request,
+      [this, operation, done = std::move(done)](const sdk::Status& status, Reader& reader) mutable {
+        {
+          const std::lock_guard lock(mutex_);
+          // 0 tells a caller that has not come to note the request that it is too late.
+          if (reads_.erase(operation) == 0) reads_.emplace(operation, 0);
+        }
+        ReadLogsReply reply;
+        if (!status.ok()) return done.fail(status);
+        if (!decode(reader, reply)) {
+          return done.fail(sdk::internal("berth-sandboxer's answer is malformed"));
+        }
+        sdk::LogBatch batch;
+        for (const auto& chunk : reply.chunks) add_lines(chunk, batch);
+        batch.next_cursor = cursor_text(reply.next);
+        batch.ended = reply.ended;
+        done.ok(std::move(batch));
+      });
+  const std::lock_guard lock(mutex_);
+  if (reads_.erase(operation) == 0) reads_.emplace(operation, sent);
+}
+
+void ProcessFactory::on_cancel(std::uint64_t id) {
+  std::shared_ptr<SandboxerClient> c;
+  uint64_t request = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = reads_.find(id);
+    if (it == reads_.end() || it->second == 0) return;
+    request = it->second;
+    c = client_;
+  }
+  if (c != nullptr) c->cancel(request);
+}
+
+void ProcessFactory::capacity(sdk::Promise<sdk::Capacity> done) {
+  const auto c = client();
+  if (c == nullptr) return done.fail(down());
+  c->call(MessageType::kStats,
+          [done = std::move(done)](const sdk::Status& status, Reader& reader) mutable {
+            StatsReply stats;
+            if (!status.ok()) return done.fail(status);
+            if (!decode(reader, stats)) {
+              return done.fail(sdk::internal("berth-sandboxer's answer is malformed"));
+            }
+            const Enforcement& e = stats.enforcement;
+            sdk::Capacity capacity;
+            capacity.features = (e.pause ? BERTH_CAPACITY_PAUSE : 0u) |
+                                (e.memory ? BERTH_CAPACITY_MEMORY_ENFORCED : 0u) |
+                                (e.cpu ? BERTH_CAPACITY_CPU_ENFORCED : 0u) |
+                                (e.pids ? BERTH_CAPACITY_PIDS_ENFORCED : 0u);
+            capacity.detail = e.detail;
+            struct sysinfo info {};
+            if (::sysinfo(&info) == 0) {
+              capacity.memory_bytes = static_cast<int64_t>(info.totalram) * info.mem_unit;
+            }
+            capacity.memory_free_bytes = available_memory();
+            capacity.cpu_millis = ::sysconf(_SC_NPROCESSORS_ONLN) * 1000;
+            done.ok(std::move(capacity));
+          });
+}
+
+void ProcessFactory::drain(sdk::Promise<void> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    drained_ = true;
+    if (creating_ != 0) {
+      draining_.push_back(std::move(done));
+      return;
+    }
+  }
+  done.ok();
+}
+
+void ProcessFactory::stop(sdk::StopMode mode, sdk::Promise<void> done) {
+  loop_.post([this, mode, done = std::move(done)]() mutable {
+    stopped_ = true;
+    retry_.cancel();
+    metrics_.cancel();
+    std::shared_ptr<SandboxerClient> c;
+    {
+      const std::lock_guard lock(mutex_);
+      drained_ = true;
+      c = std::move(client_);
+      client_ = nullptr;
+      known_.clear();
+    }
+    if (c == nullptr) return done.ok();
+    if (mode == sdk::StopMode::kDetach) {
+      // The sandboxer keeps everything until `detach_ttl` is over.
+      c->close();
+      return done.ok();
+    }
+    c->call(MessageType::kShutdown, Shutdown{true},
+            [c, done = std::move(done)](const sdk::Status& status, Reader&) mutable {
+              c->close();
+              status.ok() ? done.ok() : done.fail(status);
+            });
+  });
+}
+
+void ProcessFactory::publish_metrics() {
+  if (stopped_) return;
+  if (const auto c = client()) {
+    c->call(MessageType::kStats, [this](const sdk::Status& status, Reader& reader) {
+      StatsReply stats;
+      if (!status.ok() || !decode(reader, stats)) return;
+      gauges_.sandboxes.record(stats.sandboxes);
+      gauges_.prepared.record(stats.prepared);
+      gauges_.networks.record(stats.pooled_networks);
+      gauges_.removing.record(stats.removing);
+      gauges_.dropped.record(static_cast<double>(stats.log_bytes_dropped));
+    });
+  }
+  metrics_.expires_after(kMetricsInterval);
+  metrics_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) publish_metrics();
+  });
+}
+
+}  // namespace berth::process
