@@ -31,9 +31,11 @@ std::string Reply::error() const {
   return text != nullptr && text->is_string() ? std::string(text->get_string()) : std::string();
 }
 
-Reply ask(std::uint16_t port, const std::string& method, const std::string& target,
-          const Headers& headers, const std::string& body) {
-  Reply reply;
+namespace {
+
+// A connection on which the request was sent, or -1.
+int send_request(std::uint16_t port, const std::string& method, const std::string& target,
+                 const Headers& headers, const std::string& body) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -41,7 +43,7 @@ Reply ask(std::uint16_t port, const std::string& method, const std::string& targ
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     ::close(fd);
-    return reply;
+    return -1;
   }
   std::string text =
       method + ' ' + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
@@ -55,6 +57,22 @@ Reply ask(std::uint16_t port, const std::string& method, const std::string& targ
     if (n <= 0) break;
     sent += static_cast<std::size_t>(n);
   }
+  return fd;
+}
+
+}  // namespace
+
+void send_and_hang_up(std::uint16_t port, const std::string& method, const std::string& target,
+                      const Headers& headers) {
+  const int fd = send_request(port, method, target, headers, "");
+  if (fd >= 0) ::close(fd);
+}
+
+Reply ask(std::uint16_t port, const std::string& method, const std::string& target,
+          const Headers& headers, const std::string& body) {
+  Reply reply;
+  const int fd = send_request(port, method, target, headers, body);
+  if (fd < 0) return reply;
   std::string received;
   char buffer[65536];
   for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof buffer)) > 0;) {

@@ -27,6 +27,10 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 Reply ask(std::uint16_t port, const std::string& method, const std::string& target,
           const Headers& headers, const std::string& body);
 
+// Sends the request and hangs up without waiting for an answer.
+void send_and_hang_up(std::uint16_t port, const std::string& method, const std::string& target,
+                      const Headers& headers);
+
 // "Basic base64(key)".
 std::string basic(const std::string& key);
 

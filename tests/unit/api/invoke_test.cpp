@@ -183,6 +183,19 @@ TEST_F(InvokeTest, ThrottlesByMinuteAndByNumber) {
   EXPECT_EQ(post(kHello).status, 202);
 }
 
+TEST_F(InvokeTest, GoesOnWhenTheCallerHangsUp) {
+  create("hello");
+  on_server([this] { invoker.hold = true; });
+  send_and_hang_up(server->port(), "POST", kHello + "?blocking=true",
+                   {{"Authorization", basic(kGuest)}});
+  for (int tries = 0; tries < 6000 && seen().empty(); ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  on_server([this] { invoker.release(); });
+  ASSERT_EQ(seen().size(), 1u);
+  EXPECT_EQ(get("/api/v1/namespaces/_/activations/" + seen()[0].activation_id).status, 200);
+}
+
 TEST_F(InvokeTest, OutlivesACallerThatWaitsStill) {
   create("hello");
   on_server([this] { invoker.hold = true; });

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The API's parts that need no server: routes, queries, credentials, throttle, arguments, log
 // lines.
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <random>
 #include <gtest/gtest.h>
 
 #include "api/arguments.hpp"
@@ -183,6 +186,45 @@ TEST(Arguments, ResolveRepeatedKeysToTheLast) {
   EXPECT_EQ(merged(R"([{"key":"a","value":0}])", R"({"a":1,"a":3})"), R"({"a":3})");
   // The same key in different objects is no repetition.
   EXPECT_EQ(merged("[]", R"({"a":{"k":1.0},"b":{"k":2}})"), R"({"a":{"k":1.0},"b":{"k":2}})");
+}
+
+// Any object, also with keys twice, escaped or not; `depth` bounds the nesting.
+std::string random_object(std::mt19937& random, int depth) {
+  static const std::vector<std::string> kKeys = {"a",        "b",       "\\u0061", "c\\n",
+                                                 "\xc3\xa4", "\\u00e4", ""};
+  static const std::vector<std::string> kValues = {
+      "1", "-0.5e3", "null", "true", "\"x\\\"y\"", "[]", "[1, {\"k\":1,\"k\":2}]", "{ }"};
+  static const std::vector<std::string> kBlanks = {"", " ", "\n", "\t\r\n "};
+  const auto pick = [&random](const auto& from) { return from[random() % from.size()]; };
+  std::string text = pick(kBlanks) + "{" + pick(kBlanks);
+  const std::size_t members = random() % 5;
+  for (std::size_t i = 0; i < members; ++i) {
+    if (i > 0) text += "," + pick(kBlanks);
+    text += "\"" + pick(kKeys) + "\"" + pick(kBlanks) + ":" + pick(kBlanks);
+    text += depth > 0 && random() % 3 == 0 ? random_object(random, depth - 1) : pick(kValues);
+    text += pick(kBlanks);
+  }
+  return text + "}" + pick(kBlanks);
+}
+
+// The tree is the oracle: the text must say what merging trees would say.
+TEST(Arguments, AgreeWithMergedTrees) {
+  constexpr std::string_view kParameters =
+      R"([{"key":"a","value":"A"},{"key":"\u00e4","value":[1]},{"key":"z","value":{}}])";
+  std::mt19937 random(7);
+  for (int i = 0; i < 20'000; ++i) {
+    const std::string payload = random_object(random, 3);
+    boost::json::object expected{
+        {"a", "A"}, {"\xc3\xa4", boost::json::array{1}}, {"z", boost::json::object()}};
+    const boost::json::value given = boost::json::parse(payload);
+    for (const auto& [key, value] : given.as_object()) expected[key] = value;
+    const std::string text = merged(kParameters, payload);
+    boost::system::error_code error;
+    const boost::json::value tree = boost::json::parse(text, error);
+    ASSERT_FALSE(error) << payload << "\n" << text;
+    ASSERT_EQ(tree, boost::json::value(expected)) << payload << "\n" << text;
+    ASSERT_EQ(text.find('\n'), std::string::npos) << text;
+  }
 }
 
 TEST(Arguments, AreOneLine) {

@@ -132,6 +132,8 @@ TEST_F(ServerTest, TellsHowItIs) {
   const Reply not_now = request("GET", "/readyz", {});
   EXPECT_EQ(not_now.status, 503);
   EXPECT_EQ(not_now.error(), "shutting down");
+  EXPECT_EQ(post(kActions + "/any").status, 503);  // takes no invocation
+  EXPECT_EQ(get(kActions).status, 200);            // but shows what there is
   EXPECT_EQ(request("GET", "/healthz", {}).status, 200);
 }
 
