@@ -46,7 +46,7 @@ class SecretReader {
 
   void walk(boost::json::object& table, const std::string& pointer, const std::string& dotted) {
     for (auto& member : table) {
-      const std::string at = pointer + "/" + std::string(member.key());
+      const std::string at = pointer + "/" + config::pointer_part(member.key());
       const std::string key = dotted + "." + std::string(member.key());
       if (schema_.is_secret(at)) {
         secrets.push_back(key);

@@ -176,6 +176,18 @@ std::optional<std::string> environment_key(std::string_view variable, const std:
 
 }  // namespace
 
+std::string pointer_part(std::string_view key) {
+  std::string part;
+  for (const char c : key) {
+    if (c == '~' || c == '/') {
+      part += c == '~' ? "~0" : "~1";
+    } else {
+      part.push_back(c);
+    }
+  }
+  return part;
+}
+
 std::optional<std::int64_t> parse_duration_ms(std::string_view text) {
   return parse_with_unit(text, kDurationUnits);
 }
@@ -210,7 +222,7 @@ Result<Document> Document::load(const std::vector<Key>& keys, const Sources& sou
       boost::json::object* table = &document.plugins_[parts[1]];
       std::string pointer;
       for (std::size_t i = 2; i < parts.size(); ++i) {
-        pointer += "/" + parts[i];
+        pointer += "/" + pointer_part(parts[i]);
         boost::json::value& slot = (*table)[parts[i]];
         if (i + 1 == parts.size()) {
           slot = std::move(value);
@@ -252,7 +264,7 @@ Result<Document> Document::load(const std::vector<Key>& keys, const Sources& sou
         boost::json::object* place = &table;
         std::string pointer;
         for (std::size_t i = 2; i < entry.path.size(); ++i) {
-          pointer += "/" + entry.path[i];
+          pointer += "/" + pointer_part(entry.path[i]);
           boost::json::value& slot = (*place)[entry.path[i]];
           if (i + 1 == entry.path.size()) {
             if (entry.is_table) {
@@ -384,7 +396,7 @@ std::string Document::describe(const std::vector<std::string>& secrets) const {
     if (value.is_object() && !is_secret(dotted)) {
       for (const auto& member : value.get_object()) {
         const std::string key(member.key());
-        self(self, name, pointer + "/" + key, dotted + "." + key, member.value());
+        self(self, name, pointer + "/" + pointer_part(key), dotted + "." + key, member.value());
       }
       return;
     }

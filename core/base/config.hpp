@@ -91,6 +91,9 @@ class Document {
   std::map<std::string, std::string, std::less<>> plugin_origins_;  // "NAME/json/pointer"
 };
 
+// A key as a part of a JSON pointer (RFC 6901): "~" and "/" escaped.
+std::string pointer_part(std::string_view key);
+
 // "10s" -> 10'000 ms; nullopt if it is no duration. Likewise sizes.
 std::optional<std::int64_t> parse_duration_ms(std::string_view text);
 std::optional<std::int64_t> parse_size(std::string_view text);

@@ -116,6 +116,13 @@ TEST_F(ConfigTest, PluginTablesAreFreeAndKnowTheirLines) {
   EXPECT_EQ(document->plugin_origin("log-driver", "/extra"), "environment BERTH_PLUGIN__LOG_DRIVER__EXTRA");
 }
 
+TEST_F(ConfigTest, PluginKeysWithSlashesHaveEscapedPointers) {
+  const auto document =
+      Document::load(kKeys, {.file = file("[plugin.process.images]\n\"a/b~c\" = \"python\"\n")});
+  ASSERT_TRUE(document) << document.error().message();
+  EXPECT_THAT(document->plugin_origin("process", "/images/a~1b~0c"), HasSubstr("berth.toml:2"));
+}
+
 TEST_F(ConfigTest, DescribeShowsOriginsAndHidesSecrets) {
   Sources sources;
   sources.sets = {"plugin.splunk.token=hunter2", "plugin.splunk.host=example"};
