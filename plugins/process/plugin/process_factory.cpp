@@ -186,7 +186,7 @@ void ProcessFactory::on_died(const Died& died) {
 }
 
 void ProcessFactory::on_lost() {
-  std::unordered_set<std::string> gone;
+  std::unordered_map<std::string, std::string> gone;
   {
     const std::lock_guard lock(mutex_);
     client_ = nullptr;
@@ -195,7 +195,10 @@ void ProcessFactory::on_lost() {
   if (stopped_) return;
   log_.error("berth-sandboxer has died, and all sandboxes with it",
              {{"sandboxes", std::to_string(gone.size())}});
-  for (const auto& id : gone) events_.died(id, -1, false, "berth-sandboxer died");
+  for (const auto& [id, path] : gone) {
+    ::unlink(path.c_str());
+    events_.died(id, -1, false, "berth-sandboxer died");
+  }
   reconnect();
 }
 
@@ -289,7 +292,7 @@ void ProcessFactory::create(const sdk::CreateRequestView& request,
         }
         {
           const std::lock_guard lock(mutex_);
-          known_.insert(reply.id);
+          known_.emplace(reply.id, path);
         }
         sdk::ContainerInfo info;
         info.id = reply.id;
@@ -381,7 +384,7 @@ void ProcessFactory::list(std::string_view cursor, std::uint32_t limit,
                                                               : sdk::ContainerState::kDead;
               if (s.state != SandboxState::kDead) {
                 const std::lock_guard lock(mutex_);
-                known_.insert(s.id);
+                known_.emplace(s.id, s.socket_path);
               }
               list.containers.push_back(std::move(info));
             }

@@ -15,7 +15,6 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "berth/sdk/plugin.hpp"
@@ -77,8 +76,9 @@ class ProcessFactory final : public sdk::ContainerFactory {
 
   mutable std::mutex mutex_;  // guards what follows
   std::shared_ptr<SandboxerClient> client_;
-  std::unordered_set<std::string> known_;                 // created or listed, not destroyed or dead
-  std::unordered_map<uint64_t, uint64_t> reads_;          // operation to request
+  // Created or listed and neither destroyed nor dead: id to socket path.
+  std::unordered_map<std::string, std::string> known_;
+  std::unordered_map<uint64_t, uint64_t> reads_;  // operation to request
   size_t creating_ = 0;
   std::vector<sdk::Promise<void>> draining_;
   bool drained_ = false;

@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: Apache-2.0
+// libberth_process.so through the raw C tables, as berthd drives it.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "berth/plugin/container_factory.h"
+#include "berth/plugin/host.h"
+#include "harness.hpp"
+
+namespace berth::process::test {
+namespace fs = std::filesystem;
+
+namespace {
+
+berth_str str(std::string_view s) { return {s.data(), s.size()}; }
+std::string text(berth_str s) { return std::string(s.data == nullptr ? "" : s.data, s.len); }
+
+struct Container {
+  std::string id, token, address, name;
+  int32_t state = 0;
+  std::string path() const { return address.substr(5); }
+};
+
+// What an operation ended with, copied out of the borrowed result.
+struct Result {
+  int32_t code = -1;
+  uint32_t flags = 0;
+  std::string message;
+  Container container;
+  std::vector<Container> containers;
+  std::string next_cursor;
+  std::string out, err;
+  std::vector<std::string> lines;
+  bool ended = false;
+  berth_capacity capacity{};
+  std::string detail;
+};
+
+struct Died_ {
+  std::string id;
+  int32_t exit_code;
+  bool oom;
+};
+
+Container copy(const berth_container_info& info) {
+  return {text(info.id), text(info.token), text(info.address), text(info.name), info.state};
+}
+
+// A host that waits for one operation at a time. Which struct a result points to follows from the call.
+class Host {
+ public:
+  Host() {
+    table_.struct_size = sizeof(table_);
+    table_.abi_major = BERTH_ABI_MAJOR;
+    table_.context = this;
+    table_.complete = [](void* self, berth_op op, const berth_status* status, const void* result) {
+      static_cast<Host*>(self)->complete(op, status, result);
+    };
+    table_.query = [](void* self, berth_str id) -> const void* {
+      auto* host = static_cast<Host*>(self);
+      return text(id) == BERTH_SERVICE_LOG ? &host->log_ : nullptr;
+    };
+    table_.set_error = [](void* self, berth_str message) {
+      static_cast<Host*>(self)->open_error = text(message);
+    };
+    log_.struct_size = sizeof(log_);
+    log_.write = [](void* self, int32_t level, berth_str message, berth_pairs) {
+      auto* host = static_cast<Host*>(self);
+      const std::lock_guard lock(host->mutex_);
+      if (level >= BERTH_LOG_WARN) host->log += text(message) + "\n";
+    };
+    events_.struct_size = sizeof(events_);
+    events_.context = this;
+    events_.container_died = [](void* self, const berth_container_died* died) {
+      auto* host = static_cast<Host*>(self);
+      const std::lock_guard lock(host->mutex_);
+      host->died_.push_back({text(died->id), died->exit_code, died->oom != 0});
+      host->changed_.notify_all();
+    };
+  }
+
+  enum class Kind { kNone, kContainer, kList, kLogs, kCapacity };
+
+  // Begins an operation: its number is given to `call`.
+  template <typename Call>
+  berth_op begin(Kind kind, Call call) {
+    const berth_op op{next_++};
+    {
+      const std::lock_guard lock(mutex_);
+      kinds_[op.id] = kind;
+    }
+    call(op);
+    return op;
+  }
+  Result wait(berth_op op) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, kPatience, [&] { return results_.count(op.id) != 0; })) {
+      ADD_FAILURE() << "an operation was never completed";
+      return {};
+    }
+    auto node = results_.extract(op.id);
+    return std::move(node.mapped());
+  }
+  template <typename Call>
+  Result run(Kind kind, Call call) {
+    return wait(begin(kind, call));
+  }
+  std::unique_ptr<Died_> wait_died() {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, kPatience, [&] { return !died_.empty(); })) return nullptr;
+    auto died = std::make_unique<Died_>(died_.front());
+    died_.pop_front();
+    return died;
+  }
+  const berth_host* table() const { return &table_; }
+  const berth_container_events* events() const { return &events_; }
+  std::string log_text() {
+    const std::lock_guard lock(mutex_);
+    return log;
+  }
+
+  std::string open_error;
+
+ private:
+  void complete(berth_op op, const berth_status* status, const void* result) {
+    Result r;
+    r.code = status == nullptr ? BERTH_OK : status->code;
+    if (status != nullptr) {
+      r.flags = status->flags;
+      r.message = text(status->message);
+    }
+    const std::lock_guard lock(mutex_);
+    EXPECT_EQ(results_.count(op.id), 0u) << "completed twice";
+    if (result != nullptr) {
+      switch (kinds_[op.id]) {
+        case Kind::kContainer: r.container = copy(*static_cast<const berth_container_info*>(result)); break;
+        case Kind::kList: {
+          const auto& list = *static_cast<const berth_container_list*>(result);
+          for (uint64_t i = 0; i < list.count; ++i) r.containers.push_back(copy(*list.containers[i]));
+          r.next_cursor = text(list.next_cursor);
+          break;
+        }
+        case Kind::kLogs: {
+          const auto& batch = *static_cast<const berth_log_batch*>(result);
+          for (uint64_t i = 0; i < batch.count; ++i) {
+            const auto& record = batch.records[i];
+            const bool partial = (record.flags & BERTH_LOG_PARTIAL_LINE) != 0;
+            (record.stream == BERTH_STREAM_STDERR ? r.err : r.out) +=
+                text(record.bytes) + (partial ? "" : "\n");
+            r.lines.push_back(text(record.bytes) + (partial ? "~" : ""));
+            EXPECT_NE(record.flags & BERTH_LOG_TIME_IS_OURS, 0u);
+          }
+          r.next_cursor = text(batch.next_cursor);
+          r.ended = batch.ended != 0;
+          const berth_buf& owner = batch.bytes_owner;
+          if (owner.release != nullptr) owner.release(owner.context, owner.data, owner.len);
+          break;
+        }
+        case Kind::kCapacity:
+          r.capacity = *static_cast<const berth_capacity*>(result);
+          r.detail = text(r.capacity.detail);
+          break;
+        case Kind::kNone: ADD_FAILURE() << "a result where there is none"; break;
+      }
+    }
+    results_[op.id] = std::move(r);
+    changed_.notify_all();
+  }
+
+  berth_host table_{};
+  berth_log_service log_{};
+  berth_container_events events_{};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::atomic<uint64_t> next_{1};
+  std::map<uint64_t, Kind> kinds_;
+  std::map<uint64_t, Result> results_;
+  std::deque<Died_> died_;
+  std::string log;
+};
+
+std::string build_directory() {
+  const char* directory = std::getenv("BERTH_BUILD_DIR");
+  return directory != nullptr ? directory : BERTH_BUILD_DIR;
+}
+
+uint64_t in_ms(int ms) {
+  return static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) +
+         static_cast<uint64_t>(ms) * 1'000'000;
+}
+
+// One opened plugin.
+class Plugin {
+ public:
+  Plugin(const std::string& data, const std::string& runtime, const std::string& config) {
+    const std::string file = build_directory() + "/plugins/libberth_process.so";
+    library_ = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library_ == nullptr) {
+      ADD_FAILURE() << ::dlerror();
+      return;
+    }
+    entry_ = static_cast<const berth_plugin_entry_v1*>(::dlsym(library_, BERTH_PLUGIN_ENTRY_SYMBOL));
+    berth_open_args args{};
+    args.struct_size = sizeof(args);
+    args.host = host.table();
+    args.config_json = str(config);
+    args.instance = str("test");
+    args.data_directory = str(data);
+    args.runtime_directory = str(runtime);
+    open_code = entry_->open(&args, &self_);
+    if (open_code == BERTH_OK) {
+      table_ = static_cast<const berth_container_factory*>(
+          entry_->query(self_, str(BERTH_INTERFACE_CONTAINER_FACTORY)));
+    }
+  }
+  ~Plugin() {
+    if (self_ != nullptr) entry_->close(self_);
+    if (library_ != nullptr) ::dlclose(library_);
+  }
+
+  Result start() {
+    return host.run(Host::Kind::kNone, [&](berth_op op) {
+      table_->start(self_, op, in_ms(60'000), host.events());
+    });
+  }
+  berth_op begin_create(const std::string& name, const std::string& image) {
+    const berth_pair environment{str("__OW_API_HOST"), str("http://api")};
+    const berth_pair label{str("owner"), str(name)};
+    berth_create_request request{};
+    request.struct_size = sizeof(request);
+    request.name = str(name);
+    request.kind = str("native:1");
+    request.image = str(image);
+    request.memory_bytes = 128 << 20;
+    request.cpu_shares = 256;
+    request.concurrency = 1;
+    request.environment = {&environment, 1};
+    request.labels = {&label, 1};
+    return host.begin(Host::Kind::kContainer, [&](berth_op op) {
+      table_->create(self_, op, in_ms(60'000), &request);
+    });
+  }
+  Result create(const std::string& name, const std::string& image = "test/probe") {
+    return host.wait(begin_create(name, image));
+  }
+  Result destroy(const std::string& id) {
+    return host.run(Host::Kind::kNone,
+                    [&](berth_op op) { table_->destroy(self_, op, 0, str(id)); });
+  }
+  Result pause(const std::string& id) {
+    return host.run(Host::Kind::kNone, [&](berth_op op) { table_->pause(self_, op, 0, str(id)); });
+  }
+  Result resume(const std::string& id) {
+    return host.run(Host::Kind::kNone, [&](berth_op op) { table_->resume(self_, op, 0, str(id)); });
+  }
+  Result list(const std::string& cursor = "", uint32_t limit = 100) {
+    return host.run(Host::Kind::kList,
+                    [&](berth_op op) { table_->list(self_, op, 0, str(cursor), limit); });
+  }
+  berth_op begin_logs(const std::string& id, const std::string& cursor, uint64_t deadline) {
+    return host.begin(Host::Kind::kLogs, [&](berth_op op) {
+      table_->read_logs(self_, op, deadline, str(id), str(cursor), 65536);
+    });
+  }
+  Result logs(const std::string& id, const std::string& cursor = "", int ms = 20) {
+    return host.wait(begin_logs(id, cursor, in_ms(ms)));
+  }
+  Result capacity() {
+    return host.run(Host::Kind::kCapacity, [&](berth_op op) { table_->capacity(self_, op, 0); });
+  }
+  Result drain() {
+    return host.run(Host::Kind::kNone, [&](berth_op op) { table_->drain(self_, op, 0); });
+  }
+  Result stop(int32_t mode) {
+    return host.run(Host::Kind::kNone, [&](berth_op op) { table_->stop(self_, op, 0, mode); });
+  }
+  void cancel(berth_op op) { table_->cancel(self_, op); }
+
+  Host host;
+  int32_t open_code = -1;
+
+ private:
+  void* library_ = nullptr;
+  const berth_plugin_entry_v1* entry_ = nullptr;
+  const berth_container_factory* table_ = nullptr;
+  void* self_ = nullptr;
+};
+
+}  // namespace
+
+class PluginTest : public ::testing::Test {
+ protected:
+  void SetUp() override { BERTH_REQUIRE(is_root(), "needs root for cgroups"); }
+  void TearDown() override {
+    if (sandboxer_.running()) {
+      if (auto client = sandboxer_.connect_plain()) {
+        client->call(MessageType::kShutdown, Shutdown{true});
+      }
+    }
+  }
+  std::string config(const std::string& more = "") const {
+    return R"({"sandboxer":")" + build_directory() + R"(/bin/berth-sandboxer","runtimes_directory":")" +
+           sandboxer_.runtimes() +
+           R"(","images":{"test/probe":"probe","test/missing":"missing","test/nothing":"nothing"},)"
+           R"("commands":{"probe":["{runtime}/probe"],"missing":["{runtime}/none"]},"prepared":1)" +
+           more + "}";
+  }
+  std::unique_ptr<Plugin> open(const std::string& more = "") {
+    auto plugin = std::make_unique<Plugin>(sandboxer_.data(), sandboxer_.runtime(), config(more));
+    EXPECT_EQ(plugin->open_code, BERTH_OK) << plugin->host.open_error;
+    return plugin;
+  }
+  std::unique_ptr<Plugin> started(const std::string& more = "") {
+    auto plugin = open(more);
+    const Result r = plugin->start();
+    EXPECT_EQ(r.code, BERTH_OK) << r.message << sandboxer_.log();
+    return plugin;
+  }
+
+  Sandboxer sandboxer_;  // only its directories; the plugin starts the program
+};
+
+TEST_F(PluginTest, RunsAFunctionFromCreateToDestroy) {
+  auto plugin = started();
+  const Result created = plugin->create("berth-test-1");
+  ASSERT_EQ(created.code, BERTH_OK) << created.message;
+  EXPECT_EQ(created.container.name, "berth-test-1");
+  EXPECT_EQ(created.container.state, BERTH_CONTAINER_RUNNING);
+  EXPECT_FALSE(created.container.token.empty());
+  ASSERT_EQ(created.container.address.substr(0, 5), "unix:");
+  EXPECT_LE(created.container.path().size(), 107u);
+  const std::string path = created.container.path();
+  EXPECT_EQ(ask(path, "hello"), "hello");
+  const std::string environment = ask(path, "env");
+  EXPECT_EQ(value_of(environment, "__OW_API_HOST"), "http://api");
+  EXPECT_EQ(value_of(environment, "BERTH_LISTEN_FD"), "3");
+  EXPECT_EQ(value_of(environment, "HOME"), "/tmp");
+  EXPECT_EQ(plugin->destroy(created.container.id).code, BERTH_OK);
+  EXPECT_EQ(plugin->destroy(created.container.id).code, BERTH_NOT_FOUND);
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_EQ(plugin->stop(BERTH_STOP_KILL).code, BERTH_OK);
+  EXPECT_TRUE(eventually([&] { return !sandboxer_.running(); }));
+}
+
+TEST_F(PluginTest, TellsWhyAnImageCannotRun) {
+  auto plugin = started();
+  const Result unmapped = plugin->create("a", "docker.io/somebody/thing:latest");
+  EXPECT_EQ(unmapped.code, BERTH_NOT_FOUND);
+  EXPECT_EQ(unmapped.flags & BERTH_STATUS_USER_ERROR, BERTH_STATUS_USER_ERROR);
+  EXPECT_NE(unmapped.message.find("docker.io/somebody/thing:latest"), std::string::npos);
+  EXPECT_NE(unmapped.message.find("[plugin.process.images]"), std::string::npos);
+  const Result no_command = plugin->create("a", "test/nothing");
+  EXPECT_EQ(no_command.code, BERTH_FAILED_PRECONDITION);
+  EXPECT_EQ(no_command.flags & BERTH_STATUS_USER_ERROR, 0u);
+  const Result missing = plugin->create("a", "test/missing:1.0");
+  EXPECT_EQ(missing.code, BERTH_FAILED_PRECONDITION);
+  EXPECT_NE(missing.message.find("/berth/runtimes/missing/none"), std::string::npos);
+  EXPECT_EQ(plugin->create("a", "registry.example.org:5000/test/probe:1.0").code, BERTH_OK)
+      << "registry and tag do not matter";
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, ReadsLogsByLine) {
+  auto plugin = started();
+  const Container c = plugin->create("a").container;
+  ask(c.path(), "print/one");
+  ask(c.path(), "warn/two");
+  Result logs = plugin->logs(c.id);
+  while (logs.lines.size() < 2 && logs.code == BERTH_OK) logs = plugin->logs(c.id);
+  EXPECT_EQ(logs.out, "one\n");
+  EXPECT_EQ(logs.err, "two\n");
+  // A line in two pieces.
+  ask(c.path(), "part/begin");
+  Result part = plugin->logs(c.id, logs.next_cursor, 60'000);
+  EXPECT_EQ(part.lines, (std::vector<std::string>{"begin~"}));
+  ask(c.path(), "print/-end");
+  part = plugin->logs(c.id, part.next_cursor, 60'000);
+  EXPECT_EQ(part.lines, (std::vector<std::string>{"-end"}));
+  // Nothing new: OK and empty at the deadline, and the cursor stays.
+  const Result nothing = plugin->logs(c.id, part.next_cursor, 20);
+  EXPECT_EQ(nothing.code, BERTH_OK);
+  EXPECT_TRUE(nothing.lines.empty());
+  EXPECT_EQ(nothing.next_cursor, part.next_cursor);
+  // Cancelled: answered although the deadline is far.
+  const berth_op waiting = plugin->begin_logs(c.id, part.next_cursor, in_ms(3'600'000));
+  plugin->cancel(waiting);
+  EXPECT_TRUE(plugin->host.wait(waiting).lines.empty());
+  EXPECT_EQ(plugin->logs(c.id, "rubbish").code, BERTH_INVALID_ARGUMENT);
+  EXPECT_EQ(plugin->logs(c.id, "999999999.0").code, BERTH_OUT_OF_RANGE);
+  EXPECT_EQ(plugin->logs("nobody").code, BERTH_NOT_FOUND);
+  ask(c.path(), "exit/0");
+  EXPECT_NE(plugin->host.wait_died(), nullptr);
+  EXPECT_TRUE(plugin->logs(c.id, part.next_cursor).ended);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, ReportsDeathsPausesAndListsInPages) {
+  auto plugin = started();
+  std::vector<Container> containers;
+  for (const char* name : {"a", "b", "c"}) containers.push_back(plugin->create(name).container);
+  EXPECT_EQ(plugin->pause(containers[1].id).code, BERTH_OK);
+  ask(containers[2].path(), "exit/5");
+  const auto died = plugin->host.wait_died();
+  ASSERT_NE(died, nullptr);
+  EXPECT_EQ(died->id, containers[2].id);
+  EXPECT_EQ(died->exit_code, 5);
+  EXPECT_FALSE(died->oom);
+  const Result first = plugin->list("", 2);
+  ASSERT_EQ(first.containers.size(), 2u);
+  EXPECT_EQ(first.containers[0].state, BERTH_CONTAINER_RUNNING);
+  EXPECT_EQ(first.containers[1].state, BERTH_CONTAINER_PAUSED);
+  ASSERT_FALSE(first.next_cursor.empty());
+  const Result second = plugin->list(first.next_cursor, 2);
+  ASSERT_EQ(second.containers.size(), 1u);
+  EXPECT_EQ(second.containers[0].state, BERTH_CONTAINER_DEAD);
+  EXPECT_EQ(second.next_cursor, "");
+  EXPECT_EQ(plugin->list("x", 2).code, BERTH_INVALID_ARGUMENT);
+  EXPECT_EQ(plugin->resume(containers[1].id).code, BERTH_OK);
+  EXPECT_EQ(ask(containers[1].path(), "hello"), "hello");
+  EXPECT_EQ(plugin->resume("nobody").code, BERTH_NOT_FOUND);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, TellsItsCapacity) {
+  auto plugin = started();
+  const Result r = plugin->capacity();
+  EXPECT_EQ(r.code, BERTH_OK);
+  EXPECT_EQ(r.capacity.features, BERTH_CAPACITY_PAUSE | BERTH_CAPACITY_MEMORY_ENFORCED |
+                                     BERTH_CAPACITY_CPU_ENFORCED | BERTH_CAPACITY_PIDS_ENFORCED)
+      << r.detail;
+  EXPECT_GT(r.capacity.memory_bytes, r.capacity.memory_free_bytes);
+  EXPECT_GT(r.capacity.cpu_millis, 0);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, DrainRefusesNewOnes) {
+  auto plugin = started();
+  const berth_op creating = plugin->begin_create("a", "test/probe");
+  EXPECT_EQ(plugin->drain().code, BERTH_OK);
+  EXPECT_EQ(plugin->host.wait(creating).code, BERTH_OK) << "what was begun is finished";
+  EXPECT_EQ(plugin->create("b").code, BERTH_UNAVAILABLE);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, DetachesAndAdopts) {
+  Container c;
+  {
+    auto plugin = started();
+    c = plugin->create("a").container;
+    ask(c.path(), "print/first-life");
+    EXPECT_EQ(plugin->stop(BERTH_STOP_DETACH).code, BERTH_OK);
+  }
+  EXPECT_EQ(ask(c.path(), "hello"), "hello");
+  auto plugin = started();
+  const Result list = plugin->list();
+  ASSERT_EQ(list.containers.size(), 1u);
+  EXPECT_EQ(list.containers[0].token, c.token);
+  EXPECT_EQ(list.containers[0].address, c.address);
+  EXPECT_EQ(plugin->logs(list.containers[0].id).out, "first-life\n");
+  EXPECT_EQ(plugin->create("a").code, BERTH_ALREADY_EXISTS);
+  EXPECT_EQ(plugin->destroy(list.containers[0].id).code, BERTH_OK);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, SandboxesOutliveASigkilledHost) {
+  int fds[2];
+  ASSERT_EQ(::pipe(fds), 0);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    // The threads of this copy are its own: the plugin is opened after the fork.
+    auto plugin = started();
+    const std::string address = plugin->create("a").container.address;
+    (void)!::write(fds[1], address.data(), address.size());
+    ::pause();
+    ::_exit(1);
+  }
+  char buffer[256];
+  const ssize_t n = ::read(fds[0], buffer, sizeof(buffer));
+  ASSERT_GT(n, 5);
+  const std::string address(buffer, static_cast<size_t>(n));
+  EXPECT_EQ(ask(address.substr(5), "hello"), "hello");
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  ::close(fds[0]);
+  ::close(fds[1]);
+  auto plugin = started();
+  const Result list = plugin->list();
+  ASSERT_EQ(list.containers.size(), 1u);
+  EXPECT_EQ(list.containers[0].address, address);
+  EXPECT_EQ(ask(address.substr(5), "hello"), "hello");
+  ask(address.substr(5), "exit/4");
+  const auto died = plugin->host.wait_died();
+  ASSERT_NE(died, nullptr);
+  EXPECT_EQ(died->exit_code, 4);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, ALostSandboxerIsReportedAndReplaced) {
+  auto plugin = started();
+  const Container c = plugin->create("a").container;
+  ::kill(sandboxer_.pid(), SIGKILL);
+  const auto died = plugin->host.wait_died();
+  ASSERT_NE(died, nullptr);
+  EXPECT_EQ(died->id, c.id);
+  EXPECT_EQ(died->exit_code, -1);
+  Result again;
+  EXPECT_TRUE(eventually([&] {
+    again = plugin->create("b");
+    EXPECT_TRUE(again.code == BERTH_OK || (again.code == BERTH_UNAVAILABLE &&
+                                           (again.flags & BERTH_STATUS_RETRYABLE) != 0))
+        << again.message;
+    return again.code == BERTH_OK;
+  }));
+  EXPECT_EQ(ask(again.container.path(), "hello"), "hello");
+  EXPECT_EQ(plugin->destroy(c.id).code, BERTH_NOT_FOUND);
+  EXPECT_NE(again.container.id, c.id);
+  EXPECT_FALSE(fs::exists(c.path())) << "dead sockets are removed";
+  EXPECT_NE(plugin->host.log_text().find("berth-sandboxer has died"), std::string::npos);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, TwoGenerationsShareOneSandboxer) {
+  auto older = started();
+  const Container c = older->create("a").container;
+  auto newer = started();
+  ASSERT_EQ(newer->list().containers.size(), 1u);
+  ask(c.path(), "exit/6");
+  const auto died = newer->host.wait_died();
+  ASSERT_NE(died, nullptr) << "whoever listed it last owns it";
+  EXPECT_EQ(died->exit_code, 6);
+  EXPECT_EQ(older->stop(BERTH_STOP_DETACH).code, BERTH_OK);
+  older.reset();
+  EXPECT_EQ(newer->create("b").code, BERTH_OK);
+  newer->stop(BERTH_STOP_KILL);
+}
+
+TEST_F(PluginTest, WhatCannotStartSaysWhy) {
+  Plugin no_program(sandboxer_.data(), sandboxer_.runtime(), R"({"sandboxer":"/nonexistent"})");
+  ASSERT_EQ(no_program.open_code, BERTH_OK);
+  const Result r = no_program.start();
+  EXPECT_EQ(r.code, BERTH_FAILED_PRECONDITION);
+  EXPECT_NE(r.message.find("/nonexistent"), std::string::npos) << r.message;
+  EXPECT_NE(r.message.find("plugin.process.sandboxer"), std::string::npos) << r.message;
+  EXPECT_EQ(no_program.create("a").code, BERTH_NOT_FOUND) << "its image is not mapped here";
+  EXPECT_EQ(no_program.capacity().code, BERTH_UNAVAILABLE);
+
+  Plugin bad(sandboxer_.data(), sandboxer_.runtime(), R"({"detach_ttl":"soon"})");
+  EXPECT_EQ(bad.open_code, BERTH_INVALID_ARGUMENT);
+  EXPECT_NE(bad.host.open_error.find("plugin.process.detach_ttl"), std::string::npos);
+
+  Plugin no_runtimes(sandboxer_.data(), sandboxer_.runtime(),
+                     R"({"runtimes_directory":"/nonexistent","sandboxer":")" + build_directory() +
+                         R"(/bin/berth-sandboxer"})");
+  ASSERT_EQ(no_runtimes.open_code, BERTH_OK);
+  const Result missing = no_runtimes.start();
+  EXPECT_NE(missing.code, BERTH_OK);
+  EXPECT_NE(missing.message.find("/nonexistent"), std::string::npos) << missing.message;
+}
+
+TEST_F(PluginTest, ALongRuntimeDirectoryIsReplacedByAShortOne) {
+  const std::string long_runtime = sandboxer_.runtime() + "/" + std::string(100, 'x');
+  fs::create_directory(long_runtime);
+  ::chmod(long_runtime.c_str(), 0700);
+  Plugin plugin(sandboxer_.data(), long_runtime, config());
+  ASSERT_EQ(plugin.open_code, BERTH_OK) << plugin.host.open_error;
+  ASSERT_EQ(plugin.start().code, BERTH_OK);
+  const Container c = plugin.create("a").container;
+  EXPECT_EQ(ask(c.path(), "hello"), "hello");
+  const std::string directory = c.path().substr(0, c.path().rfind('/'));
+  struct stat info {};
+  ASSERT_EQ(::stat(directory.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0700u);
+  EXPECT_EQ(plugin.stop(BERTH_STOP_KILL).code, BERTH_OK);
+  EXPECT_TRUE(eventually([&] { return !sandboxer_.running(); }));
+  fs::remove_all(directory);
+}
+
+TEST_F(PluginTest, CallsFromManyThreads) {
+  auto plugin = started();
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 10; ++i) {
+        const Result r = plugin->create("t" + std::to_string(t) + "-" + std::to_string(i));
+        if (r.code != BERTH_OK) continue;
+        if (ask(r.container.path(), "hello") != "hello") continue;
+        if (plugin->destroy(r.container.id).code == BERTH_OK) ++good;
+      }
+    });
+  }
+  for (auto& t : threads) t.join();
+  EXPECT_EQ(good, 40);
+  EXPECT_TRUE(plugin->list().containers.empty());
+  plugin->stop(BERTH_STOP_KILL);
+}
+
+}  // namespace berth::process::test
