@@ -21,7 +21,9 @@ constexpr std::array<std::uint8_t, 256> make_values() {
 }
 constexpr std::array<std::uint8_t, 256> kValues = make_values();
 
-std::uint8_t value_of(char c) { return kValues[static_cast<unsigned char>(c)]; }
+std::uint8_t value_of(char c) {
+  return kValues[static_cast<unsigned char>(c)];
+}
 
 // How many of the last characters are padding, for a text whose length is a multiple of 4.
 std::size_t padding_of(std::string_view text) {

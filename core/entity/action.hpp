@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An action: code, parameters and limits under a name. A value; immutable once it is in the store, so
-// it is shared as shared_ptr<const Action>.
+// An action: code, parameters and limits under a name. A value; immutable once it is in the store,
+// so it is shared as shared_ptr<const Action>.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -26,10 +26,11 @@ using Parameters = std::vector<Parameter>;
 
 // What an action runs. Exactly one of the shapes of OpenWhisk's `exec`.
 struct Exec {
-  std::string kind;   // "python:3.11", "blackbox", "sequence"
-  std::string image;  // blackbox: as the author gave it; else resolved from the manifest at run time
-  std::string code;   // text, or base64 if binary; empty: none (blackbox)
-  std::string main;   // empty: the runtime's default
+  std::string kind;  // "python:3.11", "blackbox", "sequence"
+  std::string
+      image;         // blackbox: as the author gave it; else resolved from the manifest at run time
+  std::string code;  // text, or base64 if binary; empty: none (blackbox)
+  std::string main;  // empty: the runtime's default
   bool binary = false;
   std::vector<std::string> components;  // sequence: "/ns/[pkg/]name"
 };
@@ -40,7 +41,8 @@ struct Action {
   std::string name;
   std::string version = "0.0.1";
   std::int64_t updated_ms = 0;
-  std::uint64_t revision = 0;  // unique for each state of the entity, set by the store; for warm matches
+  std::uint64_t revision =
+      0;  // unique for each state of the entity, set by the store; for warm matches
   bool publish = false;
   Exec exec;
   Parameters parameters;
@@ -59,8 +61,8 @@ using ActionPtr = std::shared_ptr<const Action>;
 // OpenWhisk's truth: true, a non-zero number, a non-empty string, any object or array.
 bool is_truthy(const boost::json::value& value);
 
-// Reads the array of {"key","value","init"?}. `what` is "parameters" or "annotations" for errors, which
-// name the JSON pointer, e.g. "/parameters/2/key: must be a string".
+// Reads the array of {"key","value","init"?}. `what` is "parameters" or "annotations" for errors,
+// which name the JSON pointer, e.g. "/parameters/2/key: must be a string".
 Result<Parameters> parse_parameters(const boost::json::value& json, std::string_view what);
 boost::json::array to_json(const Parameters& parameters);
 

@@ -7,8 +7,8 @@
 namespace berth::entity {
 namespace {
 
-// Appends the text as a JSON string. Names and ids, which is nearly all of it, need no escape and go
-// by whole runs.
+// Appends the text as a JSON string. Names and ids, which is nearly all of it, need no escape and
+// go by whole runs.
 void append_string(std::string& out, std::string_view text) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out.push_back('"');

@@ -39,8 +39,9 @@ struct Activation {
   Outcome outcome = Outcome::kSuccess;
   std::string result = "{}";  // JSON text, valid
   std::uint64_t size = 0;     // bytes of the raw response
-  std::string annotations = "[]";  // JSON text, valid: limits, path, kind, timeout, waitTime, initTime...
-  std::vector<std::string> logs;   // only for records whose logs are ids or lines of their own
+  std::string annotations =
+      "[]";  // JSON text, valid: limits, path, kind, timeout, waitTime, initTime...
+  std::vector<std::string> logs;  // only for records whose logs are ids or lines of their own
 };
 
 // The full record as text, by template and not by tree: this is on the hot path. Logs are [] unless

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/code_check.hpp"
 
-#include <fmt/format.h>
-#include <zip.h>
-
 #include <array>
+#include <fmt/format.h>
 #include <memory>
 #include <string>
+#include <zip.h>
 
 #include "base/base64.hpp"
 
@@ -16,7 +15,9 @@ namespace {
 constexpr std::uint64_t kMaxLinkTarget = 4096;
 constexpr std::size_t kShownName = 200;
 
-Status refuse(const std::string& reason) { return sdk::invalid_argument("/exec/code: " + reason); }
+Status refuse(const std::string& reason) {
+  return sdk::invalid_argument("/exec/code: " + reason);
+}
 
 // Names come from a stranger: shown cut, and without control characters.
 std::string shown(std::string_view name) {
@@ -68,7 +69,8 @@ bool stays_inside(std::string_view path, std::string_view target) {
 
 class ArchiveCheck {
  public:
-  ArchiveCheck(std::string_view bytes, const ArchiveBounds& bounds) : bytes_(bytes), bounds_(bounds) {}
+  ArchiveCheck(std::string_view bytes, const ArchiveBounds& bounds)
+      : bytes_(bytes), bounds_(bounds) {}
 
   Status run() {
     zip_error_t error;
@@ -113,8 +115,7 @@ class ArchiveCheck {
     if (has_parent_component(name)) {
       return refuse("zip entry " + shown(name) + " leads out of the archive");
     }
-    if ((facts.valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 &&
-        facts.encryption_method != ZIP_EM_NONE) {
+    if ((facts.valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 && facts.encryption_method != ZIP_EM_NONE) {
       return refuse("zip entry " + shown(name) + " is encrypted");
     }
     return count(facts.size);
@@ -148,8 +149,9 @@ class ArchiveCheck {
     zip_stat_t facts;
     zip_stat_init(&facts);
     if (zip_stat_index(zip_.get(), index, ZIP_FL_ENC_RAW, &facts) != 0 || facts.size != size) {
-      return refuse(fmt::format("zip entry {} is damaged: it unpacks to {} bytes, not to the {} declared",
-                                shown(name), size, facts.size));
+      return refuse(
+          fmt::format("zip entry {} is damaged: it unpacks to {} bytes, not to the {} declared",
+                      shown(name), size, facts.size));
     }
     if (link && (is_absolute(target) || !stays_inside(name, target))) {
       return refuse("zip entry " + shown(name) + " is a link that leads out of the archive");
@@ -174,8 +176,8 @@ class ArchiveCheck {
     }
     unpacked_ += bytes;
     if (unpacked_ > bounds_.ratio_from_bytes && unpacked_ / bounds_.max_ratio > bytes_.size()) {
-      return refuse(fmt::format("the zip archive unpacks to more than {} times its size",
-                                bounds_.max_ratio));
+      return refuse(
+          fmt::format("the zip archive unpacks to more than {} times its size", bounds_.max_ratio));
     }
     return {};
   }
@@ -192,8 +194,9 @@ bool starts_like_zip(std::string_view bytes) {
 
 // A program file for the kernel: ELF, or a script with its interpreter.
 bool starts_like_program(std::string_view bytes) {
-  return bytes.starts_with("\x7f"
-                           "ELF") ||
+  return bytes.starts_with(
+             "\x7f"
+             "ELF") ||
          bytes.starts_with("#!");
 }
 

@@ -9,10 +9,18 @@ namespace {
 constexpr std::size_t kMaxTag = 128;
 constexpr std::size_t kMaxText = 512;
 
-bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_alphanumeric(char c) { return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z'); }
-bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+bool is_lower_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_alphanumeric(char c) {
+  return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z');
+}
+bool is_hex(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
 
 template <typename Predicate>
 bool all_of(std::string_view text, Predicate predicate) {
@@ -21,7 +29,8 @@ bool all_of(std::string_view text, Predicate predicate) {
 
 // Lower-case letters and digits, joined by single '.', '_', '__' or any number of '-'.
 bool is_path_component(std::string_view text) {
-  if (text.empty() || !is_lower_or_digit(text.front()) || !is_lower_or_digit(text.back())) return false;
+  if (text.empty() || !is_lower_or_digit(text.front()) || !is_lower_or_digit(text.back()))
+    return false;
   for (std::size_t i = 0; i < text.size();) {
     if (is_lower_or_digit(text[i])) {
       ++i;
@@ -66,7 +75,9 @@ bool is_digest(std::string_view text) {
   if (colon == std::string_view::npos || colon == 0) return false;
   const std::string_view hex = text.substr(colon + 1);
   return all_of(text.substr(0, colon),
-                [](char c) { return is_alphanumeric(c) || c == '+' || c == '.' || c == '_' || c == '-'; }) &&
+                [](char c) {
+                  return is_alphanumeric(c) || c == '+' || c == '.' || c == '_' || c == '-';
+                }) &&
          hex.size() >= 32 && all_of(hex, is_hex);
 }
 
@@ -89,8 +100,9 @@ bool is_repository(std::string_view text) {
 
 Result<ImageName> ImageName::parse(std::string_view text) {
   const auto refuse = [&] {
-    return sdk::invalid_argument("'" + std::string(text.substr(0, kMaxText)) +
-                                 "' is not an image name of the form [registry/][prefix/]name[:tag]");
+    return sdk::invalid_argument(
+        "'" + std::string(text.substr(0, kMaxText)) +
+        "' is not an image name of the form [registry/][prefix/]name[:tag]");
   };
   if (text.size() > kMaxText) return refuse();
   std::string_view rest = text;
@@ -111,7 +123,9 @@ Result<ImageName> ImageName::parse(std::string_view text) {
   return name;
 }
 
-std::string ImageName::text() const { return tag.empty() ? repository : repository + ":" + tag; }
+std::string ImageName::text() const {
+  return tag.empty() ? repository : repository + ":" + tag;
+}
 
 bool ImageName::same_image(const ImageName& other) const {
   const auto tag_of = [](const ImageName& name) -> std::string_view {

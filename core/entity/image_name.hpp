@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of container images: "[registry/][prefix/]name[:tag][@digest]", as the container engines have
-// them. A value.
+// Names of container images: "[registry/][prefix/]name[:tag][@digest]", as the container engines
+// have them. A value.
 #pragma once
 
 #include <string>

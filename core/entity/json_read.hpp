@@ -25,7 +25,8 @@ inline const boost::json::value* given(const boost::json::object& object, std::s
 }
 
 // An integer, also one written as 256.0 or 2.56e2.
-inline Result<std::int64_t> read_integer(const boost::json::value& value, std::string_view pointer) {
+inline Result<std::int64_t> read_integer(const boost::json::value& value,
+                                         std::string_view pointer) {
   if (const auto* number = value.if_int64()) return *number;
   if (const auto* number = value.if_double();
       number != nullptr && *number == std::trunc(*number) && std::abs(*number) < 9.0e15) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/limits.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
+#include <fmt/format.h>
 #include <string>
 #include <string_view>
 
@@ -29,8 +28,8 @@ constexpr std::array<Field, 4> kFields{{
 
 Status check(const Field& field, std::int64_t value, const Bound& bound) {
   if (value < bound.min) {
-    return sdk::invalid_argument(fmt::format("{0} {1}{2} below allowed threshold of {3}{2}", field.what,
-                                             value, field.unit, bound.min));
+    return sdk::invalid_argument(fmt::format("{0} {1}{2} below allowed threshold of {3}{2}",
+                                             field.what, value, field.unit, bound.min));
   }
   if (value > bound.max) {
     return sdk::invalid_argument(fmt::format("{0} {1}{2} exceeds allowed threshold of {3}{2}",

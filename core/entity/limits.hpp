@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The limits of one action and the bounds that an operator sets for all of them.
-// Source: OpenWhisk's limits (whisk.time-limit, whisk.memory, whisk.log-limit, whisk.concurrency-limit).
+// Source: OpenWhisk's limits (whisk.time-limit, whisk.memory, whisk.log-limit,
+// whisk.concurrency-limit).
 #pragma once
 
 #include <boost/json/object.hpp>

@@ -2,11 +2,10 @@
 #include "entity/runtimes.hpp"
 
 #include <algorithm>
+#include <boost/json/array.hpp>
 #include <charconv>
 #include <limits>
 #include <set>
-
-#include <boost/json/array.hpp>
 
 #include "base/json.hpp"
 #include "entity/json_read.hpp"
@@ -84,7 +83,8 @@ Result<std::int64_t> parse_count(const object& from, std::string_view key, const
   const auto number = read_integer(*member, pointer);
   if (!number) return number.error();
   if (*number < min || *number > max) {
-    return bad_json(pointer, "must be between " + std::to_string(min) + " and " + std::to_string(max));
+    return bad_json(pointer,
+                    "must be between " + std::to_string(min) + " and " + std::to_string(max));
   }
   return *number;
 }
@@ -171,7 +171,8 @@ Result<ImageName> parse_image(const value& json, const std::string& where) {
   return *name;
 }
 
-Result<Runtime> parse_runtime(std::string_view family, const value& json, const std::string& where) {
+Result<Runtime> parse_runtime(std::string_view family, const value& json,
+                              const std::string& where) {
   const auto* from = json.if_object();
   if (from == nullptr) return bad_json(where, "must be an object");
   Runtime runtime;
@@ -299,9 +300,8 @@ const Runtime* RuntimesManifest::find(std::string_view kind) const {
 
 bool RuntimesManifest::is_known_blackbox(std::string_view image) const {
   const auto name = ImageName::parse(image);
-  return name && std::any_of(blackboxes_.begin(), blackboxes_.end(), [&](const ImageName& known) {
-           return known.same_image(*name);
-         });
+  return name && std::any_of(blackboxes_.begin(), blackboxes_.end(),
+                             [&](const ImageName& known) { return known.same_image(*name); });
 }
 
 std::string RuntimesManifest::kinds_text() const {

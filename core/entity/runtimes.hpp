@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenWhisk's runtimes manifest: which kinds there are, their images, and how many containers of each
-// are started ahead. Immutable after loading.
+// OpenWhisk's runtimes manifest: which kinds there are, their images, and how many containers of
+// each are started ahead. Immutable after loading.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -44,15 +44,15 @@ struct Runtime {
 
 class RuntimesManifest {
  public:
-  // Parses a runtimes.json. Errors name the JSON pointer: exactly one default a family (a family of one
-  // defaults to it), counts and memory sane, no kind twice.
+  // Parses a runtimes.json. Errors name the JSON pointer: exactly one default a family (a family of
+  // one defaults to it), counts and memory sane, no kind twice.
   static Result<RuntimesManifest> parse(std::string_view text);
 
   // The runtime of a kind, compared without case; "<family>:default" is its default. Null: unknown.
   const Runtime* find(std::string_view kind) const;
   const std::vector<Runtime>& runtimes() const { return runtimes_; }
-  // True if a blackbox image is listed under `blackboxes`: it is trusted not to need a pull and to print
-  // sentinels.
+  // True if a blackbox image is listed under `blackboxes`: it is trusted not to need a pull and to
+  // print sentinels.
   bool is_known_blackbox(std::string_view image) const;
   // "'nodejs:20', 'python:3.11'", for error texts.
   std::string kinds_text() const;

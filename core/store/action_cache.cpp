@@ -7,7 +7,8 @@
 namespace berth::store {
 namespace {
 
-// Parameters and annotations are trees whose real size only their allocator knows; this is a fair guess.
+// Parameters and annotations are trees whose real size only their allocator knows; this is a fair
+// guess.
 std::size_t size_of(const entity::Action& action) {
   constexpr std::size_t kFixed = 1024;
   constexpr std::size_t kParameter = 256;

@@ -24,8 +24,8 @@ class ActionCache {
 
   entity::ActionPtr find(std::string_view path) const;
 
-  // Counts the writes. A reader takes it before it reads the database and gives it to offer(): what was
-  // read before a write must not enter after it.
+  // Counts the writes. A reader takes it before it reads the database and gives it to offer(): what
+  // was read before a write must not enter after it.
   std::uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
   // What was read from the database.
   void offer(const entity::ActionPtr& action, std::uint64_t epoch);

@@ -12,7 +12,9 @@ ReaderPool::ReaderPool(std::vector<std::unique_ptr<Connection>> connections, std
   }
 }
 
-ReaderPool::~ReaderPool() { close(); }
+ReaderPool::~ReaderPool() {
+  close();
+}
 
 void ReaderPool::submit(Job job) {
   Status refusal;

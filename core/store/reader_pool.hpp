@@ -24,8 +24,8 @@ class ReaderPool {
   ReaderPool(std::vector<std::unique_ptr<Connection>> connections, std::size_t max_jobs);
   ~ReaderPool();
 
-  // Calls the job exactly once: on a reader's thread, or on this one if it is refused (UNAVAILABLE: closed;
-  // RESOURCE_EXHAUSTED: the queue is full).
+  // Calls the job exactly once: on a reader's thread, or on this one if it is refused (UNAVAILABLE:
+  // closed; RESOURCE_EXHAUSTED: the queue is full).
   void submit(Job job);
   // Runs what waits and ends.
   void close();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The duty to answer a caller of the store exactly once, on the caller's executor and never from inside
-// the call. Keeps the executor's context running until then. Move-only; not thread-safe.
+// The duty to answer a caller of the store exactly once, on the caller's executor and never from
+// inside the call. Keeps the executor's context running until then. Move-only; not thread-safe.
 #pragma once
 
 #include <boost/asio/execution/outstanding_work.hpp>

@@ -12,8 +12,10 @@ constexpr std::int64_t kApplicationId = 0x42727468;
 
 // Step i leads from version i to i + 1.
 //
-// - namespaces.removed: its records are still being deleted; finished at the next start after a crash.
-// - actions.revision is never used twice (AUTOINCREMENT): a warm container tells by it that its action is
+// - namespaces.removed: its records are still being deleted; finished at the next start after a
+// crash.
+// - actions.revision is never used twice (AUTOINCREMENT): a warm container tells by it that its
+// action is
 //   still the same. `code` is apart, and last, so that lists do not read it.
 // - activations.entity is "[pkg/]name"; `result` and `logs` are last for the same reason.
 // - counters: the last version given to a plugin's value; never used twice either.
@@ -111,8 +113,8 @@ Status prepare_schema(Connection& connection) {
   const auto tables = read_number(connection, "SELECT count(*) FROM sqlite_master");
   if (!tables) return tables.error();
   if (*tables != 0 && *mark != kApplicationId) {
-    return sdk::failed_precondition(path +
-                                    " is a database of another program: name another data directory");
+    return sdk::failed_precondition(
+        path + " is a database of another program: name another data directory");
   }
   if (*version > kSchemaVersion) {
     return sdk::failed_precondition(

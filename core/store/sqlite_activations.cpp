@@ -42,7 +42,8 @@ std::string unpacked(std::string_view bytes) {
 std::string_view entity_of(const Activation& activation) {
   const std::string_view path = activation.path;
   const std::size_t slash = path.find('/');
-  return slash == std::string_view::npos ? std::string_view(activation.name) : path.substr(slash + 1);
+  return slash == std::string_view::npos ? std::string_view(activation.name)
+                                         : path.substr(slash + 1);
 }
 
 std::string logs_text(const std::vector<std::string>& logs) {
@@ -84,7 +85,7 @@ Status insert(Connection& connection, const Activation& record) {
 }
 
 // The columns that read_record() knows, results and logs last.
-#define BERTH_ACTIVATION_COLUMNS                                                          \
+#define BERTH_ACTIVATION_COLUMNS                                                         \
   "id, namespace, namespace_uuid, subject, name, version, path, cause, start, \"end\", " \
   "duration, outcome, size, annotations"
 
@@ -145,11 +146,10 @@ const char* list_statement(const ActivationQuery& wanted) {
                ? "SELECT " BERTH_ACTIVATION_COLUMNS " " BERTH_BY_NAMESPACE BERTH_NEWEST_FIRST
                : "SELECT " BERTH_ACTIVATION_COLUMNS " " BERTH_BY_ENTITY BERTH_NEWEST_FIRST;
   }
-  return wanted.name.empty()
-             ? "SELECT " BERTH_ACTIVATION_COLUMNS
-               ", result, logs " BERTH_BY_NAMESPACE BERTH_NEWEST_FIRST
-             : "SELECT " BERTH_ACTIVATION_COLUMNS
-               ", result, logs " BERTH_BY_ENTITY BERTH_NEWEST_FIRST;
+  return wanted.name.empty() ? "SELECT " BERTH_ACTIVATION_COLUMNS
+                               ", result, logs " BERTH_BY_NAMESPACE BERTH_NEWEST_FIRST
+                             : "SELECT " BERTH_ACTIVATION_COLUMNS
+                               ", result, logs " BERTH_BY_ENTITY BERTH_NEWEST_FIRST;
 }
 
 Result<std::vector<Activation>> load_list(Connection& connection, const ActivationQuery& wanted) {
@@ -306,16 +306,18 @@ void SqliteActivations::get(Executor on, std::string namespace_name, std::string
   });
 }
 
-void SqliteActivations::list(Executor on, ActivationQuery query, Done<std::vector<Activation>> done) {
+void SqliteActivations::list(Executor on, ActivationQuery query,
+                             Done<std::vector<Activation>> done) {
   // What was put before is seen: its write is waited for, which makes it happen at once.
-  writer_.after_pending([this, query = std::move(query),
-                         reply = Reply<std::vector<Activation>>(std::move(on), std::move(done))]() mutable {
-    readers_.submit([query = std::move(query),
-                     reply = std::move(reply)](Result<Connection*> connection) mutable {
-      if (!connection) return reply(connection.error());
-      reply(load_list(**connection, query));
-    });
-  });
+  writer_.after_pending(
+      [this, query = std::move(query),
+       reply = Reply<std::vector<Activation>>(std::move(on), std::move(done))]() mutable {
+        readers_.submit([query = std::move(query),
+                         reply = std::move(reply)](Result<Connection*> connection) mutable {
+          if (!connection) return reply(connection.error());
+          reply(load_list(**connection, query));
+        });
+      });
 }
 
 void SqliteActivations::count(Executor on, ActivationQuery query, Done<std::int64_t> done) {
@@ -342,14 +344,16 @@ void SqliteActivations::remove_expired(const Retention& retention, std::int64_t 
   const auto run = [retention, now_ms](Connection& connection, std::int64_t& removed) -> Status {
     if (retention.max_count > 0) {
       // The sequence has gaps (a record written twice): this keeps at most max_count, never more.
-      Query query(connection,
-                  "DELETE FROM activations WHERE sequence IN (SELECT sequence FROM activations WHERE "
-                  "sequence <= (SELECT max(sequence) FROM activations) - ? ORDER BY sequence LIMIT ?)");
+      Query query(
+          connection,
+          "DELETE FROM activations WHERE sequence IN (SELECT sequence FROM activations WHERE "
+          "sequence <= (SELECT max(sequence) FROM activations) - ? ORDER BY sequence LIMIT ?)");
       query.bind(retention.max_count).bind(retention.batch);
       if (Status status = counted(connection, query, removed); !status.ok()) return status;
     }
     if (retention.max_age_ms > 0 && removed < retention.batch) {
-      // Records are written about in the order of their time: only the oldest written are looked at.
+      // Records are written about in the order of their time: only the oldest written are looked
+      // at.
       Query query(connection,
                   "DELETE FROM activations WHERE sequence IN (SELECT sequence FROM activations "
                   "ORDER BY sequence LIMIT ?) AND start < ?");

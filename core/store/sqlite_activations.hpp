@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ActivationStore over SQLite. What is not on disk yet is kept in a map by id, so that a reader sees it.
-// Private to core/store; made by SqliteStore.
+// ActivationStore over SQLite. What is not on disk yet is kept in a map by id, so that a reader
+// sees it. Private to core/store; made by SqliteStore.
 #pragma once
 
 #include <memory>
@@ -27,12 +27,13 @@ class SqliteActivations final : public ActivationStore {
   void put_later(entity::Activation activation) override;
   void get(Executor on, std::string namespace_name, std::string activation_id,
            Done<entity::Activation> done) override;
-  void list(Executor on, ActivationQuery query, Done<std::vector<entity::Activation>> done) override;
+  void list(Executor on, ActivationQuery query,
+            Done<std::vector<entity::Activation>> done) override;
   void count(Executor on, ActivationQuery query, Done<std::int64_t> done) override;
   void flush(Executor on, Done<void> done) override;
 
-  // Deletes one batch of what `retention` does not keep. `done` gets how many rows went, on the writer's
-  // thread, or on this one if refused.
+  // Deletes one batch of what `retention` does not keep. `done` gets how many rows went, on the
+  // writer's thread, or on this one if refused.
   void remove_expired(const Retention& retention, std::int64_t now_ms,
                       std::function<void(Result<std::int64_t>)> done);
   // The same for what belongs to a namespace.

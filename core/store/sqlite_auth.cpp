@@ -22,10 +22,10 @@ constexpr std::int64_t kRemoveBatch = 500;
 
 Status check_namespace_name(const std::string& name) {
   if (!entity::is_entity_name(name)) {
-    return sdk::invalid_argument(
-        "'" + name +
-        "' cannot be the name of a namespace: up to 256 letters, digits and _ @ . & - or inner spaces, the "
-        "first a letter, digit or _");
+    return sdk::invalid_argument("'" + name +
+                                 "' cannot be the name of a namespace: up to 256 letters, digits "
+                                 "and _ @ . & - or inner spaces, the "
+                                 "first a letter, digit or _");
   }
   if (name == "_") return sdk::invalid_argument("'_' stands for the caller's own namespace");
   return {};
@@ -36,10 +36,11 @@ Status check_key(const AuthKey& key) {
   if (!is_uuid(key.uuid)) {
     return sdk::invalid_argument("the first half of the key must be a uuid in lower case");
   }
-  const bool printable = std::all_of(key.secret.begin(), key.secret.end(),
-                                     [](char c) { return c > ' ' && c <= '~'; });
+  const bool printable =
+      std::all_of(key.secret.begin(), key.secret.end(), [](char c) { return c > ' ' && c <= '~'; });
   if (!printable || key.secret.size() < kMinSecret || key.secret.size() > kMaxSecret) {
-    return sdk::invalid_argument("the second half of the key must be 16 to 256 printable characters");
+    return sdk::invalid_argument(
+        "the second half of the key must be 16 to 256 printable characters");
   }
   return {};
 }
@@ -76,8 +77,9 @@ class CreateNamespace final : public WriteJob {
       if (*known) return sdk::already_exists("namespace '" + facts.name + "' already exists");
     }
     {
-      Query query(connection, "SELECT 1 FROM namespaces WHERE uuid = ?1 UNION ALL "
-                              "SELECT 1 FROM keys WHERE uuid = ?1");
+      Query query(connection,
+                  "SELECT 1 FROM namespaces WHERE uuid = ?1 UNION ALL "
+                  "SELECT 1 FROM keys WHERE uuid = ?1");
       query.bind(entry_.key.uuid);
       const auto known = has_row(query);
       if (!known) return known.error();
@@ -104,7 +106,8 @@ class CreateNamespace final : public WriteJob {
   Reply<Identity> reply_;
 };
 
-// First half of a removal: keys and actions go and the name is marked; its records follow in batches.
+// First half of a removal: keys and actions go and the name is marked; its records follow in
+// batches.
 class HideNamespace final : public WriteJob {
  public:
   HideNamespace(SqliteAuth& owner, std::string name, bool force, Reply<void> reply)
@@ -124,8 +127,8 @@ class HideNamespace final : public WriteJob {
       const auto counted = has_row(query);
       if (!counted) return counted.error();
       if (query.integer(0) > 0) {
-        return sdk::failed_precondition("namespace '" + name_ + "' still has " +
-                                        query.string(0) + " actions: delete them, or force it");
+        return sdk::failed_precondition("namespace '" + name_ + "' still has " + query.string(0) +
+                                        " actions: delete them, or force it");
       }
     }
     Query actions(connection, "DELETE FROM actions WHERE namespace = ?");

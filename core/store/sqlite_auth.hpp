@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AuthStore over SQLite: reads are answered from memory, which is filled at start and changed after each
-// commit. Private to core/store; made by SqliteStore.
+// AuthStore over SQLite: reads are answered from memory, which is filled at start and changed after
+// each commit. Private to core/store; made by SqliteStore.
 #pragma once
 
 #include <map>

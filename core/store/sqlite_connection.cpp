@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sqlite_connection.hpp"
 
-#include <sqlite3.h>
-
 #include <cerrno>
+#include <sqlite3.h>
 #include <utility>
 
 #include "base/files.hpp"
@@ -26,15 +25,16 @@ Status status_of(int code, int system_error, std::string_view text, const std::s
                                      ": make room; this write is not kept");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return sdk::data_loss(detail +
-                            " is damaged: restore a backup, or move it and its -wal aside to start anew");
+      return sdk::data_loss(
+          detail + " is damaged: restore a backup, or move it and its -wal aside to start anew");
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:
     case SQLITE_CANTOPEN:
-      return sdk::permission_denied("cannot open or write " + detail +
-                                    ": make the file and its directory readable and writable by berthd's "
-                                    "user");
+      return sdk::permission_denied(
+          "cannot open or write " + detail +
+          ": make the file and its directory readable and writable by berthd's "
+          "user");
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return sdk::unavailable("another program holds " + detail);
     case SQLITE_NOMEM: return sdk::resource_exhausted("no memory for " + detail);
@@ -80,9 +80,13 @@ void Connection::roll_back() {
   if (sqlite3_get_autocommit(db_) == 0) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
-std::int64_t Connection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
+std::int64_t Connection::last_insert_id() const {
+  return sqlite3_last_insert_rowid(db_);
+}
 
-std::int64_t Connection::changes() const { return sqlite3_changes64(db_); }
+std::int64_t Connection::changes() const {
+  return sqlite3_changes64(db_);
+}
 
 Status Connection::failure(int code) {
   failed_ = true;
@@ -163,10 +167,13 @@ std::string_view Query::text(int column) const {
   // The order matters: the bytes are counted for the form that the first call made.
   const auto* data = static_cast<const char*>(sqlite3_column_blob(statement_, column));
   const int size = sqlite3_column_bytes(statement_, column);
-  return data == nullptr ? std::string_view() : std::string_view(data, static_cast<std::size_t>(size));
+  return data == nullptr ? std::string_view()
+                         : std::string_view(data, static_cast<std::size_t>(size));
 }
 
-std::int64_t Query::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+std::int64_t Query::integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
 
 bool Query::is_null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thin, owning face of SQLite's C interface: one Connection, and Queries on it whose first failure
-// sticks, so that callers check once at the end. Private to core/store.
+// A thin, owning face of SQLite's C interface: one Connection, and Queries on it whose first
+// failure sticks, so that callers check once at the end. Private to core/store.
 //
 // Not thread-safe: one connection and its queries belong to one thread at a time.
 #pragma once
@@ -61,8 +61,8 @@ class Connection {
   bool failed_ = false;
 };
 
-// One run of a prepared statement. `sql` must be a string literal, and no second Query of the same literal
-// may live at the same time.
+// One run of a prepared statement. `sql` must be a string literal, and no second Query of the same
+// literal may live at the same time.
 //
 //   Query query(connection, "SELECT secret FROM keys WHERE uuid = ?");
 //   query.bind(uuid);

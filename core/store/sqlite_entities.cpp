@@ -202,8 +202,9 @@ void SqliteEntities::count_actions(Executor on, std::string namespace_name,
                    reply = std::move(reply)](Result<Connection*> connection) mutable {
     if (!connection) return reply(connection.error());
     // One statement for both: an absent package is NULL.
-    Query query(**connection,
-                "SELECT count(*) FROM actions WHERE namespace = ?1 AND (?2 IS NULL OR package = ?2)");
+    Query query(
+        **connection,
+        "SELECT count(*) FROM actions WHERE namespace = ?1 AND (?2 IS NULL OR package = ?2)");
     query.bind(namespace_name);
     if (package) {
       query.bind(*package);

@@ -15,7 +15,9 @@ class SqliteEntities final : public EntityStore {
   SqliteEntities(Writer& writer, ReaderPool& readers, std::size_t cache_bytes)
       : writer_(writer), readers_(readers), cache_(cache_bytes) {}
 
-  entity::ActionPtr cached_action(std::string_view path) const override { return cache_.find(path); }
+  entity::ActionPtr cached_action(std::string_view path) const override {
+    return cache_.find(path);
+  }
   void get_action(Executor on, std::string path, Done<entity::ActionPtr> done) override;
   void put_action(Executor on, entity::Action action, std::uint64_t expected_revision,
                   Done<entity::ActionPtr> done) override;

@@ -46,16 +46,18 @@ class PutState final : public WriteJob {
     if (!stored) return stored.error();
     if (!matches(*stored, expected_)) return other_version(key_, *stored, expected_);
     {
-      Query query(connection,
-                  "UPDATE counters SET value = value + 1 WHERE name = 'plugin_state' RETURNING value");
+      Query query(
+          connection,
+          "UPDATE counters SET value = value + 1 WHERE name = 'plugin_state' RETURNING value");
       if (!query.next()) {
         return query.status().ok() ? sdk::data_loss("the store has lost its counters")
                                    : query.status();
       }
       version_ = static_cast<std::uint64_t>(query.integer(0));
     }
-    Query query(connection,
-                "INSERT OR REPLACE INTO plugin_state(plugin, key, version, value) VALUES(?, ?, ?, ?)");
+    Query query(
+        connection,
+        "INSERT OR REPLACE INTO plugin_state(plugin, key, version, value) VALUES(?, ?, ?, ?)");
     query.bind(plugin_).bind_blob(key_).bind(static_cast<std::int64_t>(version_)).bind_blob(value_);
     return query.run();
   }
@@ -121,9 +123,10 @@ Result<PluginStateEntry> load(Connection& connection, const std::string& plugin,
 Result<PluginStatePage> load_page(Connection& connection, const std::string& plugin,
                                   const std::string& prefix, const std::string& cursor,
                                   std::size_t limit) {
-  Query query(connection,
-              "SELECT key, version, value FROM plugin_state WHERE plugin = ? AND key >= ? AND key > ? "
-              "ORDER BY key");
+  Query query(
+      connection,
+      "SELECT key, version, value FROM plugin_state WHERE plugin = ? AND key >= ? AND key > ? "
+      "ORDER BY key");
   query.bind(plugin).bind_blob(prefix).bind_blob(cursor);
   PluginStatePage page;
   std::size_t bytes = 0;

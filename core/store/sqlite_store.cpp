@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/sqlite_store.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
+#include <fcntl.h>
 #include <mutex>
 #include <string>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 #include <utility>
-#include <algorithm>
 #include <vector>
 
 #include "base/files.hpp"
@@ -36,13 +35,15 @@ constexpr std::uintmax_t kCheckUpTo = 64ull * 1024 * 1024;
 Status cannot_open(const std::filesystem::path& path, int error) {
   const std::string text = "cannot open " + path.string() + ": " + errno_text(error);
   switch (error) {
-    case ENOENT: return sdk::not_found(text + ": make the directory " + path.parent_path().string());
+    case ENOENT:
+      return sdk::not_found(text + ": make the directory " + path.parent_path().string());
     case ENOSPC:
     case EDQUOT: return sdk::resource_exhausted(text + ": make room");
     default:
       return sdk::permission_denied(
-          text + ": make the file and its directory readable and writable by berthd's user, or name "
-                 "another data directory");
+          text +
+          ": make the file and its directory readable and writable by berthd's user, or name "
+          "another data directory");
   }
 }
 
@@ -55,8 +56,8 @@ Result<UniqueFd> lock_store(const std::filesystem::path& path) {
     if (errno != EWOULDBLOCK) return cannot_open(lock_path, errno);
     char holder[32] = {};
     if (::pread(fd.get(), holder, sizeof holder - 1, 0) <= 0) holder[0] = '?';
-    return sdk::failed_precondition(path.string() + " is in use by another berthd (process " + holder +
-                                    "): stop it, or name another data directory");
+    return sdk::failed_precondition(path.string() + " is in use by another berthd (process " +
+                                    holder + "): stop it, or name another data directory");
   }
   // For people only: it is the lock that counts.
   const std::string self = std::to_string(::getpid());
@@ -95,9 +96,10 @@ Result<std::unique_ptr<Connection>> open_writer(const std::filesystem::path& pat
   auto connection = Connection::open(path, Connection::Mode::kReadWrite);
   if (!connection) return connection;
   // A commit is on disk when it returns (FULL); the WAL is folded in each 16 MiB and cut to 64 MiB.
-  for (const char* pragma : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
-                             "PRAGMA wal_autocheckpoint = 4096", "PRAGMA journal_size_limit = 67108864",
-                             "PRAGMA cache_size = -16384", "PRAGMA temp_store = MEMORY"}) {
+  for (const char* pragma :
+       {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
+        "PRAGMA wal_autocheckpoint = 4096", "PRAGMA journal_size_limit = 67108864",
+        "PRAGMA cache_size = -16384", "PRAGMA temp_store = MEMORY"}) {
     if (Status status = (*connection)->execute(pragma); !status.ok()) return status;
   }
   if (Status status = prepare_schema(**connection); !status.ok()) return status;
@@ -154,24 +156,25 @@ struct SqliteStore::Impl {
   Status close() {
     const std::lock_guard guard(close_mutex);
     maintenance.reset();
-    // Readers first: the checkpoint at the writer's end wants nobody reading. Jobs that the writer still
-    // hands to them are refused, and so answered.
+    // Readers first: the checkpoint at the writer's end wants nobody reading. Jobs that the writer
+    // still hands to them are refused, and so answered.
     readers.close();
     return writer.close();
   }
 
   void remove_expired() {
     const Retention& retention = options.retention;
-    activations.remove_expired(
-        retention, options.clock->wall_ms(), [this](const Result<std::int64_t>& removed) {
-          if (!removed) {
-            if (removed.error().code() == StatusCode::kUnavailable) return;  // closing
-            log::warn("store", "old activations could not be deleted",
-                      {{"reason", removed.error().to_string()}});
-          } else if (*removed >= options.retention.batch) {
-            remove_expired();
-          }
-        });
+    activations.remove_expired(retention, options.clock->wall_ms(),
+                               [this](const Result<std::int64_t>& removed) {
+                                 if (!removed) {
+                                   if (removed.error().code() == StatusCode::kUnavailable)
+                                     return;  // closing
+                                   log::warn("store", "old activations could not be deleted",
+                                             {{"reason", removed.error().to_string()}});
+                                 } else if (*removed >= options.retention.batch) {
+                                   remove_expired();
+                                 }
+                               });
   }
 
   const UniqueFd lock;
@@ -207,8 +210,8 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
   }
   Connection& loading = *reading.front();
   // The reader's thread waits for its first job: nobody can give it one before the load is over.
-  auto impl = std::make_unique<Impl>(std::move(*lock), options, std::move(*writing),
-                                     std::move(reading));
+  auto impl =
+      std::make_unique<Impl>(std::move(*lock), options, std::move(*writing), std::move(reading));
   if (Status status = impl->auth.load(loading); !status.ok()) return status;
   const Retention& retention = options.retention;
   if (retention.max_age_ms > 0 || retention.max_count > 0) {
@@ -219,12 +222,22 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
   return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(impl)));
 }
 
-EntityStore& SqliteStore::entities() { return impl_->entities; }
-ActivationStore& SqliteStore::activations() { return impl_->activations; }
-AuthStore& SqliteStore::auth() { return impl_->auth; }
+EntityStore& SqliteStore::entities() {
+  return impl_->entities;
+}
+ActivationStore& SqliteStore::activations() {
+  return impl_->activations;
+}
+AuthStore& SqliteStore::auth() {
+  return impl_->auth;
+}
 
-PluginStateStore& SqliteStore::plugin_state() { return impl_->plugin_state; }
+PluginStateStore& SqliteStore::plugin_state() {
+  return impl_->plugin_state;
+}
 
-Status SqliteStore::close() { return impl_->close(); }
+Status SqliteStore::close() {
+  return impl_->close();
+}
 
 }  // namespace berth::store

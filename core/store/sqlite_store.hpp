@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The embedded store: everything the core keeps, in one SQLite file (WAL mode, group commit).
 //
-// One thread writes: whatever waits is written in one transaction and answered together after it is on
-// disk. A few threads read, each with its own connection. All calls are thread-safe. One process at a
-// time has the file open, held by a lock on PATH.lock.
+// One thread writes: whatever waits is written in one transaction and answered together after it is
+// on disk. A few threads read, each with its own connection. All calls are thread-safe. One process
+// at a time has the file open, held by a lock on PATH.lock.
 //
 //   auto store = SqliteStore::open(data_dir / "berth.db", {.metrics = &metrics});
 //   if (!store) return store.error();
-//   (*store)->entities().get_action(executor, "guest/hello", [](Result<entity::ActionPtr> action) {...});
+//   (*store)->entities().get_action(executor, "guest/hello", [](Result<entity::ActionPtr> action)
+//   {...});
 #pragma once
 
 #include <chrono>
@@ -24,7 +25,8 @@
 
 namespace berth::store {
 
-// How long records of activations stay. They are deleted oldest first in small batches between writes.
+// How long records of activations stay. They are deleted oldest first in small batches between
+// writes.
 struct Retention {
   std::int64_t max_age_ms = 0;  // by start; 0: no bound
   std::int64_t max_count = 0;   // over all namespaces; 0: no bound
@@ -47,10 +49,11 @@ class SqliteStore {
     Retention retention;
   };
 
-  // Opens or makes the file, of mode 0600, and brings its schema up to this version. Blocks. Errors name
-  // the file and the mend: FAILED_PRECONDITION (written by a newer Berth; in use by another process; no
-  // database of Berth), PERMISSION_DENIED, RESOURCE_EXHAUSTED, DATA_LOSS (damaged).
-  static Result<std::unique_ptr<SqliteStore>> open(const std::filesystem::path& path, Options options);
+  // Opens or makes the file, of mode 0600, and brings its schema up to this version. Blocks. Errors
+  // name the file and the mend: FAILED_PRECONDITION (written by a newer Berth; in use by another
+  // process; no database of Berth), PERMISSION_DENIED, RESOURCE_EXHAUSTED, DATA_LOSS (damaged).
+  static Result<std::unique_ptr<SqliteStore>> open(const std::filesystem::path& path,
+                                                   Options options);
 
   // close().
   ~SqliteStore();
@@ -63,9 +66,9 @@ class SqliteStore {
   AuthStore& auth();
   PluginStateStore& plugin_state();
 
-  // Writes what waits, answers every call, folds the WAL into the file, and closes it. Calls after it are
-  // answered with UNAVAILABLE. Blocks; idempotent; not from inside a `done`. The status tells if something
-  // could not be written.
+  // Writes what waits, answers every call, folds the WAL into the file, and closes it. Calls after
+  // it are answered with UNAVAILABLE. Blocks; idempotent; not from inside a `done`. The status
+  // tells if something could not be written.
   Status close();
 
  private:

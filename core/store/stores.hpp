@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the core keeps, behind interfaces small enough for another database to serve.
 //
-// All calls are thread-safe and asynchronous: they return at once and call `done` exactly once, on the
-// given executor's thread (never from inside the call). OK of a write means: on disk (group commit). The
-// embedded default is SQLite (sqlite_store.hpp).
+// All calls are thread-safe and asynchronous: they return at once and call `done` exactly once, on
+// the given executor's thread (never from inside the call). OK of a write means: on disk (group
+// commit). The embedded default is SQLite (sqlite_store.hpp).
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -35,16 +35,17 @@ class EntityStore {
   virtual entity::ActionPtr cached_action(std::string_view path) const = 0;
   // `path` is "ns/[pkg/]name". NOT_FOUND if there is none.
   virtual void get_action(Executor on, std::string path, Done<entity::ActionPtr> done) = 0;
-  // Writes if what is stored has `expected_revision` (0: nothing is stored), else ABORTED (changed) or
-  // ALREADY_EXISTS. The result is the stored action with its new revision.
+  // Writes if what is stored has `expected_revision` (0: nothing is stored), else ABORTED (changed)
+  // or ALREADY_EXISTS. The result is the stored action with its new revision.
   virtual void put_action(Executor on, entity::Action action, std::uint64_t expected_revision,
                           Done<entity::ActionPtr> done) = 0;
   virtual void remove_action(Executor on, std::string path, std::uint64_t expected_revision,
                              Done<void> done) = 0;
-  // Newest `updated` first, without their code (exec.code is empty). `package` nullopt: of all packages.
+  // Newest `updated` first, without their code (exec.code is empty). `package` nullopt: of all
+  // packages.
   virtual void list_actions(Executor on, std::string namespace_name,
-                            std::optional<std::string> package, std::int64_t skip, std::int64_t limit,
-                            Done<std::vector<entity::ActionPtr>> done) = 0;
+                            std::optional<std::string> package, std::int64_t skip,
+                            std::int64_t limit, Done<std::vector<entity::ActionPtr>> done) = 0;
   virtual void count_actions(Executor on, std::string namespace_name,
                              std::optional<std::string> package, std::int64_t skip,
                              Done<std::int64_t> done) = 0;
@@ -52,7 +53,7 @@ class EntityStore {
 
 struct ActivationQuery {
   std::string namespace_name;
-  std::string name;  // "action" or "package/action"; empty: all
+  std::string name;                      // "action" or "package/action"; empty: all
   std::optional<std::int64_t> since_ms;  // start >= since
   std::optional<std::int64_t> upto_ms;   // start <= upto
   std::int64_t skip = 0;

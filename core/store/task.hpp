@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A move-only callable, where std::function would demand a copy. A moved-from or default one is empty and
-// must not be called. Not thread-safe.
+// A move-only callable, where std::function would demand a copy. A moved-from or default one is
+// empty and must not be called. Not thread-safe.
 #pragma once
 
 #include <memory>

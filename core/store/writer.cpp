@@ -33,14 +33,16 @@ Writer::Writer(std::unique_ptr<Connection> connection, Options options, Metrics&
       options_(options),
       commit_seconds_(metrics.histogram("berth_store_commit_seconds",
                                         "Time to write one group of changes to disk")),
-      batch_jobs_(metrics.histogram("berth_store_commit_changes", "Changes written in one group", {},
-                                    {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048})),
+      batch_jobs_(metrics.histogram("berth_store_commit_changes", "Changes written in one group",
+                                    {}, {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048})),
       queued_(metrics.gauge("berth_store_queued_changes", "Changes that wait for the disk")),
       given_up_(metrics.counter("berth_store_lost_records_total",
                                 "Records nobody waited for that could not be kept")),
       thread_([this] { work(); }) {}
 
-Writer::~Writer() { (void)close(); }
+Writer::~Writer() {
+  (void)close();
+}
 
 Status Writer::submit(std::unique_ptr<WriteJob>& job, bool soon) {
   const std::size_t bytes = job->bytes();
@@ -173,8 +175,8 @@ void Writer::write(Batch batch) {
     return report_recovery();
   }
   if (batch.size() == 1) return conclude(std::move(batch.front()), status);
-  // One job must not spoil the others: each by itself. But without room there is no use in trying every
-  // one of what can wait.
+  // One job must not spoil the others: each by itself. But without room there is no use in trying
+  // every one of what can wait.
   const bool no_room = status.code() == StatusCode::kResourceExhausted;
   for (auto& job : batch) {
     if (no_room && job->persistent() && !is_closing()) {

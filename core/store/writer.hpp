@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one thread that writes. It takes everything that waits, runs it in one transaction, and answers
-// all of it when the transaction is on disk: many writers share one sync of the disk.
+// The one thread that writes. It takes everything that waits, runs it in one transaction, and
+// answers all of it when the transaction is on disk: many writers share one sync of the disk.
 //
 // Thread-safe.
 #pragma once
@@ -25,15 +25,15 @@ namespace berth::store {
 class WriteJob {
  public:
   virtual ~WriteJob() = default;
-  // Changes the database. May be called again after the transaction was rolled back: it must start over.
-  // Checks come first: a job that refuses by a rule of its own has changed nothing.
+  // Changes the database. May be called again after the transaction was rolled back: it must start
+  // over. Checks come first: a job that refuses by a rule of its own has changed nothing.
   virtual Status run(Connection& connection) = 0;
   // Called once: OK after the commit, or why nothing of it is kept.
   virtual void finish(const Status& status) = 0;
   // Roughly the memory it holds.
   virtual std::size_t bytes() const { return 256; }
-  // True: nobody waits for the answer, so a write that failed for lack of room is tried again for as long
-  // as the queue has room, instead of being given up.
+  // True: nobody waits for the answer, so a write that failed for lack of room is tried again for
+  // as long as the queue has room, instead of being given up.
   virtual bool persistent() const { return false; }
 };
 
@@ -49,17 +49,18 @@ class Writer {
   Writer(std::unique_ptr<Connection> connection, Options options, Metrics& metrics);
   ~Writer();
 
-  // Takes the job; refused ones are left with the caller: RESOURCE_EXHAUSTED (queue full), UNAVAILABLE
-  // (closed). Without `soon` the job may wait `linger` for company.
+  // Takes the job; refused ones are left with the caller: RESOURCE_EXHAUSTED (queue full),
+  // UNAVAILABLE (closed). Without `soon` the job may wait `linger` for company.
   Status submit(std::unique_ptr<WriteJob>& job, bool soon = true);
   // The same; a refused job is finished with the refusal, on this thread.
   void submit_or_refuse(std::unique_ptr<WriteJob> job, bool soon = true);
-  // Runs `then` when everything submitted before was tried; at once, on this thread, if nothing waits.
+  // Runs `then` when everything submitted before was tried; at once, on this thread, if nothing
+  // waits.
   void after_pending(Task<void()> then);
   // Why persistent jobs wait in memory for room, or OK if none do.
   Status stalled();
-  // Writes what waits, then checkpoints and closes the file; submit refuses from now on. Returns what the
-  // persistent jobs that had to be given up ended with.
+  // Writes what waits, then checkpoints and closes the file; submit refuses from now on. Returns
+  // what the persistent jobs that had to be given up ended with.
   Status close();
 
  private:

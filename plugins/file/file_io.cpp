@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "file_io.hpp"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <string>
 #include <system_error>
+#include <unistd.h>
 
 namespace berth::file {
 
 sdk::Status io_error(std::string_view what, const std::filesystem::path& path, int error) {
-  const std::string text = std::string(what) + " " + path.string() + ": " +
-                           std::generic_category().message(error);
+  const std::string text =
+      std::string(what) + " " + path.string() + ": " + std::generic_category().message(error);
   switch (error) {
     case ENOSPC:
     case EDQUOT:

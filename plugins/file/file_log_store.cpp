@@ -27,7 +27,9 @@ FileLogStore::FileLogStore(const sdk::OpenArgs& args)
   file_bytes_ = metrics.gauge("log_files_bytes", "Size of all log files");
 }
 
-FileLogStore::~FileLogStore() { join(); }
+FileLogStore::~FileLogStore() {
+  join();
+}
 
 void FileLogStore::join() {
   {
@@ -62,11 +64,12 @@ void FileLogStore::start(sdk::Promise<void> done) {
   writer_ = std::thread([this] { write_loop(); });
 }
 
-void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLinesView lines, bool final,
-                          sdk::Promise<void> done) {
+void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLinesView lines,
+                          bool final, sdk::Promise<void> done) {
   const auto id = parse_id(activation.activation_id);
   if (!id) {
-    return done.fail(sdk::invalid_argument("no activation id: " + std::string(activation.activation_id)));
+    return done.fail(
+        sdk::invalid_argument("no activation id: " + std::string(activation.activation_id)));
   }
   Block block;
   block.id = *id;
@@ -74,7 +77,8 @@ void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLine
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const sdk::LogLineView line = lines[i];
     if (line.stream != sdk::Stream::kStdout && line.stream != sdk::Stream::kStderr) {
-      return done.fail(sdk::invalid_argument("line " + std::to_string(i) + " is of no known stream"));
+      return done.fail(
+          sdk::invalid_argument("line " + std::to_string(i) + " is of no known stream"));
     }
     if (line.sequence == 0) block.flags |= kChunkFirst;
   }
@@ -84,9 +88,10 @@ void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLine
     if (sdk::Status status = not_running(); !status.ok()) return done.fail(status);
     // However long, one goes in when nothing else waits.
     if (queued_bytes_ > 0 && queued_bytes_ + block.bytes.size() > settings_.max_queued_bytes) {
-      return done.fail(sdk::resource_exhausted(
-          std::to_string(queued_bytes_) + " bytes of logs wait for " + settings_.directory.string() +
-          ": the disk is too slow, or raise plugin.file.max_queued_bytes"));
+      return done.fail(
+          sdk::resource_exhausted(std::to_string(queued_bytes_) + " bytes of logs wait for " +
+                                  settings_.directory.string() +
+                                  ": the disk is too slow, or raise plugin.file.max_queued_bytes"));
     }
     queued_bytes_ += block.bytes.size();
     jobs_.push_back({Kind::kAppend, std::move(block), std::move(done)});
@@ -98,7 +103,8 @@ void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLine
 void FileLogStore::fetch(const sdk::ActivationRefView& activation, std::string_view cursor,
                          std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) {
   const auto id = parse_id(activation.activation_id);
-  if (!id) return done.fail(sdk::not_found("no activation id: " + std::string(activation.activation_id)));
+  if (!id)
+    return done.fail(sdk::not_found("no activation id: " + std::string(activation.activation_id)));
   {
     const std::lock_guard lock(mutex_);
     if (sdk::Status status = not_running(); !status.ok()) return done.fail(status);
@@ -181,7 +187,8 @@ void FileLogStore::write(std::deque<Job> jobs) {
   flush();
 }
 
-void FileLogStore::write_blocks(std::vector<Block>& blocks, std::vector<sdk::Promise<void>>& waiting) {
+void FileLogStore::write_blocks(std::vector<Block>& blocks,
+                                std::vector<sdk::Promise<void>>& waiting) {
   if (blocks.empty()) return;
   std::size_t written = 0;
   sdk::Status status = files_.append(blocks, written);
@@ -246,7 +253,8 @@ void FileLogStore::begin_sealing() {
 void FileLogStore::read_loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    read_wake_.wait(lock, [this] { return ending_ || seal_ || !reads_.empty() || !starts_.empty(); });
+    read_wake_.wait(lock,
+                    [this] { return ending_ || seal_ || !reads_.empty() || !starts_.empty(); });
     if (!starts_.empty()) {
       sdk::Promise<void> done = std::move(starts_.back());
       starts_.pop_back();

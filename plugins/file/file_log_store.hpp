@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The LogStore over LogFiles. Appends are formatted on the caller's thread, queued, and written by one
-// thread, everything that waits at once; fetches and the side files belong to a second thread.
+// The LogStore over LogFiles. Appends are formatted on the caller's thread, queued, and written by
+// one thread, everything that waits at once; fetches and the side files belong to a second thread.
 //
 // Thread-safe.
 #pragma once
@@ -31,8 +31,8 @@ class FileLogStore final : public sdk::LogStore {
   void start(sdk::Promise<void> done) override;
   void append(const sdk::ActivationRefView& activation, sdk::LogLinesView lines, bool final,
               sdk::Promise<void> done) override;
-  void fetch(const sdk::ActivationRefView& activation, std::string_view cursor, std::uint64_t max_bytes,
-             sdk::Promise<sdk::LogPage> done) override;
+  void fetch(const sdk::ActivationRefView& activation, std::string_view cursor,
+             std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) override;
   void drain(sdk::Promise<void> done) override;
   void stop(sdk::Promise<void> done) override;
 
@@ -86,9 +86,9 @@ class FileLogStore final : public sdk::LogStore {
   std::vector<sdk::Promise<void>> starts_;  // at most one
   bool seal_ = false;
 
-  bool dirty_ = false;       // of the writing thread
-  SteadyTime sync_due_{};    // of the writing thread
-  bool failing_ = false;     // of the writing thread: one line of log a failure, not one an append
+  bool dirty_ = false;     // of the writing thread
+  SteadyTime sync_due_{};  // of the writing thread
+  bool failing_ = false;   // of the writing thread: one line of log a failure, not one an append
   std::thread writer_;
   std::thread reader_;
 };

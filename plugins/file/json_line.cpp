@@ -11,8 +11,8 @@
 namespace berth::file {
 namespace {
 
-// Bytes of the UTF-8 character at the start of `text`, 0 if it is none (RFC 3629: no overlong forms, no
-// surrogates, nothing above U+10FFFF).
+// Bytes of the UTF-8 character at the start of `text`, 0 if it is none (RFC 3629: no overlong
+// forms, no surrogates, nothing above U+10FFFF).
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) -> unsigned {
     return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
@@ -172,9 +172,10 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
   std::int64_t minute = 0;
   std::int64_t second = 0;
   std::int64_t ns = 0;
-  if (!read_digits(text, 0, 4, year) || !read_digits(text, 5, 2, month) || !read_digits(text, 8, 2, day) ||
-      !read_digits(text, 11, 2, hour) || !read_digits(text, 14, 2, minute) ||
-      !read_digits(text, 17, 2, second) || !read_digits(text, 20, 9, ns)) {
+  if (!read_digits(text, 0, 4, year) || !read_digits(text, 5, 2, month) ||
+      !read_digits(text, 8, 2, day) || !read_digits(text, 11, 2, hour) ||
+      !read_digits(text, 14, 2, minute) || !read_digits(text, 17, 2, second) ||
+      !read_digits(text, 20, 9, ns)) {
     return std::nullopt;
   }
   using namespace std::chrono;
@@ -190,15 +191,18 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
       .count();
 }
 
-std::string format_lines(const sdk::ActivationRefView& activation, sdk::LogLinesView lines, bool final,
-                         std::int64_t now_ns) {
+std::string format_lines(const sdk::ActivationRefView& activation, sdk::LogLinesView lines,
+                         bool final, std::int64_t now_ns) {
   const std::string suffix = make_suffix(activation);
   std::string out;
   std::size_t size = 256;
   for (std::size_t i = 0; i < lines.size(); ++i) size += lines[i].text.size() + suffix.size() + 100;
   out.reserve(size);
   if (lines.empty() && final) {
-    out.append(R"({"time":")").append(format_time(now_ns)).append(R"(","final":true)").append(suffix);
+    out.append(R"({"time":")")
+        .append(format_time(now_ns))
+        .append(R"(","final":true)")
+        .append(suffix);
   }
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const sdk::LogLineView line = lines[i];
@@ -228,7 +232,8 @@ std::optional<ParsedLine> parse_line(std::string_view line) {
   parsed.id = *id;
   parsed.time_ns = *time;
   parsed.namespace_name = string_member(*object, "namespace");
-  if (const auto* final = object->if_contains("final")) parsed.final = final->is_bool() && final->get_bool();
+  if (const auto* final = object->if_contains("final"))
+    parsed.final = final->is_bool() && final->get_bool();
   const auto* text = object->if_contains("log");
   if (text == nullptr) return parsed.final ? std::optional(std::move(parsed)) : std::nullopt;
   const auto* sequence = object->if_contains("sequence");

@@ -4,9 +4,9 @@
 //   {"time":"2026-01-02T03:04:05.678901234Z","stream":"stdout","sequence":0,"log":"hello",
 //    "activationId":"44794b...","action":"guest/demo/hello","namespace":"guest","namespaceId":"23bc..."}
 //
-// The last line of a finished activation has "final":true. What ended without any further line gets one
-// of its own, without stream, sequence and log. Names are those that OpenWhisk's file store has.
-// Thread-safe.
+// The last line of a finished activation has "final":true. What ended without any further line gets
+// one of its own, without stream, sequence and log. Names are those that OpenWhisk's file store
+// has. Thread-safe.
 #pragma once
 
 #include <array>
@@ -24,10 +24,10 @@ using ActivationId = std::array<unsigned char, 16>;
 // 32 lower-case hex digits, or nothing.
 std::optional<ActivationId> parse_id(std::string_view text);
 
-// All the lines of one append, each with its line's end. `now_ns` (since the epoch) is the time of a line
-// that has none of its own. Text that is not UTF-8 has U+FFFD in place of the bad bytes.
-std::string format_lines(const sdk::ActivationRefView& activation, sdk::LogLinesView lines, bool final,
-                         std::int64_t now_ns);
+// All the lines of one append, each with its line's end. `now_ns` (since the epoch) is the time of
+// a line that has none of its own. Text that is not UTF-8 has U+FFFD in place of the bad bytes.
+std::string format_lines(const sdk::ActivationRefView& activation, sdk::LogLinesView lines,
+                         bool final, std::int64_t now_ns);
 
 struct ParsedLine {
   ActivationId id{};

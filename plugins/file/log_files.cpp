@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log_files.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <fcntl.h>
 #include <optional>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "file_io.hpp"
@@ -112,9 +111,10 @@ sdk::Status LogFiles::lock_directory() {
   if (!lock_) return io_error("cannot open", path, errno);
   if (::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return {};
   if (errno != EWOULDBLOCK) return io_error("cannot lock", path, errno);
-  return sdk::failed_precondition(directory.string() +
-                                  " is in use by another berthd: stop it, or name another directory in "
-                                  "[plugin.file]");
+  return sdk::failed_precondition(
+      directory.string() +
+      " is in use by another berthd: stop it, or name another directory in "
+      "[plugin.file]");
 }
 
 sdk::Status LogFiles::open(Recovery& recovery) {
@@ -158,8 +158,8 @@ sdk::Status LogFiles::open(Recovery& recovery) {
 }
 
 sdk::Status LogFiles::rotate() {
-  auto segment = std::make_shared<Segment>(options_.directory,
-                                           active_ == nullptr ? 1 : active_->number() + 1);
+  auto segment =
+      std::make_shared<Segment>(options_.directory, active_ == nullptr ? 1 : active_->number() + 1);
   if (sdk::Status status = segment->create(); !status.ok()) return status;
   rotated_ = true;
   active_ = segment;
@@ -261,21 +261,24 @@ std::vector<LogFiles::Place> LogFiles::find(const ActivationId& id) const {
     found.push_back((*segment)->find(id));
     ++looked_at;
     // Nothing of it is older than its first line.
-    const bool first = std::any_of(found.back().begin(), found.back().end(),
-                                   [](const Chunk& chunk) { return (chunk.flags & kChunkFirst) != 0; });
+    const bool first =
+        std::any_of(found.back().begin(), found.back().end(),
+                    [](const Chunk& chunk) { return (chunk.flags & kChunkFirst) != 0; });
     if (first) break;
   }
   std::vector<Place> places;
   for (std::size_t i = looked_at; i-- > 0;) {
-    for (const Chunk& chunk : found[i]) places.push_back({segments[segments.size() - 1 - i], chunk});
+    for (const Chunk& chunk : found[i])
+      places.push_back({segments[segments.size() - 1 - i], chunk});
   }
   return places;
 }
 
-Fetched LogFiles::fetch(const ActivationId& id, std::string_view namespace_name, std::string_view cursor,
-                        std::uint64_t max_bytes) const {
+Fetched LogFiles::fetch(const ActivationId& id, std::string_view namespace_name,
+                        std::string_view cursor, std::uint64_t max_bytes) const {
   const auto from = Cursor::parse(cursor);
-  if (!from) return failed(sdk::invalid_argument("no cursor of this store: " + std::string(cursor)));
+  if (!from)
+    return failed(sdk::invalid_argument("no cursor of this store: " + std::string(cursor)));
   const std::vector<Place> places = find(id);
   if (places.empty()) return failed(sdk::not_found("there are no logs of this activation"));
   PageMaker page(id, namespace_name, from->sequence, max_bytes);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The directory of log files: appends to the newest, begins a new one when it is full, deletes the oldest,
-// and finds the lines of an activation in all of them.
+// The directory of log files: appends to the newest, begins a new one when it is full, deletes the
+// oldest, and finds the lines of an activation in all of them.
 //
-// open(), append(), take_rotated() and close() belong to one thread at a time; the others may be called from
-// any thread.
+// open(), append(), take_rotated() and close() belong to one thread at a time; the others may be
+// called from any thread.
 #pragma once
 
 #include <cstdint>
@@ -47,8 +47,8 @@ class LogFiles {
 
   explicit LogFiles(Options options) : options_(std::move(options)) {}
 
-  // Makes or takes the directory, locks it, recovers the files in it. FAILED_PRECONDITION if another
-  // process has it.
+  // Makes or takes the directory, locks it, recovers the files in it. FAILED_PRECONDITION if
+  // another process has it.
   sdk::Status open(Recovery& recovery);
 
   // Writes the blocks in their order. `written` is how many are kept: all, if the status is OK.
@@ -63,7 +63,8 @@ class LogFiles {
   // Writes the side files of full log files. Cheap if there are none.
   sdk::Status seal_full();
 
-  // One page of an activation's lines. NOT_FOUND; INVALID_ARGUMENT for a cursor that is none of ours.
+  // One page of an activation's lines. NOT_FOUND; INVALID_ARGUMENT for a cursor that is none of
+  // ours.
   Fetched fetch(const ActivationId& id, std::string_view namespace_name, std::string_view cursor,
                 std::uint64_t max_bytes) const;
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "segment.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "file_io.hpp"
 
@@ -36,7 +35,8 @@ Segment::Segment(const std::filesystem::path& directory, std::uint64_t number)
 
 std::uint64_t Segment::number_of(const std::filesystem::path& path) {
   const std::string name = path.filename().string();
-  if (name.size() <= kPrefix.size() + kSuffix.size() || name.compare(0, kPrefix.size(), kPrefix) != 0 ||
+  if (name.size() <= kPrefix.size() + kSuffix.size() ||
+      name.compare(0, kPrefix.size(), kPrefix) != 0 ||
       name.compare(name.size() - kSuffix.size(), kSuffix.size(), kSuffix) != 0) {
     return 0;
   }
@@ -55,7 +55,8 @@ bool Segment::is_index(const std::filesystem::path& path) {
 }
 
 sdk::Status Segment::create() {
-  fd_.reset(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  fd_.reset(
+      ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   return fd_ ? sdk::Status() : io_error("cannot create", path_, errno);
 }
 
@@ -157,7 +158,8 @@ sdk::Status Segment::seal() {
   }
   // The index must not outlive lines that it tells of.
   if (sdk::Status status = sync(); !status.ok()) return status;
-  if (sdk::Status status = SortedIndex::write(index_path_, std::move(chunks), size_); !status.ok()) {
+  if (sdk::Status status = SortedIndex::write(index_path_, std::move(chunks), size_);
+      !status.ok()) {
     return status;
   }
   std::shared_ptr<const SortedIndex> sorted = SortedIndex::open(index_path_);
@@ -187,20 +189,21 @@ std::vector<Chunk> Segment::find(const ActivationId& id) const {
   return chunks;
 }
 
-bool Segment::read(std::uint64_t offset, std::uint64_t end,
-                   const std::function<bool(std::string_view, std::uint64_t, std::uint64_t)>& line) const {
+bool Segment::read(
+    std::uint64_t offset, std::uint64_t end,
+    const std::function<bool(std::string_view, std::uint64_t, std::uint64_t)>& line) const {
   std::string buffer;
   std::uint64_t buffer_offset = offset;  // in the file
   std::size_t begin = 0;                 // of the line in the buffer
   std::size_t searched = 0;              // up to where there is no line's end
   std::uint64_t read_up_to = offset;
   for (;;) {
-    const void* const found =
-        searched < buffer.size()
-            ? std::memchr(buffer.data() + searched, '\n', buffer.size() - searched)
-            : nullptr;
+    const void* const found = searched < buffer.size() ? std::memchr(buffer.data() + searched, '\n',
+                                                                     buffer.size() - searched)
+                                                       : nullptr;
     if (found != nullptr) {
-      const auto line_end = static_cast<std::size_t>(static_cast<const char*>(found) - buffer.data());
+      const auto line_end =
+          static_cast<std::size_t>(static_cast<const char*>(found) - buffer.data());
       if (!line(std::string_view(buffer).substr(begin, line_end - begin), buffer_offset + begin,
                 buffer_offset + line_end + 1)) {
         return true;

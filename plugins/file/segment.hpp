@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One log file, logs-<number>.jsonl, with its index.
 //
-// append() belongs to one thread at a time, and so does seal(); the others may be called from any thread at
-// any time. A segment that was removed can still be read by who holds it.
+// append() belongs to one thread at a time, and so does seal(); the others may be called from any
+// thread at any time. A segment that was removed can still be read by who holds it.
 #pragma once
 
 #include <atomic>
@@ -45,19 +45,21 @@ class Segment {
   sdk::Status append(std::string_view bytes, const std::vector<Chunk>& chunks);
   // What was appended is on disk; without effect if it is already.
   sdk::Status sync();
-  // True if a failed write left a torn end that could not be cut off: nothing more may be written here.
+  // True if a failed write left a torn end that could not be cut off: nothing more may be written
+  // here.
   bool broken() const { return broken_; }
 
-  // Syncs and writes the side file; after it the index takes no memory. Nothing may be appended any more.
+  // Syncs and writes the side file; after it the index takes no memory. Nothing may be appended any
+  // more.
   sdk::Status seal();
   bool sealed() const;
 
   std::vector<Chunk> find(const ActivationId& id) const;
-  // Calls `line(text, offset, next)` for each whole line from `offset` up to `end` until it returns false.
-  // False if the file could not be read.
+  // Calls `line(text, offset, next)` for each whole line from `offset` up to `end` until it returns
+  // false. False if the file could not be read.
   bool read(std::uint64_t offset, std::uint64_t end,
-            const std::function<bool(std::string_view line, std::uint64_t offset, std::uint64_t next)>&
-                line) const;
+            const std::function<bool(std::string_view line, std::uint64_t offset,
+                                     std::uint64_t next)>& line) const;
 
   // Deletes the file and its index.
   void remove();
@@ -79,9 +81,9 @@ class Segment {
   bool broken_ = false;
 
   mutable std::mutex mutex_;
-  std::unique_ptr<MemoryIndex> memory_;         // guarded by mutex_; null when sealed
-  std::shared_ptr<const SortedIndex> sorted_;   // guarded by mutex_
-  bool removed_ = false;                        // guarded by mutex_
+  std::unique_ptr<MemoryIndex> memory_;        // guarded by mutex_; null when sealed
+  std::shared_ptr<const SortedIndex> sorted_;  // guarded by mutex_
+  bool removed_ = false;                       // guarded by mutex_
 };
 
 }  // namespace berth::file

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "segment_index.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <string>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "file_io.hpp"
 
@@ -25,13 +24,14 @@ struct Header {
   std::uint32_t entry_bytes;
   std::uint64_t data_bytes;
   std::uint64_t count;
-  std::uint64_t checksum;  // of the entries
+  std::uint64_t checksum;         // of the entries
   std::uint64_t header_checksum;  // of what stands before it
 };
 static_assert(sizeof(Header) == 48);
 
 // FNV-1a by words: tells damage, not malice.
-std::uint64_t checksum(const void* data, std::size_t bytes, std::uint64_t sum = 0xcbf29ce484222325) {
+std::uint64_t checksum(const void* data, std::size_t bytes,
+                       std::uint64_t sum = 0xcbf29ce484222325) {
   const auto* at = static_cast<const unsigned char*>(data);
   for (; bytes >= 8; bytes -= 8, at += 8) {
     std::uint64_t word = 0;
@@ -43,7 +43,8 @@ std::uint64_t checksum(const void* data, std::size_t bytes, std::uint64_t sum = 
 }
 
 bool precedes(const Chunk& a, const Chunk& b) {
-  if (const int order = std::memcmp(a.id.data(), b.id.data(), a.id.size()); order != 0) return order < 0;
+  if (const int order = std::memcmp(a.id.data(), b.id.data(), a.id.size()); order != 0)
+    return order < 0;
   return a.offset < b.offset;
 }
 
@@ -55,7 +56,8 @@ std::size_t MemoryIndex::slot_of(const ActivationId& id) const {
   // Ids are random, but a client may have chosen this one.
   hash = (hash ^ (hash >> 32)) * 0x9e3779b97f4a7c15;
   std::size_t slot = static_cast<std::size_t>(hash >> 16) & (slots_.size() - 1);
-  while (slots_[slot] != 0 && chunks_[slots_[slot] - 1].id != id) slot = (slot + 1) & (slots_.size() - 1);
+  while (slots_[slot] != 0 && chunks_[slots_[slot] - 1].id != id)
+    slot = (slot + 1) & (slots_.size() - 1);
   return slot;
 }
 
@@ -105,8 +107,8 @@ sdk::Status SortedIndex::write(const std::filesystem::path& path, std::vector<Ch
   if (!fd) return io_error("cannot create", temporary, errno);
   int error = write_all(fd.get(), {reinterpret_cast<const char*>(&header), sizeof header});
   if (error == 0) {
-    error = write_all(fd.get(), {reinterpret_cast<const char*>(chunks.data()),
-                                 chunks.size() * sizeof(Chunk)});
+    error = write_all(
+        fd.get(), {reinterpret_cast<const char*>(chunks.data()), chunks.size() * sizeof(Chunk)});
   }
   if (error == 0 && ::fdatasync(fd.get()) != 0) error = errno;
   if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where in one log file the lines of an activation are: in memory while the file grows, and as a sorted
-// file beside it when it is full. A side file that is lost or damaged is made again from the log file.
+// Where in one log file the lines of an activation are: in memory while the file grows, and as a
+// sorted file beside it when it is full. A side file that is lost or damaged is made again from the
+// log file.
 //
 // Not thread-safe, but for SortedIndex::find, which only reads.
 #pragma once
@@ -16,8 +17,8 @@
 
 namespace berth::file {
 
-// Lines of one activation that follow one another. Also the entry of the side file, as it is on disk
-// (little-endian).
+// Lines of one activation that follow one another. Also the entry of the side file, as it is on
+// disk (little-endian).
 struct Chunk {
   ActivationId id{};
   std::uint64_t offset = 0;
@@ -50,8 +51,8 @@ class MemoryIndex {
 // The side file of a log file: a header and chunks sorted by id and offset.
 class SortedIndex {
  public:
-  // Writes the chunks of a log file of which they cover `data_bytes`. After a crash there is the whole
-  // file or none.
+  // Writes the chunks of a log file of which they cover `data_bytes`. After a crash there is the
+  // whole file or none.
   static sdk::Status write(const std::filesystem::path& path, std::vector<Chunk> chunks,
                            std::uint64_t data_bytes);
   // Null if the file is not there or damaged.

@@ -16,7 +16,8 @@ namespace {
       sdk::invalid_argument("plugin.file." + std::string(key) + " " + std::string(reason)));
 }
 
-void read(const boost::json::object& table, std::string_view key, std::uint64_t min, std::uint64_t& number) {
+void read(const boost::json::object& table, std::string_view key, std::uint64_t min,
+          std::uint64_t& number) {
   const auto* value = table.if_contains(key);
   if (value == nullptr) return;
   const auto* given = value->if_int64();
@@ -32,7 +33,8 @@ Settings Settings::parse(std::string_view config_json, std::string_view data_dir
   Settings settings;
   settings.directory = data_directory;
   boost::system::error_code error;
-  const boost::json::value json = boost::json::parse(config_json.empty() ? "{}" : config_json, error);
+  const boost::json::value json =
+      boost::json::parse(config_json.empty() ? "{}" : config_json, error);
   const auto* table = error ? nullptr : json.if_object();
   if (table == nullptr) throw sdk::Error(sdk::invalid_argument("plugin.file must be a table"));
   if (const auto* directory = table->if_contains("directory")) {

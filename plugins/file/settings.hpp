@@ -9,8 +9,8 @@
 
 namespace berth::file {
 
-// When what was written goes to the disk itself. Until then it survives the end of berthd, but not that of
-// the machine.
+// When what was written goes to the disk itself. Until then it survives the end of berthd, but not
+// that of the machine.
 enum class Sync { kNever, kInterval, kAlways };
 
 struct Settings {
@@ -26,18 +26,18 @@ struct Settings {
 };
 
 // JSON Schema of the table, draft 4; a macro because the note wants a literal.
-#define BERTH_FILE_SCHEMA                                                                            \
-  R"({"type": "object", "additionalProperties": false, "properties": {)"                             \
+#define BERTH_FILE_SCHEMA                                                                             \
+  R"({"type": "object", "additionalProperties": false, "properties": {)"                              \
   R"("directory": {"type": "string", "pattern": "^/", )"                                              \
-  R"("description": "Where the log files are; default: the plugin's own data directory."},)"         \
+  R"("description": "Where the log files are; default: the plugin's own data directory."},)"          \
   R"("max_file_bytes": {"type": "integer", "minimum": 65536, "maximum": 1099511627776, )"             \
-  R"("default": 67108864, "description": "A new file is begun when this one would get longer."},)"   \
+  R"("default": 67108864, "description": "A new file is begun when this one would get longer."},)"    \
   R"("max_files": {"type": "integer", "minimum": 0, "maximum": 1000000, "default": 16, )"             \
-  R"("description": "The oldest file is deleted when there are more; 0: none is."},)"                \
+  R"("description": "The oldest file is deleted when there are more; 0: none is."},)"                 \
   R"("sync": {"enum": ["never", "interval", "always"], "default": "interval", )"                      \
   R"("description": "When lines are forced to the disk: never, each sync_interval_ms, or before an )" \
   R"(append is answered."},)"                                                                         \
-  R"("sync_interval_ms": {"type": "integer", "minimum": 10, "maximum": 3600000, "default": 1000},)"  \
+  R"("sync_interval_ms": {"type": "integer", "minimum": 10, "maximum": 3600000, "default": 1000},)"   \
   R"("max_queued_bytes": {"type": "integer", "minimum": 1048576, "maximum": 17179869184, )"           \
   R"("default": 67108864, "description": "Appends are refused when more than this waits."}}})"
 

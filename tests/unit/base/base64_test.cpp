@@ -2,7 +2,6 @@
 #include "base/base64.hpp"
 
 #include <gtest/gtest.h>
-
 #include <utility>
 #include <vector>
 
@@ -10,9 +9,13 @@ namespace berth {
 namespace {
 
 TEST(Base64, VectorsOfTheRfc) {
-  const std::vector<std::pair<std::string, std::string>> vectors{
-      {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::vector<std::pair<std::string, std::string>> vectors{{"", ""},
+                                                                 {"f", "Zg=="},
+                                                                 {"fo", "Zm8="},
+                                                                 {"foo", "Zm9v"},
+                                                                 {"foob", "Zm9vYg=="},
+                                                                 {"fooba", "Zm9vYmE="},
+                                                                 {"foobar", "Zm9vYmFy"}};
   for (const auto& [bytes, text] : vectors) {
     EXPECT_EQ(base64_encode(bytes), text);
     EXPECT_TRUE(is_base64(text));
@@ -29,8 +32,8 @@ TEST(Base64, EveryByteComesBack) {
 }
 
 TEST(Base64, IsStrict) {
-  for (const char* text : {"Z", "Zg", "Zg=", "Zg===", "=", "====", "Z===", "Zg==Zg==", "Zm 9v", "Zm9v\n",
-                           "Zm9-", "Zm9_", "Zm=v", " Zm9v", "Zm9\xc3"}) {
+  for (const char* text : {"Z", "Zg", "Zg=", "Zg===", "=", "====", "Z===", "Zg==Zg==", "Zm 9v",
+                           "Zm9v\n", "Zm9-", "Zm9_", "Zm=v", " Zm9v", "Zm9\xc3"}) {
     EXPECT_FALSE(is_base64(text)) << text;
     EXPECT_FALSE(base64_decode(text)) << text;
   }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/action.hpp"
 
-#include <gtest/gtest.h>
-
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_from.hpp>
+#include <gtest/gtest.h>
 #include <utility>
 
 #include "base/json.hpp"
@@ -114,7 +113,8 @@ TEST(Action, DamageInTheStoreIsDataLoss) {
 }
 
 TEST(Parameters, Parse) {
-  const auto read = parse(R"([{"key":"a","value":null},{"key":"B","value":{"x":[1]},"init":true}])");
+  const auto read =
+      parse(R"([{"key":"a","value":null},{"key":"B","value":{"x":[1]},"init":true}])");
   ASSERT_TRUE(read) << read.error().to_string();
   EXPECT_EQ(serialize(to_json(*read)),
             R"([{"key":"a","value":null},{"key":"B","value":{"x":[1]},"init":true}])");
@@ -125,9 +125,10 @@ TEST(Parameters, AKeyAloneHasTheValueNull) {
 }
 
 TEST(Parameters, TheLastOfAKeyCounts) {
-  EXPECT_EQ(serialize(to_json(*parse(
-                R"([{"key":"a","value":1},{"key":"b","value":2},{"key":"a","value":3,"init":false}])"))),
-            R"([{"key":"a","value":3},{"key":"b","value":2}])");
+  EXPECT_EQ(
+      serialize(to_json(*parse(
+          R"([{"key":"a","value":1},{"key":"b","value":2},{"key":"a","value":3,"init":false}])"))),
+      R"([{"key":"a","value":3},{"key":"b","value":2}])");
 }
 
 TEST(Parameters, AKeyWithoutValueIsNull) {
@@ -153,8 +154,8 @@ TEST(Parameters, ErrorsNameThePointer) {
 }
 
 TEST(Truth, OpenWhisks) {
-  for (const char* json : {"true", "1", "-1", "0.5", "\"x\"", "\"false\"", "{}", "[]",
-                           "18446744073709551615"}) {
+  for (const char* json :
+       {"true", "1", "-1", "0.5", "\"x\"", "\"false\"", "{}", "[]", "18446744073709551615"}) {
     EXPECT_TRUE(is_truthy(parse_json(json).value())) << json;
   }
   for (const char* json : {"false", "null", "0", "0.0", "\"\""}) {
@@ -166,8 +167,8 @@ TEST(LooksBinary, StrictBase64Only) {
   EXPECT_TRUE(looks_binary("UEsDBA=="));
   EXPECT_TRUE(looks_binary("  UEsDBBQA\n"));
   EXPECT_TRUE(looks_binary("abc="));
-  for (const char* code : {"", "   ", "abc", "abc==", "a===", "ab=c", "UEsD BA==", "UEsDBA=\n=",
-                           "def main(args): return {}", "UEsD-_=="}) {
+  for (const char* code : {"", "   ", "abc", "abc==", "a===", "ab=c",
+                           "UEsD BA==", "UEsDBA=\n=", "def main(args): return {}", "UEsD-_=="}) {
     EXPECT_FALSE(looks_binary(code)) << code;
   }
 }

@@ -20,7 +20,8 @@ Activation example() {
   record.duration_ms = 56;
   record.result = R"({"payload":"hi"})";
   record.size = 16;
-  record.annotations = R"([{"key":"path","value":"guest/demo/hello"},{"key":"timeout","value":false}])";
+  record.annotations =
+      R"([{"key":"path","value":"guest/demo/hello"},{"key":"timeout","value":false}])";
   return record;
 }
 
@@ -48,8 +49,9 @@ TEST(Activation, Outcomes) {
   Activation record = example();
   record.outcome = Outcome::kApplicationError;
   record.result = R"({"error":"boom"})";
-  EXPECT_EQ(response_json(record),
-            R"({"status":"application error","success":false,"result":{"error":"boom"},"size":16})");
+  EXPECT_EQ(
+      response_json(record),
+      R"({"status":"application error","success":false,"result":{"error":"boom"},"size":16})");
   EXPECT_EQ(to_string(Outcome::kSuccess), "success");
   EXPECT_EQ(to_string(Outcome::kDeveloperError), "action developer error");
   EXPECT_EQ(to_string(Outcome::kWhiskError), "whisk internal error");

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/code_check.hpp"
 
+#include <functional>
 #include <gtest/gtest.h>
 #include <zip.h>
-
-#include <functional>
 
 #include "base/base64.hpp"
 
@@ -24,7 +23,8 @@ std::string make_zip(const std::function<void(zip_t*)>& fill) {
   zip_source_seek(source, 0, SEEK_END);
   bytes.resize(static_cast<std::size_t>(zip_source_tell(source)));
   zip_source_seek(source, 0, SEEK_SET);
-  EXPECT_EQ(zip_source_read(source, bytes.data(), bytes.size()), static_cast<zip_int64_t>(bytes.size()));
+  EXPECT_EQ(zip_source_read(source, bytes.data(), bytes.size()),
+            static_cast<zip_int64_t>(bytes.size()));
   zip_source_close(source);
   zip_source_free(source);
   return bytes;
@@ -32,8 +32,9 @@ std::string make_zip(const std::function<void(zip_t*)>& fill) {
 
 // `content` must outlive the archive's making.
 zip_int64_t add(zip_t* zip, const std::string& name, std::string_view content) {
-  const zip_int64_t index = zip_file_add(
-      zip, name.c_str(), zip_source_buffer(zip, content.data(), content.size(), 0), ZIP_FL_ENC_UTF_8);
+  const zip_int64_t index =
+      zip_file_add(zip, name.c_str(), zip_source_buffer(zip, content.data(), content.size(), 0),
+                   ZIP_FL_ENC_UTF_8);
   EXPECT_GE(index, 0) << zip_strerror(zip);
   return index;
 }
@@ -80,13 +81,15 @@ TEST(CodeCheck, RefusesWhatIsNotBase64) {
             "/exec/code: is given as binary but is not base64: byte 4 is not of its alphabet");
   EXPECT_EQ(check_text("UEsDBA=", true),
             "/exec/code: is given as binary but is not base64: byte 6 is not of its alphabet");
-  EXPECT_EQ(check_text("UEsDB", true),
-            "/exec/code: is given as binary but is not base64: its length of 5 is not a multiple of 4");
+  EXPECT_EQ(
+      check_text("UEsDB", true),
+      "/exec/code: is given as binary but is not base64: its length of 5 is not a multiple of 4");
 }
 
 TEST(CodeCheck, RefusesWhatIsNoArchive) {
   EXPECT_EQ(check_text("abcd", false),
-            "/exec/code: is base64 but no zip archive: kind 'python:3.11' takes text or a base64 encoded zip "
+            "/exec/code: is base64 but no zip archive: kind 'python:3.11' takes text or a base64 "
+            "encoded zip "
             "archive");
   EXPECT_NE(check_bytes("\x7f"
                         "ELF..."),
@@ -94,19 +97,22 @@ TEST(CodeCheck, RefusesWhatIsNoArchive) {
 }
 
 TEST(CodeCheck, NativeMayBeAProgram) {
-  const std::string elf("\x7f"
-                        "ELF\x02\x01\x01\0",
-                        8);
+  const std::string elf(
+      "\x7f"
+      "ELF\x02\x01\x01\0",
+      8);
   EXPECT_EQ(check_bytes(elf, "native:1"), "");
   EXPECT_EQ(check_bytes("#!/bin/sh\nexit", "native:1"), "");
   EXPECT_EQ(check_bytes(elf, "blackbox"), "");
   EXPECT_EQ(check_bytes("anything at all", "blackbox"), "");
-  EXPECT_EQ(check_bytes("anything at all", "native:1"),
-            "/exec/code: is base64 of neither a zip archive nor a program (ELF, or a script with #!)");
+  EXPECT_EQ(
+      check_bytes("anything at all", "native:1"),
+      "/exec/code: is base64 of neither a zip archive nor a program (ELF, or a script with #!)");
 }
 
 TEST(CodeCheck, RefusesNamesThatLeadOut) {
-  EXPECT_EQ(check_bytes(zip_of("../evil")), "/exec/code: zip entry '../evil' leads out of the archive");
+  EXPECT_EQ(check_bytes(zip_of("../evil")),
+            "/exec/code: zip entry '../evil' leads out of the archive");
   EXPECT_EQ(check_bytes(zip_of("a/../../evil")),
             "/exec/code: zip entry 'a/../../evil' leads out of the archive");
   EXPECT_EQ(check_bytes(zip_of("..")), "/exec/code: zip entry '..' leads out of the archive");
@@ -130,7 +136,8 @@ TEST(CodeCheck, LinksStayInside) {
   };
   EXPECT_EQ(link("node_modules/.bin/x", "../x/cli.js"), "");
   EXPECT_EQ(link("a", "b/../c"), "");
-  const std::string leads_out = "/exec/code: zip entry 'a/b' is a link that leads out of the archive";
+  const std::string leads_out =
+      "/exec/code: zip entry 'a/b' is a link that leads out of the archive";
   EXPECT_EQ(link("a/b", "../../etc"), leads_out);
   EXPECT_EQ(link("a/b", "/etc/passwd"), leads_out);
   EXPECT_EQ(link("a/b", "x/../../../y"), leads_out);
@@ -150,7 +157,8 @@ TEST(CodeCheck, RefusesBombs) {
   const std::string zeros(20 * 1024 * 1024, '\0');
   const std::string bytes = zip_of("zeros", zeros);
   ASSERT_LT(bytes.size(), 100'000u);
-  EXPECT_EQ(check_bytes(bytes), "/exec/code: the zip archive unpacks to more than 200 times its size");
+  EXPECT_EQ(check_bytes(bytes),
+            "/exec/code: the zip archive unpacks to more than 200 times its size");
   EXPECT_EQ(check_bytes(bytes, "python:3.11", {.max_ratio = 2000}), "");
   EXPECT_EQ(check_bytes(bytes, "python:3.11", {.max_unpacked_bytes = 1024 * 1024}),
             "/exec/code: the zip archive unpacks to more than the 1048576 bytes allowed");
@@ -165,9 +173,11 @@ TEST(CodeCheck, RefusesBombsThatLieAboutTheirSize) {
   for (std::size_t at = 0; (at = bytes.find(size, at)) != std::string::npos; at += 4) {
     bytes.replace(at, 4, lie);
   }
-  EXPECT_EQ(check_bytes(bytes), "/exec/code: the zip archive unpacks to more than 200 times its size");
+  EXPECT_EQ(check_bytes(bytes),
+            "/exec/code: the zip archive unpacks to more than 200 times its size");
   EXPECT_EQ(check_bytes(bytes, "python:3.11", {.max_ratio = 5000}),
-            "/exec/code: zip entry 'zeros' is damaged: it unpacks to 20971520 bytes, not to the 16 declared");
+            "/exec/code: zip entry 'zeros' is damaged: it unpacks to 20971520 bytes, not to the 16 "
+            "declared");
 }
 
 TEST(CodeCheck, RefusesDamage) {
@@ -191,7 +201,8 @@ TEST(CodeCheck, RefusesEncryption) {
 
 TEST(CodeCheck, ControlCharactersOfNamesAreNotShown) {
   std::string bytes = zip_of("/#[31mred");
-  for (std::size_t at = 0; (at = bytes.find("/#", at)) != std::string::npos; ++at) bytes[at + 1] = '\x1b';
+  for (std::size_t at = 0; (at = bytes.find("/#", at)) != std::string::npos; ++at)
+    bytes[at + 1] = '\x1b';
   EXPECT_EQ(check_bytes(bytes), "/exec/code: zip entry '/?[31mred' has an absolute name");
 }
 

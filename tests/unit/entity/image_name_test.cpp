@@ -21,17 +21,19 @@ TEST(ImageName, TheDigestIsDropped) {
 }
 
 TEST(ImageName, TakesWhatEnginesTake) {
-  for (const char* text : {"a", "busybox", "a/b", "a/b/c", "a.b/c", "a__b", "a_b", "a--b", "a.b", "0/1:2",
-                           "localhost/x", "HOST.example/x", "a:Tag-1.0"}) {
+  for (const char* text : {"a", "busybox", "a/b", "a/b/c", "a.b/c", "a__b", "a_b", "a--b", "a.b",
+                           "0/1:2", "localhost/x", "HOST.example/x", "a:Tag-1.0"}) {
     EXPECT_TRUE(ImageName::parse(text)) << text;
   }
 }
 
 TEST(ImageName, RefusesWhatEnginesRefuse) {
-  for (const char* text :
-       {"", "A", "a/B", "/a", "a/", "a//b", "a:", ":a", "a b", "-a", "a-", "a..b", "a___b", "a._b", "a:b:c",
-        "a@b", "a@sha256:12", "a:-x", "host:port/x", "host:999999/x", "-x.y/a", "a;rm -rf", "--privileged",
-        "a\n", "../x", "x..y/a"}) {
+  for (const char* text : {"",       "A",           "a/B",          "/a",          "a/",
+                           "a//b",   "a:",          ":a",           "a b",         "-a",
+                           "a-",     "a..b",        "a___b",        "a._b",        "a:b:c",
+                           "a@b",    "a@sha256:12", "a:-x",         "host:port/x", "host:999999/x",
+                           "-x.y/a", "a;rm -rf",    "--privileged", "a\n",         "../x",
+                           "x..y/a"}) {
     EXPECT_FALSE(ImageName::parse(text)) << text;
   }
   EXPECT_FALSE(ImageName::parse("a:" + std::string(129, 't')));

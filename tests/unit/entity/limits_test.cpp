@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/limits.hpp"
 
-#include <gtest/gtest.h>
-
 #include <boost/json/serialize.hpp>
+#include <gtest/gtest.h>
 #include <utility>
 #include <vector>
 
@@ -22,7 +21,8 @@ TEST(Limits, AbsentOnesKeepTheirValue) {
   EXPECT_EQ(parse(R"({"memory":null,"timeout":2000})", base).value(), (Limits{2000, 512, 3, 1}));
   EXPECT_EQ(parse(R"({"timeout":100,"memory":128,"logs":0,"concurrency":1,"instances":3})").value(),
             (Limits{100, 128, 0, 1}));
-  EXPECT_EQ(parse(R"({"timeout":3e5,"memory":512.0,"logs":10})").value(), (Limits{300'000, 512, 10, 1}));
+  EXPECT_EQ(parse(R"({"timeout":3e5,"memory":512.0,"logs":10})").value(),
+            (Limits{300'000, 512, 10, 1}));
 }
 
 TEST(Limits, OutOfBoundsInOpenWhisksWords) {

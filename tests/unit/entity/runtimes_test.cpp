@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/runtimes.hpp"
 
-#include <gtest/gtest.h>
-
 #include <boost/json/serialize.hpp>
 #include <cstdlib>
+#include <gtest/gtest.h>
 
 #include "base/files.hpp"
 
@@ -65,7 +64,8 @@ TEST(Runtimes, KindsAreFoundWithoutCase) {
   EXPECT_EQ(manifest.find("NODEJS:20"), manifest.find("nodejs:20"));
   EXPECT_EQ(manifest.find("nodejs:default")->kind, "nodejs:20");
   EXPECT_EQ(manifest.find("NodeJS:Default")->kind, "nodejs:20");
-  for (const char* kind : {"", "nodejs", "nodejs:", ":default", "default", "nodejs:21", "ruby:default"}) {
+  for (const char* kind :
+       {"", "nodejs", "nodejs:", ":default", "default", "nodejs:21", "ruby:default"}) {
     EXPECT_EQ(manifest.find(kind), nullptr) << kind;
   }
   EXPECT_EQ(manifest.kinds_text(), "'java:8', 'nodejs:18', 'nodejs:20'");
@@ -98,7 +98,8 @@ TEST(Runtimes, StartUpErrors) {
     return error_of(text);
   };
   EXPECT_EQ(with("", ""), R"(/runtimes/x: has no default: give one of its kinds "default": true)");
-  EXPECT_EQ(with(R"(,"default":true)", R"(,"default":true)"), "/runtimes/x: has 2 defaults: leave one");
+  EXPECT_EQ(with(R"(,"default":true)", R"(,"default":true)"),
+            "/runtimes/x: has 2 defaults: leave one");
   EXPECT_EQ(with(R"(,"default":true)", ""), "");
 
   EXPECT_NE(error_of("{").find("line 1"), std::string::npos);
@@ -110,15 +111,17 @@ TEST(Runtimes, StartUpErrors) {
   EXPECT_EQ(error_of(R"({"runtimes":{"x":[{"kind":"x:1"}]}})"), "/runtimes/x/0: has no image");
   EXPECT_EQ(error_of(R"({"runtimes":{"x":[{"kind":"blackbox","image":"i"}]}})"),
             "/runtimes/x/0/kind: 'blackbox' cannot be the name of a kind");
-  EXPECT_EQ(error_of(R"({"runtimes":{"x":[{"kind":"k","image":"i"}],"y":[{"kind":"K","image":"i"}]}})"),
-            "/runtimes/y/0/kind: 'k' is there twice");
+  EXPECT_EQ(
+      error_of(R"({"runtimes":{"x":[{"kind":"k","image":"i"}],"y":[{"kind":"K","image":"i"}]}})"),
+      "/runtimes/y/0/kind: 'k' is there twice");
   EXPECT_EQ(error_of(R"({"runtimes":{"x":[{"kind":"k","image":{"tag":"t"}}]}})"),
             "/runtimes/x/0/image: has no name");
   EXPECT_NE(error_of(R"({"runtimes":{"x":[{"kind":"k","image":{"name":"A b"}}]}})")
                 .find("/runtimes/x/0/image: 'A b' is not an image name"),
             std::string::npos);
   EXPECT_EQ(error_of(one(R"("default":1)")), "/runtimes/x/0/default: must be true or false");
-  EXPECT_EQ(error_of(R"({"runtimes":{},"blackboxes":{}})"), "/blackboxes: must be an array of images");
+  EXPECT_EQ(error_of(R"({"runtimes":{},"blackboxes":{}})"),
+            "/blackboxes: must be an array of images");
 }
 
 TEST(Runtimes, StemCellErrors) {

@@ -136,8 +136,9 @@ TEST_F(Activations, AFullQueueRefusesAndLosesNothingSilently) {
   EXPECT_TRUE(refused.error().retryable());
   EXPECT_EQ(code_of(get_record(id_of(3))), StatusCode::kNotFound);
   store_->activations().put_later(make_activation(4));
-  EXPECT_EQ(metrics.counter("berth_store_lost_activations_total",
-                            "Records of activations that could not be kept")
+  EXPECT_EQ(metrics
+                .counter("berth_store_lost_activations_total",
+                         "Records of activations that could not be kept")
                 .value(),
             1);
   ASSERT_TRUE(flush());
@@ -157,7 +158,8 @@ TEST_F(Activations, OldOnesGoInBatches) {
   SqliteStore::Options options;
   options.clock = &clock;
   open(options);
-  for (unsigned i = 0; i < 25; ++i) ASSERT_TRUE(put(make_activation(i, i < 20 ? 1000 + i : 90'000 + i)));
+  for (unsigned i = 0; i < 25; ++i)
+    ASSERT_TRUE(put(make_activation(i, i < 20 ? 1000 + i : 90'000 + i)));
   options.retention.max_age_ms = 50'000;
   options.retention.batch = 3;
   options.retention.check_every = std::chrono::milliseconds(1);

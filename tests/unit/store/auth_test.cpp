@@ -68,9 +68,8 @@ TEST_F(Auth, BadAndTakenNamesAreRefused) {
 
 TEST_F(Auth, ARotatedKeyShutsTheOldOneOut) {
   const auto old = create_namespace("guest").value();
-  const auto fresh = await<entity::Identity>([&](Executor on, auto done) {
-    store_->auth().rotate_key(on, "guest", std::move(done));
-  });
+  const auto fresh = await<entity::Identity>(
+      [&](Executor on, auto done) { store_->auth().rotate_key(on, "guest", std::move(done)); });
   ASSERT_TRUE(fresh);
   EXPECT_EQ(fresh->key.uuid, old.key.uuid);
   for (int round = 0; round < 2; ++round) {
@@ -78,9 +77,8 @@ TEST_F(Auth, ARotatedKeyShutsTheOldOneOut) {
     EXPECT_TRUE(store_->auth().authenticate(fresh->key.uuid, fresh->key.secret));
     open();
   }
-  const auto unknown = await<entity::Identity>([&](Executor on, auto done) {
-    store_->auth().rotate_key(on, "nobody", std::move(done));
-  });
+  const auto unknown = await<entity::Identity>(
+      [&](Executor on, auto done) { store_->auth().rotate_key(on, "nobody", std::move(done)); });
   EXPECT_EQ(code_of(unknown), StatusCode::kNotFound);
 }
 
@@ -114,8 +112,8 @@ TEST_F(Auth, AnInterruptedRemovalGoesOnAtTheNextStart) {
   store_.reset();
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, "UPDATE namespaces SET removed = 1; DELETE FROM keys", nullptr, nullptr,
-                         nullptr),
+  ASSERT_EQ(sqlite3_exec(db, "UPDATE namespaces SET removed = 1; DELETE FROM keys", nullptr,
+                         nullptr, nullptr),
             SQLITE_OK);
   sqlite3_close(db);
   open();

@@ -144,14 +144,14 @@ TEST_F(Entities, OneOfManyConcurrentWritersWins) {
   int won = 0;
   int lost = 0;
   for (int i = 0; i < 50; ++i) {
-    store_->entities().put_action(context.get_executor(), make_action("a"), 0,
-                                  [&](Result<entity::ActionPtr> result) {
-                                    if (result) {
-                                      ++won;
-                                    } else if (result.error().code() == StatusCode::kAlreadyExists) {
-                                      ++lost;
-                                    }
-                                  });
+    store_->entities().put_action(
+        context.get_executor(), make_action("a"), 0, [&](Result<entity::ActionPtr> result) {
+          if (result) {
+            ++won;
+          } else if (result.error().code() == StatusCode::kAlreadyExists) {
+            ++lost;
+          }
+        });
   }
   context.run();
   EXPECT_EQ(won, 1);

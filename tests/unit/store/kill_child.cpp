@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes into the store named by its argument until it is killed, and says on stdout what the store has
-// said to be written: one line each, "a <path> <revision>", "r <activation id>" or "s <key> <version>".
-// The first argument is the file, the second the number that new names start with.
-#include <unistd.h>
-
+// Writes into the store named by its argument until it is killed, and says on stdout what the store
+// has said to be written: one line each, "a <path> <revision>", "r <activation id>" or "s <key>
+// <version>". The first argument is the file, the second the number that new names start with.
 #include <boost/asio/io_context.hpp>
 #include <cstdlib>
 #include <string>
+#include <unistd.h>
 
 #include "store/sqlite_store.hpp"
 
@@ -40,11 +39,12 @@ entity::Activation make_record(unsigned long number) {
 }
 
 void write_record(store::SqliteStore& store, unsigned long number) {
-  store.activations().put(context.get_executor(), make_record(number), [&store, number](auto result) {
-    if (!result) ::_exit(4);
-    say("r " + id_of(number));
-    write_record(store, number + 16);
-  });
+  store.activations().put(context.get_executor(), make_record(number),
+                          [&store, number](auto result) {
+                            if (!result) ::_exit(4);
+                            say("r " + id_of(number));
+                            write_record(store, number + 16);
+                          });
 }
 
 void write_action(store::SqliteStore& store, unsigned long number) {
@@ -53,13 +53,13 @@ void write_action(store::SqliteStore& store, unsigned long number) {
   action.name = "a" + std::to_string(number);
   action.exec.kind = "python:3.11";
   action.exec.code = std::string(number % 20'000, 'c');
-  store.entities().put_action(context.get_executor(), std::move(action), 0,
-                              [&store, number](Result<entity::ActionPtr> stored) {
-                                if (!stored) ::_exit(5);
-                                say("a " + (*stored)->path() + " " +
-                                    std::to_string((*stored)->revision));
-                                write_action(store, number + 1);
-                              });
+  store.entities().put_action(
+      context.get_executor(), std::move(action), 0,
+      [&store, number](Result<entity::ActionPtr> stored) {
+        if (!stored) ::_exit(5);
+        say("a " + (*stored)->path() + " " + std::to_string((*stored)->revision));
+        write_action(store, number + 1);
+      });
 }
 
 void write_state(store::SqliteStore& store, unsigned long number) {

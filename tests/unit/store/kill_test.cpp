@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill -9 at any moment: what the store said to be written is there, and the file is whole.
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <fcntl.h>
 #include <map>
 #include <random>
+#include <signal.h>
 #include <sstream>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "store_fixture.hpp"
 

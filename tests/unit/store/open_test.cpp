@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bad data directories and bad files: each with its own error and mend, and none of them written to.
+// Bad data directories and bad files: each with its own error and mend, and none of them written
+// to.
+#include <fstream>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <fstream>
 
 #include "base/files.hpp"
 #include "store_fixture.hpp"
@@ -30,7 +30,8 @@ class Open : public StoreTest {
 
 void expect_text(const Status& status, std::initializer_list<std::string> parts) {
   for (const std::string& part : parts) {
-    EXPECT_NE(status.message().find(part), std::string::npos) << status.to_string() << "\nlacks " << part;
+    EXPECT_NE(status.message().find(part), std::string::npos)
+        << status.to_string() << "\nlacks " << part;
   }
 }
 
@@ -139,8 +140,9 @@ TEST_F(Open, OneStoreAtATime) {
   open();
   const Status status = refusal();
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
-  expect_text(status, {file().string(), "in use by another berthd (process " + std::to_string(::getpid()) + ")",
-                       "stop it"});
+  expect_text(status,
+              {file().string(),
+               "in use by another berthd (process " + std::to_string(::getpid()) + ")", "stop it"});
   store_.reset();
   EXPECT_TRUE(refusal().ok());
 }

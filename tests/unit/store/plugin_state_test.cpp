@@ -12,8 +12,8 @@ class PluginState : public StoreTest {
       store_->plugin_state().get(on, plugin, key, std::move(done));
     });
   }
-  Result<std::uint64_t> put(const std::string& key, const std::string& value, std::uint64_t expected,
-                            const std::string& plugin = "process") {
+  Result<std::uint64_t> put(const std::string& key, const std::string& value,
+                            std::uint64_t expected, const std::string& plugin = "process") {
     return await<std::uint64_t>([&](Executor on, auto done) {
       store_->plugin_state().put(on, plugin, key, value, expected, std::move(done));
     });
@@ -66,7 +66,8 @@ TEST_F(PluginState, KeepsBytesAndKeepsPluginsApart) {
 }
 
 TEST_F(PluginState, ListsByPrefixInByteOrder) {
-  for (const char* key : {"b/2", "a", "b/1", "b/\xff", "b/3", "c", "b"}) ASSERT_TRUE(put(key, "v", 0));
+  for (const char* key : {"b/2", "a", "b/1", "b/\xff", "b/3", "c", "b"})
+    ASSERT_TRUE(put(key, "v", 0));
   ASSERT_TRUE(put("b/9", "v", 0, "docker"));
   EXPECT_EQ(keys(list("b/", "", 100)), "b/1 b/2 b/3 b/\xff ");
   EXPECT_EQ(keys(list("", "", 100)), "a b b/1 b/2 b/3 b/\xff c ");

@@ -2,14 +2,13 @@
 // What the store's tests share: a temporary directory, a store in it, and waiting for its answers.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
-
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <functional>
+#include <gtest/gtest.h>
 #include <memory>
 #include <optional>
+#include <stdlib.h>
 #include <string>
 
 #include "store/sqlite_store.hpp"
@@ -99,9 +98,8 @@ class StoreTest : public testing::Test {
   std::filesystem::path file() const { return directory_.path() / "berth.db"; }
 
   Result<entity::ActionPtr> get(const std::string& path) {
-    return await<entity::ActionPtr>([&](Executor on, auto done) {
-      store_->entities().get_action(on, path, std::move(done));
-    });
+    return await<entity::ActionPtr>(
+        [&](Executor on, auto done) { store_->entities().get_action(on, path, std::move(done)); });
   }
   Result<entity::ActionPtr> put(entity::Action action, std::uint64_t expected = 0) {
     return await<entity::ActionPtr>([&](Executor on, auto done) {
@@ -119,19 +117,16 @@ class StoreTest : public testing::Test {
     });
   }
   Result<entity::Activation> get_record(const std::string& id, const std::string& space = "guest") {
-    return await<entity::Activation>([&](Executor on, auto done) {
-      store_->activations().get(on, space, id, std::move(done));
-    });
+    return await<entity::Activation>(
+        [&](Executor on, auto done) { store_->activations().get(on, space, id, std::move(done)); });
   }
   Result<std::vector<entity::Activation>> list_records(const ActivationQuery& query) {
-    return await<std::vector<entity::Activation>>([&](Executor on, auto done) {
-      store_->activations().list(on, query, std::move(done));
-    });
+    return await<std::vector<entity::Activation>>(
+        [&](Executor on, auto done) { store_->activations().list(on, query, std::move(done)); });
   }
   Result<std::int64_t> count_records(const ActivationQuery& query) {
-    return await<std::int64_t>([&](Executor on, auto done) {
-      store_->activations().count(on, query, std::move(done));
-    });
+    return await<std::int64_t>(
+        [&](Executor on, auto done) { store_->activations().count(on, query, std::move(done)); });
   }
   Result<void> flush() {
     return await<void>(

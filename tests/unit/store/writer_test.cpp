@@ -2,11 +2,10 @@
 // Group commit, and what becomes of writes when the disk is full.
 #include "store/writer.hpp"
 
-#include <sys/mount.h>
-
 #include <atomic>
 #include <fstream>
 #include <future>
+#include <sys/mount.h>
 
 #include "store/schema.hpp"
 #include "store_fixture.hpp"
@@ -38,8 +37,9 @@ class WriterTest : public StoreTest {
     auto connection = Connection::open(file(), Connection::Mode::kReadWrite);
     ASSERT_TRUE(connection);
     ASSERT_TRUE((*connection)->execute("CREATE TABLE t(x INTEGER PRIMARY KEY)").ok());
-    writer_ = std::make_unique<Writer>(
-        std::move(*connection), Writer::Options{1000, 1 << 20, std::chrono::milliseconds(1)}, metrics_);
+    writer_ = std::make_unique<Writer>(std::move(*connection),
+                                       Writer::Options{1000, 1 << 20, std::chrono::milliseconds(1)},
+                                       metrics_);
   }
   std::future<Status> submit(Body run, bool soon = true) {
     std::promise<Status> promise;
@@ -151,7 +151,8 @@ TEST_F(WriterTest, ABarrierComesAfterWhatWasBefore) {
 class DiskFull : public StoreTest {
  protected:
   void SetUp() override {
-    if (::mount("tmpfs", directory_.path().c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=3m") == 0) {
+    if (::mount("tmpfs", directory_.path().c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=3m") ==
+        0) {
       mounted_ = true;
       return;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// No room: a small file system of its own where mounting is allowed, and a bound on the size of files.
+// No room: a small file system of its own where mounting is allowed, and a bound on the size of
+// files.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -15,7 +16,8 @@ namespace {
 using Texts = std::vector<std::string>;
 
 // Appends until one is refused; then makes room and goes on. The first failure's text.
-std::string run_out_of_room(const std::filesystem::path& directory, const std::function<void()>& make_room) {
+std::string run_out_of_room(const std::filesystem::path& directory,
+                            const std::function<void()>& make_room) {
   Store store(directory, R"({"max_file_bytes":16777216,"max_files":0})");
   if (!store.start().ok()) return "no start";
   const std::string text(50'000, 'x');
@@ -29,7 +31,8 @@ std::string run_out_of_room(const std::filesystem::path& directory, const std::f
   if (refusal.code() != sdk::StatusCode::kResourceExhausted || !refusal.retryable()) {
     return "refusal: " + refusal.to_string();
   }
-  if (store.fetch(id_of(kept)).status.code() != sdk::StatusCode::kNotFound) return "half of it is there";
+  if (store.fetch(id_of(kept)).status.code() != sdk::StatusCode::kNotFound)
+    return "half of it is there";
   make_room();
   const sdk::Status again = store.append(id_of(kept), make_lines({"end " + std::to_string(kept)}));
   if (!again.ok()) return "again: " + again.to_string();
@@ -37,7 +40,8 @@ std::string run_out_of_room(const std::filesystem::path& directory, const std::f
     const Answer answer = store.fetch(id_of(i));
     if (!answer.status.ok() || answer.status.partial() ||
         answer.lines.back().text != "end " + std::to_string(i)) {
-      return "lost " + std::to_string(i) + " of " + std::to_string(kept) + ": " + answer.status.to_string();
+      return "lost " + std::to_string(i) + " of " + std::to_string(kept) + ": " +
+             answer.status.to_string();
     }
   }
   if (sdk::Status status = store.stop(); !status.ok()) return "stop: " + status.to_string();

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "file_log_store.hpp"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
+#include <gtest/gtest.h>
 #include <thread>
 
 #include "file_support.hpp"
@@ -117,7 +116,8 @@ TEST_F(FileLogStoreTest, LogsBelongToTheirNamespace) {
 }
 
 TEST_F(FileLogStoreTest, InvalidInput) {
-  EXPECT_EQ(store_->append("nonsense", make_lines({"x"})).code(), sdk::StatusCode::kInvalidArgument);
+  EXPECT_EQ(store_->append("nonsense", make_lines({"x"})).code(),
+            sdk::StatusCode::kInvalidArgument);
   EXPECT_EQ(store_->append("../../../../etc/passwd", make_lines({"x"})).code(),
             sdk::StatusCode::kInvalidArgument);
   auto lines = make_lines({"x"});
@@ -125,8 +125,10 @@ TEST_F(FileLogStoreTest, InvalidInput) {
   EXPECT_EQ(store_->append(id_of(1), lines).code(), sdk::StatusCode::kInvalidArgument);
   EXPECT_EQ(store_->fetch("nonsense").status.code(), sdk::StatusCode::kNotFound);
   ASSERT_TRUE(store_->append(id_of(1), make_lines({"x"})).ok());
-  for (const char* cursor : {"x", "1", "1.2", "1.2.", "1.2.3.4", "-1.2.3", "1.2.99999999999999999999"}) {
-    EXPECT_EQ(store_->fetch(id_of(1), cursor).status.code(), sdk::StatusCode::kInvalidArgument) << cursor;
+  for (const char* cursor :
+       {"x", "1", "1.2", "1.2.", "1.2.3.4", "-1.2.3", "1.2.99999999999999999999"}) {
+    EXPECT_EQ(store_->fetch(id_of(1), cursor).status.code(), sdk::StatusCode::kInvalidArgument)
+        << cursor;
   }
   // A cursor into nowhere is an end.
   EXPECT_TRUE(store_->fetch(id_of(1), "77.0.0").lines.empty());
@@ -146,7 +148,8 @@ TEST_F(FileLogStoreTest, TheOrderOfStates) {
 
 TEST_F(FileLogStoreTest, EverythingUnderWayIsAnsweredAtTheEnd) {
   std::vector<std::uint64_t> ops;
-  for (std::uint64_t i = 0; i < 500; ++i) ops.push_back(store_->append_later(id_of(i), make_lines({"x"}), true));
+  for (std::uint64_t i = 0; i < 500; ++i)
+    ops.push_back(store_->append_later(id_of(i), make_lines({"x"}), true));
   ASSERT_TRUE(store_->stop().ok());
   for (const std::uint64_t op : ops) EXPECT_TRUE(store_->wait(op).status.ok());
   open("{}");
@@ -154,8 +157,8 @@ TEST_F(FileLogStoreTest, EverythingUnderWayIsAnsweredAtTheEnd) {
 }
 
 TEST_F(FileLogStoreTest, EverySyncPolicyKeepsLogs) {
-  for (const char* config :
-       {R"({"sync":"never"})", R"({"sync":"always"})", R"({"sync":"interval","sync_interval_ms":10})"}) {
+  for (const char* config : {R"({"sync":"never"})", R"({"sync":"always"})",
+                             R"({"sync":"interval","sync_interval_ms":10})"}) {
     open(config);
     const std::string id = id_of(std::hash<std::string>()(config) & 0xffff);
     ASSERT_TRUE(store_->append(id, make_lines({config})).ok());

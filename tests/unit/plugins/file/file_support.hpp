@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the file store's tests share: a temporary directory and a store that is called and waited for.
+// What the file store's tests share: a temporary directory and a store that is called and waited
+// for.
 #pragma once
-
-#include <stdlib.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include <memory>
 #include <sstream>
 #include <stdexcept>
+#include <stdlib.h>
 #include <string>
 #include <vector>
 
@@ -49,7 +49,8 @@ inline std::string read_text(const std::filesystem::path& path) {
   return out.str();
 }
 
-inline std::vector<std::string> files_in(const std::filesystem::path& directory, const std::string& suffix) {
+inline std::vector<std::string> files_in(const std::filesystem::path& directory,
+                                         const std::string& suffix) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
@@ -62,12 +63,14 @@ inline std::vector<std::string> files_in(const std::filesystem::path& directory,
 }
 
 // Lines with the sequences from `first` on; texts come back as they are.
-inline std::vector<sdk::LogLine> make_lines(const std::vector<std::string>& texts, std::uint64_t first = 0) {
+inline std::vector<sdk::LogLine> make_lines(const std::vector<std::string>& texts,
+                                            std::uint64_t first = 0) {
   std::vector<sdk::LogLine> lines;
   for (const std::string& text : texts) {
     const std::uint64_t sequence = first + lines.size();
     lines.push_back({sequence % 2 == 0 ? sdk::Stream::kStdout : sdk::Stream::kStderr,
-                     1'700'000'000'123'456'789 + static_cast<std::int64_t>(sequence), sequence, text});
+                     1'700'000'000'123'456'789 + static_cast<std::int64_t>(sequence), sequence,
+                     text});
   }
   return lines;
 }
@@ -83,8 +86,8 @@ class Store {
   sdk::Status start() {
     return run<void>([&](auto done) { store_->start(std::move(done)); }).status;
   }
-  std::uint64_t append_later(const std::string& id, const std::vector<sdk::LogLine>& lines, bool final,
-                             const std::string& space = "guest") {
+  std::uint64_t append_later(const std::string& id, const std::vector<sdk::LogLine>& lines,
+                             bool final, const std::string& space = "guest") {
     std::vector<berth_log_line> wire;
     for (const sdk::LogLine& line : lines) {
       wire.push_back({static_cast<std::int32_t>(line.stream), 0, line.time_ns, line.sequence,
@@ -96,11 +99,12 @@ class Store {
     store_->append(sdk::ActivationRefView(ref), {wire.data(), wire.size()}, final, std::move(done));
     return op;
   }
-  sdk::Status append(const std::string& id, const std::vector<sdk::LogLine>& lines, bool final = true) {
+  sdk::Status append(const std::string& id, const std::vector<sdk::LogLine>& lines,
+                     bool final = true) {
     return host_.wait(append_later(id, lines, final)).status;
   }
-  Answer fetch(const std::string& id, const std::string& cursor = "", std::uint64_t max_bytes = 1 << 20,
-               const std::string& space = "guest") {
+  Answer fetch(const std::string& id, const std::string& cursor = "",
+               std::uint64_t max_bytes = 1 << 20, const std::string& space = "guest") {
     const berth_activation_ref ref = make_ref(id, space);
     return run<sdk::LogPage>([&](auto done) {
       store_->fetch(sdk::ActivationRefView(ref), cursor, max_bytes, std::move(done));

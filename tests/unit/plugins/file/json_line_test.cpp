@@ -8,18 +8,21 @@
 namespace berth::file {
 namespace {
 
-std::string format(const std::vector<sdk::LogLine>& lines, bool final, const std::string& space = "guest") {
+std::string format(const std::vector<sdk::LogLine>& lines, bool final,
+                   const std::string& space = "guest") {
   const std::string id = "44794bd6aab74415b4e42a308d880e5b";
   std::vector<berth_log_line> wire;
   for (const auto& line : lines) {
-    wire.push_back({static_cast<std::int32_t>(line.stream), 0, line.time_ns, line.sequence, sdk::str(line.text)});
+    wire.push_back({static_cast<std::int32_t>(line.stream), 0, line.time_ns, line.sequence,
+                    sdk::str(line.text)});
   }
   berth_activation_ref ref{};
   ref.activation_id = sdk::str(id);
   ref.namespace_name = sdk::str(space);
   ref.namespace_id = sdk::str("23bc46b1");
   ref.action = sdk::str("guest/demo/hello");
-  return format_lines(sdk::ActivationRefView(ref), {wire.data(), wire.size()}, final, 1'700'000'000'000'000'000);
+  return format_lines(sdk::ActivationRefView(ref), {wire.data(), wire.size()}, final,
+                      1'700'000'000'000'000'000);
 }
 
 // The format is read by shippers of logs: byte for byte.
@@ -36,20 +39,23 @@ TEST(JsonLine, Format) {
       R"("final":true,"activationId":"44794bd6aab74415b4e42a308d880e5b","action":"guest/demo/hello",)"
       R"("namespace":"guest","namespaceId":"23bc46b1"})"
       "\n");
-  EXPECT_EQ(format({}, true),
-            R"({"time":"2023-11-14T22:13:20.000000000Z","final":true,)"
-            R"("activationId":"44794bd6aab74415b4e42a308d880e5b","action":"guest/demo/hello","namespace":"guest",)"
-            R"("namespaceId":"23bc46b1"})"
-            "\n");
+  EXPECT_EQ(
+      format({}, true),
+      R"({"time":"2023-11-14T22:13:20.000000000Z","final":true,)"
+      R"("activationId":"44794bd6aab74415b4e42a308d880e5b","action":"guest/demo/hello","namespace":"guest",)"
+      R"("namespaceId":"23bc46b1"})"
+      "\n");
   EXPECT_EQ(format({}, false), "");
 }
 
 TEST(JsonLine, WhatIsWrittenIsRead) {
   for (const std::string& text :
-       {std::string(), std::string("plain"), std::string("\"activationId\":\"00000000000000000000000000000000\""),
-        std::string("\0\x1f\x7f\n\r\t\"\\/", 9), std::string("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"),
-        std::string(100'000, 'x')}) {
-    const std::string line = format({{sdk::Stream::kStderr, 1, 18446744073709551615ull, text}}, true, "a \"b\"");
+       {std::string(), std::string("plain"),
+        std::string("\"activationId\":\"00000000000000000000000000000000\""),
+        std::string("\0\x1f\x7f\n\r\t\"\\/", 9),
+        std::string("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"), std::string(100'000, 'x')}) {
+    const std::string line =
+        format({{sdk::Stream::kStderr, 1, 18446744073709551615ull, text}}, true, "a \"b\"");
     const auto parsed = parse_line(std::string_view(line).substr(0, line.size() - 1));
     ASSERT_TRUE(parsed) << line;
     EXPECT_EQ(parsed->text, text);
@@ -65,7 +71,8 @@ TEST(JsonLine, WhatIsWrittenIsRead) {
 }
 
 TEST(JsonLine, BadUtf8IsReplaced) {
-  const std::string bad[] = {"\xff", "\x80", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"};
+  const std::string bad[] = {
+      "\xff", "\x80", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"};
   for (const std::string& bytes : bad) {
     const std::string line = format({{sdk::Stream::kStdout, 1, 0, "a" + bytes + "b"}}, true);
     const auto parsed = parse_line(std::string_view(line).substr(0, line.size() - 1));
@@ -97,8 +104,9 @@ TEST(JsonLine, DamageIsNotRead) {
 }
 
 TEST(JsonLine, Times) {
-  for (const std::int64_t time : {std::int64_t{0}, std::int64_t{1}, std::int64_t{-1},
-                                  std::int64_t{951'782'400'000'000'000}, std::int64_t{4'102'444'799'999'999'999}}) {
+  for (const std::int64_t time :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{-1}, std::int64_t{951'782'400'000'000'000},
+        std::int64_t{4'102'444'799'999'999'999}}) {
     EXPECT_EQ(parse_time(format_time(time)), time) << format_time(time);
   }
   EXPECT_EQ(format_time(951'782'400'000'000'000), "2000-02-29T00:00:00.000000000Z");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Appends to the store in the directory of its first argument until it is killed, and says on stdout the
-// number of each activation that the store has said to keep. The second argument is the first number.
-#include <unistd.h>
-
+// Appends to the store in the directory of its first argument until it is killed, and says on
+// stdout the number of each activation that the store has said to keep. The second argument is the
+// first number.
 #include <cstdlib>
+#include <unistd.h>
 
 #include "file_support.hpp"
 
@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
     std::vector<std::uint64_t> ops;
     for (std::uint64_t i = number; i < number + 8; ++i) {
       std::vector<std::string> texts;
-      for (std::uint64_t line = 0; line < i % 7; ++line) texts.emplace_back((i * 37 + line) % 3000, 'k');
+      for (std::uint64_t line = 0; line < i % 7; ++line)
+        texts.emplace_back((i * 37 + line) % 3000, 'k');
       ops.push_back(store.append_later(id_of(i), make_lines(texts), true));
     }
     for (std::uint64_t i = 0; i < 8; ++i) {

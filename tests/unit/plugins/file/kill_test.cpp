@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill -9 in mid-write: what was answered is there whole, and the files are good for going on.
+#include <algorithm>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <random>
 #include <signal.h>
+#include <sstream>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <random>
-#include <sstream>
 
 #include "file_support.hpp"
 
@@ -42,7 +41,8 @@ std::vector<std::uint64_t> run_and_kill(const std::filesystem::path& directory, 
   std::vector<std::uint64_t> kept;
   std::istringstream stream(text);
   // A last line without its end may be cut: it does not count.
-  for (std::string line; std::getline(stream, line) && !stream.eof();) kept.push_back(std::stoull(line));
+  for (std::string line; std::getline(stream, line) && !stream.eof();)
+    kept.push_back(std::stoull(line));
   return kept;
 }
 
@@ -55,7 +55,8 @@ TEST(FileLogStoreKill, WhatWasAnsweredIsThere) {
   constexpr int kRounds = 12;
   for (int round = 0; round < kRounds; ++round) {
     const std::uint64_t base = 1'000'000ull * static_cast<unsigned>(round + 1);
-    const auto said = run_and_kill(directory.path(), base, 1 + static_cast<std::ptrdiff_t>(random() % 400));
+    const auto said =
+        run_and_kill(directory.path(), base, 1 + static_cast<std::ptrdiff_t>(random() % 400));
     kept.insert(kept.end(), said.begin(), said.end());
     // Every other time the machine also tears the last write, and some index is lost.
     const auto logs = files_in(directory.path(), ".jsonl");
@@ -86,7 +87,8 @@ TEST(FileLogStoreKill, WhatWasAnsweredIsThere) {
   EXPECT_FALSE(kept.empty());
   for (const std::string& name : files_in(directory.path(), ".jsonl")) {
     std::istringstream lines(read_text(directory.path() / name));
-    for (std::string line; std::getline(lines, line);) ASSERT_TRUE(parse_line(line)) << name << ": " << line;
+    for (std::string line; std::getline(lines, line);)
+      ASSERT_TRUE(parse_line(line)) << name << ": " << line;
   }
 }
 

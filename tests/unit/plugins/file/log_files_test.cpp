@@ -22,7 +22,8 @@ class LogFilesTest : public testing::Test {
   }
   // Activation `number` with three lines that together are about 20 KB.
   static std::vector<sdk::LogLine> lines_of(std::uint64_t number) {
-    return make_lines({"a" + std::to_string(number), std::string(20'000, 'x'), "c" + std::to_string(number)});
+    return make_lines(
+        {"a" + std::to_string(number), std::string(20'000, 'x'), "c" + std::to_string(number)});
   }
   void fill(Store& store, std::uint64_t from, std::uint64_t to) {
     for (std::uint64_t i = from; i < to; ++i) ASSERT_TRUE(store.append(id_of(i), lines_of(i)).ok());
@@ -99,7 +100,8 @@ TEST_F(LogFilesTest, ATornLastLineIsDroppedAndNothingElse) {
       const TemporaryDirectory other;
       const auto log = other.path() / file(1).filename();
       std::ofstream(log, std::ios::binary) << whole.substr(0, keep);
-      if (with_index) std::filesystem::copy(file(1, ".idx"), other.path() / file(1, ".idx").filename());
+      if (with_index)
+        std::filesystem::copy(file(1, ".idx"), other.path() / file(1, ".idx").filename());
       Store store(other.path());
       ASSERT_TRUE(store.start().ok());
       EXPECT_EQ(read_text(log), whole.substr(0, last)) << keep;
@@ -137,7 +139,8 @@ TEST_F(LogFilesTest, LostAndDamagedIndexesAreMadeAgain) {
   for (int i = 1; i <= 4; ++i) EXPECT_NE(SortedIndex::open(file(i, ".idx")), nullptr) << i;
 }
 
-// An index written at a clean stop covers only the start of a file that was gone on with and then killed.
+// An index written at a clean stop covers only the start of a file that was gone on with and then
+// killed.
 TEST_F(LogFilesTest, AnOldIndexIsGoneOnWith) {
   {
     Store store(directory_.path());

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // libberth_file.so as berthd has it: examined, loaded, opened, called through the boundary.
-#include <gtest/gtest.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <fstream>
+#include <gtest/gtest.h>
 #include <optional>
 
 #include "base/ids.hpp"
@@ -24,15 +23,18 @@ template <typename T>
 Result<T> await(boost::asio::awaitable<Result<T>> coroutine) {
   boost::asio::io_context io;
   std::optional<Result<T>> result;
-  boost::asio::co_spawn(io, std::move(coroutine), [&](const std::exception_ptr& error, Result<T> value) {
-    if (error) std::rethrow_exception(error);
-    result.emplace(std::move(value));
-  });
+  boost::asio::co_spawn(io, std::move(coroutine),
+                        [&](const std::exception_ptr& error, Result<T> value) {
+                          if (error) std::rethrow_exception(error);
+                          result.emplace(std::move(value));
+                        });
   io.run();
   return std::move(*result);
 }
 
-SteadyTime later() { return std::chrono::steady_clock::now() + std::chrono::minutes(10); }
+SteadyTime later() {
+  return std::chrono::steady_clock::now() + std::chrono::minutes(10);
+}
 
 class FilePlugin : public testing::Test {
  protected:
@@ -61,7 +63,8 @@ class FilePlugin : public testing::Test {
     return *instance_->log_store();
   }
 
-  const std::filesystem::path root_ = std::filesystem::temp_directory_path() / ("berth-fp-" + random_hex(6));
+  const std::filesystem::path root_ =
+      std::filesystem::temp_directory_path() / ("berth-fp-" + random_hex(6));
   Metrics metrics_;
   std::unique_ptr<LoadedPlugin> loaded_;
   std::unique_ptr<PluginInstance> instance_;
@@ -83,9 +86,9 @@ TEST_F(FilePlugin, ItsSchemaRefusesWhatMakesNoSense) {
                            R"({"directory":"/var/log/berth","max_file_bytes":65536})"}) {
     EXPECT_TRUE(schema->check(good, "plugin.file").ok()) << good;
   }
-  for (const char* bad :
-       {R"({"sync":"often"})", R"({"max_files":-1})", R"({"max_file_bytes":1})", R"({"directory":"logs"})",
-        R"({"max_file_bytes":"64MB"})", R"({"colour":"red"})", R"({"sync_interval_ms":1})"}) {
+  for (const char* bad : {R"({"sync":"often"})", R"({"max_files":-1})", R"({"max_file_bytes":1})",
+                          R"({"directory":"logs"})", R"({"max_file_bytes":"64MB"})",
+                          R"({"colour":"red"})", R"({"sync_interval_ms":1})"}) {
     EXPECT_FALSE(schema->check(bad, "plugin.file").ok()) << bad;
   }
 }
@@ -97,8 +100,8 @@ TEST_F(FilePlugin, KeepsLogsOverItsLives) {
   ASSERT_TRUE(await(store->start(later())));
   std::vector<LogLine> lines;
   for (std::uint64_t i = 0; i < 100; ++i) {
-    lines.push_back({i % 2 == 0 ? Stream::kStdout : Stream::kStderr, static_cast<std::int64_t>(1000 + i), i,
-                     "line " + std::to_string(i)});
+    lines.push_back({i % 2 == 0 ? Stream::kStdout : Stream::kStderr,
+                     static_cast<std::int64_t>(1000 + i), i, "line " + std::to_string(i)});
   }
   ASSERT_TRUE(await(store->append(ref, lines, true, later())));
   for (int life = 0; life < 3; ++life) {
@@ -132,7 +135,8 @@ TEST_F(FilePlugin, CountsWhatItDoes) {
   ASSERT_TRUE(await(store.start(later())));
   const ActivationRef ref{new_activation_id(), "guest", new_uuid(), "guest/hello", "c1", 1, 2};
   ASSERT_TRUE(await(store.append(ref, {{Stream::kStdout, 1, 0, "x"}}, true, later())));
-  EXPECT_NE(metrics_.text().find("berth_plugin_file_lines_total 1"), std::string::npos) << metrics_.text();
+  EXPECT_NE(metrics_.text().find("berth_plugin_file_lines_total 1"), std::string::npos)
+      << metrics_.text();
 }
 
 TEST_F(FilePlugin, AStartThatFailsSaysWhy) {

@@ -2,9 +2,8 @@
 #include "segment_index.hpp"
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-
 #include <random>
+#include <sys/stat.h>
 
 #include "file_support.hpp"
 

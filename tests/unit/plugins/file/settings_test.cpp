@@ -43,7 +43,8 @@ TEST(Settings, Errors) {
   EXPECT_EQ(error_of("["), "plugin.file must be a table");
   EXPECT_EQ(error_of(R"({"directory":"logs"})"), "plugin.file.directory must be an absolute path");
   EXPECT_EQ(error_of(R"({"sync":"often"})"), "plugin.file.sync must be never, interval or always");
-  EXPECT_EQ(error_of(R"({"max_files":-1})"), "plugin.file.max_files must be an integer of at least 0");
+  EXPECT_EQ(error_of(R"({"max_files":-1})"),
+            "plugin.file.max_files must be an integer of at least 0");
   EXPECT_EQ(error_of(R"({"max_file_bytes":10})"),
             "plugin.file.max_file_bytes must be an integer of at least 65536");
 }
