@@ -2,12 +2,11 @@
 #include "http/address.hpp"
 
 #include <arpa/inet.h>
+#include <charconv>
+#include <cstring>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/un.h>
-
-#include <charconv>
-#include <cstring>
 
 namespace berth::http {
 
@@ -29,7 +28,8 @@ Result<HostPort> split_host_port(std::string_view text) {
   } else if (host.find(':') != std::string_view::npos) {
     return malformed();
   }
-  if (host.empty() || host.find_first_of(std::string_view("\0/ @[]", 6)) != std::string_view::npos) {
+  if (host.empty() ||
+      host.find_first_of(std::string_view("\0/ @[]", 6)) != std::string_view::npos) {
     return malformed();
   }
   result.host = host;
@@ -45,7 +45,8 @@ Result<SocketAddress> unix_address(std::string_view path) {
   if (path.size() >= sizeof un.sun_path) {
     return sdk::invalid_argument("'" + std::string(path) + "' is " + std::to_string(path.size()) +
                                  " bytes long, a unix socket's path has at most " +
-                                 std::to_string(sizeof un.sun_path - 1) + ": use a shorter directory");
+                                 std::to_string(sizeof un.sun_path - 1) +
+                                 ": use a shorter directory");
   }
   un.sun_family = AF_UNIX;
   std::memcpy(un.sun_path, path.data(), path.size());
@@ -83,7 +84,8 @@ Result<std::vector<SocketAddress>> resolve_to_listen(const HostPort& address) {
   const std::string port = std::to_string(address.port);
   const int error = ::getaddrinfo(address.host.c_str(), port.c_str(), &hints, &found);
   if (error != 0) {
-    return sdk::invalid_argument("'" + address.host + "' cannot be resolved: " + ::gai_strerror(error));
+    return sdk::invalid_argument("'" + address.host +
+                                 "' cannot be resolved: " + ::gai_strerror(error));
   }
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {

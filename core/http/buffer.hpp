@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The receive buffer of one connection: a growing block of raw bytes, given back when it is empty, so
-// that an idle connection holds none. Not thread-safe.
+// The receive buffer of one connection: a growing block of raw bytes, given back when it is empty,
+// so that an idle connection holds none. Not thread-safe.
 #pragma once
 
 #include <algorithm>

@@ -43,7 +43,7 @@ struct Client::Impl : ClientConnectionOwner, std::enable_shared_from_this<Impl> 
   void shut();
 
   boost::asio::io_context& io;
-  std::string host_and_length;  // the request's head between its path and the length
+  std::string host_and_length;           // the request's head between its path and the length
   std::vector<SocketAddress> addresses;  // empty: `name` is resolved for each connection
   HostPort name;
   std::deque<std::shared_ptr<ClientConnection>> idle;  // the last used is the last
@@ -141,11 +141,11 @@ void Client::Impl::resolve(std::unique_ptr<PendingExchange> exchange) {
   limit_waiting();
   if (under_way) return;
   if (!resolver) resolver.emplace(io);
-  resolver->resolve(name.host, name.port,
-                    [weak = weak_from_this()](std::vector<SocketAddress> found,
-                                              const std::string& error) {
-                      if (const auto self = weak.lock()) self->resolved(std::move(found), error);
-                    });
+  resolver->resolve(
+      name.host, name.port,
+      [weak = weak_from_this()](std::vector<SocketAddress> found, const std::string& error) {
+        if (const auto self = weak.lock()) self->resolved(std::move(found), error);
+      });
 }
 
 void Client::Impl::resolved(std::vector<SocketAddress> found, const std::string& error) {
@@ -170,9 +170,9 @@ void Client::Impl::limit_waiting() {
 void Client::Impl::waiting_expired(void* self) {
   auto& impl = *static_cast<Impl*>(self);
   const SteadyTime now = std::chrono::steady_clock::now();
-  const auto late = std::stable_partition(
-      impl.waiting.begin(), impl.waiting.end(),
-      [now](const auto& exchange) { return exchange->deadline > now; });
+  const auto late =
+      std::stable_partition(impl.waiting.begin(), impl.waiting.end(),
+                            [now](const auto& exchange) { return exchange->deadline > now; });
   for (auto exchange = late; exchange != impl.waiting.end(); ++exchange) {
     impl.deliver_later(std::move((*exchange)->handler), Exchange::kTimedOut, "the deadline passed");
   }
@@ -186,7 +186,9 @@ void Client::Impl::waiting_expired(void* self) {
 
 Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Client::~Client() { impl_->shut(); }
+Client::~Client() {
+  impl_->shut();
+}
 
 Result<std::unique_ptr<Client>> Client::open(boost::asio::io_context& io,
                                              std::string_view address) {
@@ -244,6 +246,8 @@ void Client::post(ClientRequest request, Handler handler) {
   impl_->posting = false;
 }
 
-void Client::close_idle() { impl_->close_idle(); }
+void Client::close_idle() {
+  impl_->close_idle();
+}
 
 }  // namespace berth::http

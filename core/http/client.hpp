@@ -2,8 +2,8 @@
 // The HTTP/1.1 client of the invocation path: POST to one container's proxy, over kept connections.
 //
 // One Client speaks to one address; it belongs to one io_context that one thread runs and is not
-// thread-safe. Connections are kept for reuse; one that the peer closed while idle is noticed before
-// it is used. Writes are tried synchronously first.
+// thread-safe. Connections are kept for reuse; one that the peer closed while idle is noticed
+// before it is used. Writes are tried synchronously first.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -28,11 +28,11 @@ enum class Exchange {
 
 struct ClientResponse {
   Exchange exchange = Exchange::kConnectFailed;
-  int status = 0;             // kResponse only
-  std::string body;           // at most max_body_bytes
-  bool truncated = false;     // the body was longer
-  std::uint64_t length = 0;   // of the whole body, as far as it is known
-  std::string error;          // for logs: what went wrong on the wire
+  int status = 0;            // kResponse only
+  std::string body;          // at most max_body_bytes
+  bool truncated = false;    // the body was longer
+  std::uint64_t length = 0;  // of the whole body, as far as it is known
+  std::string error;         // for logs: what went wrong on the wire
 };
 
 struct ClientRequest {
@@ -47,7 +47,8 @@ class Client {
   using Handler = std::function<void(ClientResponse)>;
 
   // `address` is "tcp://host:port" (a literal IP or a name) or "unix:/path".
-  static Result<std::unique_ptr<Client>> open(boost::asio::io_context& io, std::string_view address);
+  static Result<std::unique_ptr<Client>> open(boost::asio::io_context& io,
+                                              std::string_view address);
   ~Client();  // open exchanges end as kBroken; their handlers are called from the io_context
 
   // Sends one POST on a free or new connection. The handler is called once, from the io_context and

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/client_connection.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "base/files.hpp"
@@ -146,8 +145,8 @@ void ClientConnection::on_writable() {
     return error == 0 ? connected() : connect_failed(error);
   }
   send_waits_ = false;
-  // A failure is no end yet: the peer may have answered (413, say) before it closed, and the read that
-  // is waited for tells.
+  // A failure is no end yet: the peer may have answered (413, say) before it closed, and the read
+  // that is waited for tells.
   if (state_ == State::kExchanging && !send_failed_) send_some();
 }
 
@@ -180,7 +179,8 @@ void ClientConnection::receive_some() {
 // Parses what came; true if that ended the exchange.
 bool ClientConnection::take_received() {
   for (;;) {
-    if (parser_.state() == Parser::State::kHead) parser_.set_max_body_bytes(exchange_->max_body_bytes);
+    if (parser_.state() == Parser::State::kHead)
+      parser_.set_max_body_bytes(exchange_->max_body_bytes);
     std::size_t size = buffer_.size();
     const Parser::State parsed = parser_.parse(buffer_.data(), size);
     buffer_.resize(size);

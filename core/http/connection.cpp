@@ -90,8 +90,7 @@ void Connection::close() {
 }
 
 void Connection::expired(void* self) {
-  const std::shared_ptr<Connection> connection =
-      static_cast<Connection*>(self)->shared_from_this();
+  const std::shared_ptr<Connection> connection = static_cast<Connection*>(self)->shared_from_this();
   switch (connection->state_) {
     case State::kHead:
     case State::kBody: return connection->fail(408);
@@ -288,7 +287,8 @@ void Connection::on_writable() {
                                       .substr(pending_sent_ - (pending_head_.size() - head.size()));
     const IoResult result = head.empty() ? socket_.send(body, {}) : socket_.send(head, body);
     if (result.kind == IoResult::Kind::kFailed) return close();
-    if (result.kind == IoResult::Kind::kWouldBlock) return socket_.wait_writable(shared_from_this());
+    if (result.kind == IoResult::Kind::kWouldBlock)
+      return socket_.wait_writable(shared_from_this());
     pending_sent_ += result.bytes;
     progress_ += result.bytes;
     if (progress_ >= kProgress) {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One connection of the server: reads a request, hands it to the handler, writes the reply, reads the
-// next. Private to core/http. Not thread-safe.
+// One connection of the server: reads a request, hands it to the handler, writes the reply, reads
+// the next. Private to core/http. Not thread-safe.
 //
 //   idle -> head -> body -> handling -> writing -> idle | lingering -> closed
 //
-// While a request is handled the connection reads nothing, but notices if the peer hangs up. An ended
-// input alone is no hang-up: a client may close its side and wait for the reply. After an error the
-// connection lingers: it sends its end and discards what still comes, for a close with unread input
-// would make the kernel throw away the reply the peer has not read yet.
+// While a request is handled the connection reads nothing, but notices if the peer hangs up. An
+// ended input alone is no hang-up: a client may close its side and wait for the reply. After an
+// error the connection lingers: it sends its end and discards what still comes, for a close with
+// unread input would make the kernel throw away the reply the peer has not read yet.
 #pragma once
 
 #include <memory>
@@ -104,16 +104,16 @@ class Connection final : public SocketOwner,
   Request request_;
   State state_ = State::kIdle;
   After after_ = After::kNextRequest;
-  bool processing_ = false;     // a reply now is taken up by the loop in process()
+  bool processing_ = false;  // a reply now is taken up by the loop in process()
   bool read_armed_ = false;
   bool hangup_armed_ = false;
   bool input_ended_ = false;
-  std::size_t accounted_ = 0;   // of context_->buffered
-  std::size_t index_ = 0;       // in context_->connections
-  std::string pending_head_;    // of a write that would block
+  std::size_t accounted_ = 0;  // of context_->buffered
+  std::size_t index_ = 0;      // in context_->connections
+  std::string pending_head_;   // of a write that would block
   std::string pending_body_;
   std::size_t pending_sent_ = 0;
-  std::size_t progress_ = 0;    // since the write limit was last set
+  std::size_t progress_ = 0;  // since the write limit was last set
 };
 
 }  // namespace berth::http

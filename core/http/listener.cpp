@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/listener.hpp"
 
+#include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "base/files.hpp"
@@ -34,13 +33,14 @@ Status listen_error(const std::string& address, int error) {
       return sdk::failed_precondition(
           address + " is in use by another process: stop it or set another [http] listen");
     case EADDRNOTAVAIL:
-      return sdk::failed_precondition(
-          address + " is no address of this machine: set another [http] listen");
+      return sdk::failed_precondition(address +
+                                      " is no address of this machine: set another [http] listen");
     case EACCES:
     case EPERM:
       return sdk::permission_denied(
-          address + " may not be listened on by this user: ports below 1024 need CAP_NET_BIND_SERVICE"
-                    "; set another [http] listen");
+          address +
+          " may not be listened on by this user: ports below 1024 need CAP_NET_BIND_SERVICE"
+          "; set another [http] listen");
     default: return sdk::unavailable("listening on " + address + ": " + errno_text(error));
   }
 }
@@ -58,21 +58,22 @@ Result<UniqueFd> bind_tcp(const std::string& text, const SocketAddress& address)
   return fd;
 }
 
-// Removes the socket file of a process that is gone; an error if somebody still answers, or if it is
-// no socket.
+// Removes the socket file of a process that is gone; an error if somebody still answers, or if it
+// is no socket.
 Status remove_stale(const std::string& path, const SocketAddress& address) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) {
     return errno == ENOENT ? Status() : sdk::unavailable(path + ": " + errno_text(errno));
   }
   if (!S_ISSOCK(info.st_mode)) {
-    return sdk::failed_precondition(path + " exists and is no socket: remove it or use another path");
+    return sdk::failed_precondition(path +
+                                    " exists and is no socket: remove it or use another path");
   }
   auto probe = new_socket(AF_UNIX);
   if (!probe) return probe.error();
   if (::connect(probe->get(), address.get(), address.size) == 0 || errno != ECONNREFUSED) {
-    return sdk::failed_precondition(
-        path + " is in use by another process: stop it or use another path");
+    return sdk::failed_precondition(path +
+                                    " is in use by another process: stop it or use another path");
   }
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
     return sdk::unavailable(path + " is stale and cannot be removed: " + errno_text(errno));
@@ -93,7 +94,9 @@ Listener::Listener(boost::asio::io_context& io, std::string name, Accepted accep
       socket_(io),
       rest_(Ticker::of(io), &Listener::rested, this) {}
 
-Listener::~Listener() { close(false); }
+Listener::~Listener() {
+  close(false);
+}
 
 Result<std::shared_ptr<Listener>> Listener::open_tcp(boost::asio::io_context& io,
                                                      const std::string& address,
@@ -150,7 +153,9 @@ Status Listener::take(UniqueFd fd) {
   return {};
 }
 
-void Listener::start() { socket_.wait_readable(shared_from_this()); }
+void Listener::start() {
+  socket_.wait_readable(shared_from_this());
+}
 
 void Listener::close(bool accept_waiting) {
   if (!socket_.is_open()) return;

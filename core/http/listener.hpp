@@ -4,12 +4,11 @@
 // Not thread-safe.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <sys/types.h>
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"

@@ -35,7 +35,8 @@ struct Request {
 struct Response {
   int status = 200;
   std::string_view content_type = "application/json";  // static text; empty: no header is sent
-  std::vector<std::pair<std::string, std::string>> headers;  // besides those the server writes itself
+  std::vector<std::pair<std::string, std::string>>
+      headers;  // besides those the server writes itself
   std::string body;
 };
 

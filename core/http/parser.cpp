@@ -148,7 +148,8 @@ Parser::State Parser::parse_head(const char* data, std::size_t size) {
         continue;
       }
       start_line_done_ = true;
-      if (kind_ == Kind::kRequest ? !parse_request_line(data, line) : !parse_status_line(line)) break;
+      if (kind_ == Kind::kRequest ? !parse_request_line(data, line) : !parse_status_line(line))
+        break;
     } else if (line.empty()) {
       head_size_ = line_begin_;
       scanned_ = 0;
@@ -330,8 +331,8 @@ bool Parser::choose_framing() {
 
 // Puts `count` bytes at the body's end as far as the limit allows; `from` lies at or after it.
 void Parser::store(char* data, const char* from, std::size_t count) {
-  const std::uint64_t room = limits_.max_body_bytes - std::min<std::uint64_t>(
-                                                          limits_.max_body_bytes, body_size_);
+  const std::uint64_t room =
+      limits_.max_body_bytes - std::min<std::uint64_t>(limits_.max_body_bytes, body_size_);
   const std::size_t kept = static_cast<std::size_t>(std::min<std::uint64_t>(count, room));
   char* const to = data + message_size();
   if (to != from && kept > 0) std::memmove(to, from, kept);
@@ -378,7 +379,8 @@ void Parser::take_chunked_body(char* data, std::size_t& size) {
       }
       const std::string_view line(read, length - 2);
       read += length;
-      if (chunk_state_ == ChunkState::kSize ? !take_chunk_line(line) : !take_trailer_line(line)) break;
+      if (chunk_state_ == ChunkState::kSize ? !take_chunk_line(line) : !take_trailer_line(line))
+        break;
     }
   }
   const std::size_t rest = static_cast<std::size_t>(end - read);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A strict, bounded, incremental parser of HTTP/1.1 messages, for the server and for the client.
 //
-// The message lives in the owner's buffer, which may grow (and move) between calls; the parser keeps
-// offsets only, and allocates at most the list of fields, which it keeps for the next message. Chunked
-// bodies are decoded in place: once a message is complete its buffer holds head, body and then
-// whatever came after it. What two parties could read differently is refused, not guessed:
+// The message lives in the owner's buffer, which may grow (and move) between calls; the parser
+// keeps offsets only, and allocates at most the list of fields, which it keeps for the next
+// message. Chunked bodies are decoded in place: once a message is complete its buffer holds head,
+// body and then whatever came after it. What two parties could read differently is refused, not
+// guessed:
 //   bare LF, folded lines, space before a colon, control characters; no, two or a malformed Host;
 //   Content-Length repeated, as a list, or beside Transfer-Encoding; any coding but one "chunked";
 //   chunk sizes that overflow; framing fields in trailers.
@@ -56,11 +57,12 @@ class Parser {
   void set_max_body_bytes(std::uint64_t bytes) { limits_.max_body_bytes = bytes; }
 
   // Reads on. [data, data + size) is the buffer from the message's first byte on, as the last call
-  // left it plus what has been received since. `size` is reduced by the bytes taken out (chunk framing,
-  // trailers, dropped body). After kDone or kError nothing changes until reset().
+  // left it plus what has been received since. `size` is reduced by the bytes taken out (chunk
+  // framing, trailers, dropped body). After kDone or kError nothing changes until reset().
   State parse(char* data, std::size_t& size);
 
-  // The peer ended the stream: completes a body that lasts until then. kError if the message is cut.
+  // The peer ended the stream: completes a body that lasts until then. kError if the message is
+  // cut.
   State finish();
 
   State state() const { return state_; }
@@ -75,7 +77,8 @@ class Parser {
   bool is_head() const { return is_head_; }
   int response_status() const { return status_; }
   std::size_t head_size() const { return head_size_; }
-  // Bytes of the body in the buffer so far, bytes of it seen, and those that are known to come still.
+  // Bytes of the body in the buffer so far, bytes of it seen, and those that are known to come
+  // still.
   std::size_t body_size() const { return body_size_; }
   std::uint64_t body_seen() const { return body_size_ + dropped_; }
   std::uint64_t body_remaining() const { return framing_ == Framing::kLength ? remaining_ : 0; }
@@ -142,7 +145,7 @@ class Parser {
   std::string_view error_;
 
   std::size_t line_begin_ = 0;  // of the head's current line
-  std::size_t scanned_ = 0;     // no line end lies before it (head), or within it of the line (chunks)
+  std::size_t scanned_ = 0;  // no line end lies before it (head), or within it of the line (chunks)
   std::size_t head_size_ = 0;
   std::size_t body_size_ = 0;
   std::uint64_t dropped_ = 0;

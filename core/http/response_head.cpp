@@ -8,7 +8,9 @@
 namespace berth::http {
 namespace {
 
-int final_status(int status) { return status >= 200 && status <= 599 ? status : 500; }
+int final_status(int status) {
+  return status >= 200 && status <= 599 ? status : 500;
+}
 
 bool frames_message(std::string_view name) {
   return iequals(name, "content-length") || iequals(name, "transfer-encoding") ||

@@ -9,7 +9,7 @@
 namespace berth::http {
 
 struct ResponseFraming {
-  bool http_1_0 = false;    // of the request
+  bool http_1_0 = false;  // of the request
   bool keep_alive = true;
   bool head_request = false;
 };

@@ -79,7 +79,9 @@ Server::Server(boost::asio::io_context& io, ServerOptions options, Handler handl
                ErrorBody error_body)
     : impl_(std::make_shared<Impl>(io, options, std::move(handler), std::move(error_body))) {}
 
-Server::~Server() { close(); }
+Server::~Server() {
+  close();
+}
 
 Status Server::listen_tcp(const std::string& address) {
   return impl_->add(Listener::open_tcp(impl_->context->io, address, impl_->on_accepted()));
@@ -89,9 +91,13 @@ Status Server::listen_unix(const std::string& path) {
   return impl_->add(Listener::open_unix(impl_->context->io, path, impl_->on_accepted()));
 }
 
-std::uint16_t Server::port() const { return impl_->port; }
+std::uint16_t Server::port() const {
+  return impl_->port;
+}
 
-std::size_t Server::connections() const { return impl_->context->connections.size(); }
+std::size_t Server::connections() const {
+  return impl_->context->connections.size();
+}
 
 void Server::drain() {
   impl_->context->draining = true;

@@ -39,14 +39,14 @@ class Responder {
 };
 
 struct ServerOptions {
-  std::size_t max_header_bytes = 64 * 1024;         // request line and header fields; over it: 431
-  std::size_t max_target_bytes = 8 * 1024;          // over it: 414
-  std::size_t max_body_bytes = 50 * 1024 * 1024;    // over it: 413
-  std::size_t max_connections = 8192;               // over it: 503 and close
-  std::chrono::milliseconds header_timeout{10'000};   // from the first byte to the end of the header
-  std::chrono::milliseconds body_timeout{30'000};     // for the whole body
-  std::chrono::milliseconds idle_timeout{70'000};     // of a kept connection
-  std::chrono::milliseconds write_timeout{30'000};    // without progress (16 KiB) of a reply
+  std::size_t max_header_bytes = 64 * 1024;          // request line and header fields; over it: 431
+  std::size_t max_target_bytes = 8 * 1024;           // over it: 414
+  std::size_t max_body_bytes = 50 * 1024 * 1024;     // over it: 413
+  std::size_t max_connections = 8192;                // over it: 503 and close
+  std::chrono::milliseconds header_timeout{10'000};  // from the first byte to the end of the header
+  std::chrono::milliseconds body_timeout{30'000};    // for the whole body
+  std::chrono::milliseconds idle_timeout{70'000};    // of a kept connection
+  std::chrono::milliseconds write_timeout{30'000};   // without progress (16 KiB) of a reply
   // Of all connections' requests together, so that many large ones at once cannot fill the memory;
   // what exceeds it is answered with 503.
   std::size_t max_buffered_bytes = std::size_t{1024} * 1024 * 1024;
@@ -63,8 +63,9 @@ class Server {
   Server(boost::asio::io_context& io, ServerOptions options, Handler handler, ErrorBody error_body);
   ~Server();
 
-  // Listens on "host:port" ("[::1]:80" for IPv6; port 0 chooses one). Errors name the address and the
-  // mend, e.g. "127.0.0.1:3233 is in use by another process: stop it or set another [http] listen".
+  // Listens on "host:port" ("[::1]:80" for IPv6; port 0 chooses one). Errors name the address and
+  // the mend, e.g. "127.0.0.1:3233 is in use by another process: stop it or set another [http]
+  // listen".
   Status listen_tcp(const std::string& address);
   // Listens on a unix socket of mode 0600; a stale one (nobody answers) is replaced.
   Status listen_unix(const std::string& path);
@@ -73,7 +74,8 @@ class Server {
   std::uint16_t port() const;
   std::size_t connections() const;
 
-  // Stops accepting; idle connections are closed, busy ones after their reply ("Connection: close").
+  // Stops accepting; idle connections are closed, busy ones after their reply ("Connection:
+  // close").
   void drain();
   // Closes everything at once.
   void close();

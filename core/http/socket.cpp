@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/socket.hpp"
 
+#include <array>
+#include <cerrno>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#include <array>
-#include <cerrno>
 #include <utility>
 
 namespace berth::http {
@@ -22,7 +21,9 @@ struct Ready {
   }
 };
 
-iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+iovec piece(std::string_view text) {
+  return {const_cast<char*>(text.data()), text.size()};
+}
 
 IoResult failure(int error) {
   if (error == EAGAIN || error == EWOULDBLOCK) return {IoResult::Kind::kWouldBlock, 0, 0};
@@ -43,8 +44,7 @@ bool Socket::adopt(int fd) {
 
 IoResult Socket::receive(std::span<char> buffer) {
   for (;;) {
-    const ssize_t count =
-        ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const ssize_t count = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count > 0) return {IoResult::Kind::kBytes, static_cast<std::size_t>(count), 0};
     if (count == 0) return {IoResult::Kind::kEnd, 0, 0};
     if (errno != EINTR) return failure(errno);
@@ -67,8 +67,7 @@ IoResult Socket::send(std::string_view first, std::string_view second) {
 
 Socket::Peer Socket::peek() {
   char byte = 0;
-  const ssize_t count =
-      ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t count = ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (count > 0) return Peer::kHasData;
   if (count < 0) return errno == EAGAIN || errno == EINTR ? Peer::kQuiet : Peer::kGone;
   return hung_up() ? Peer::kGone : Peer::kHalfClosed;
@@ -86,14 +85,18 @@ int Socket::connect_error() {
   return error;
 }
 
-void Socket::shutdown_send() { ::shutdown(fd(), SHUT_WR); }
+void Socket::shutdown_send() {
+  ::shutdown(fd(), SHUT_WR);
+}
 
 void Socket::wait_readable(std::shared_ptr<SocketOwner> owner) {
-  descriptor_->async_wait(Descriptor::wait_read, Ready{std::move(owner), &SocketOwner::on_readable});
+  descriptor_->async_wait(Descriptor::wait_read,
+                          Ready{std::move(owner), &SocketOwner::on_readable});
 }
 
 void Socket::wait_writable(std::shared_ptr<SocketOwner> owner) {
-  descriptor_->async_wait(Descriptor::wait_write, Ready{std::move(owner), &SocketOwner::on_writable});
+  descriptor_->async_wait(Descriptor::wait_write,
+                          Ready{std::move(owner), &SocketOwner::on_writable});
 }
 
 void Socket::wait_hangup(std::shared_ptr<SocketOwner> owner) {

@@ -3,9 +3,9 @@
 // client use, and nothing else touches the descriptor (TLS, when it comes, comes here).
 //
 // Reactor style: data moves by receive() and send(), which never block; when they report
-// kWouldBlock, wait_*() calls the owner back once, on the io_context's thread, when it is worth trying
-// again. A wait keeps its owner alive; close() drops all waits without a call. Everything but
-// adopt(), is_open() and close() needs an open socket. Not thread-safe.
+// kWouldBlock, wait_*() calls the owner back once, on the io_context's thread, when it is worth
+// trying again. A wait keeps its owner alive; close() drops all waits without a call. Everything
+// but adopt(), is_open() and close() needs an open socket. Not thread-safe.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

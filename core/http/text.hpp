@@ -51,7 +51,9 @@ constexpr bool all(std::string_view text, std::uint8_t bit) {
 
 }  // namespace text_detail
 
-constexpr bool is_token_char(char c) { return text_detail::is(c, text_detail::kToken); }
+constexpr bool is_token_char(char c) {
+  return text_detail::is(c, text_detail::kToken);
+}
 constexpr bool is_token(std::string_view text) {
   return !text.empty() && text_detail::all(text, text_detail::kToken);
 }
@@ -59,11 +61,15 @@ constexpr bool is_token(std::string_view text) {
 constexpr bool is_field_text(std::string_view text) {
   return text_detail::all(text, text_detail::kFieldText);
 }
-constexpr bool is_target_char(char c) { return text_detail::is(c, text_detail::kTarget); }
+constexpr bool is_target_char(char c) {
+  return text_detail::is(c, text_detail::kTarget);
+}
 constexpr bool is_host_text(std::string_view text) {
   return text_detail::all(text, text_detail::kHost);
 }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 // 0 to 15, or -1.
 constexpr int hex_value(char c) {
   if (is_digit(c)) return c - '0';
@@ -71,7 +77,9 @@ constexpr int hex_value(char c) {
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
 }
-constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 constexpr bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {

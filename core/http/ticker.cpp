@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/ticker.hpp"
 
-#include <time.h>
-
 #include <algorithm>
+#include <time.h>
 
 namespace berth::http {
 
@@ -62,8 +61,8 @@ std::uint64_t Ticker::tick_at_or_after(SteadyTime time) const {
 void Ticker::link(Limit& limit) {
   if (limit.linked()) limit.unlink();
   // A limit further away than the wheel is looked at once a turn.
-  limit.slot_tick_ = std::clamp(tick_at_or_after(limit.deadline_), done_tick_ + 1,
-                                done_tick_ + kSlots - 1);
+  limit.slot_tick_ =
+      std::clamp(tick_at_or_after(limit.deadline_), done_tick_ + 1, done_tick_ + kSlots - 1);
   limit.link_before(slots_[limit.slot_tick_ % kSlots]);
 }
 
@@ -81,7 +80,8 @@ void Ticker::tick() {
   const SteadyTime now = std::chrono::steady_clock::now();
   const auto now_tick = static_cast<std::uint64_t>((now - epoch_) / kTick);
   // After a rest one turn of the wheel sees every slot.
-  const std::uint64_t first = std::max(done_tick_ + 1, now_tick >= kSlots ? now_tick - kSlots + 1 : 0);
+  const std::uint64_t first =
+      std::max(done_tick_ + 1, now_tick >= kSlots ? now_tick - kSlots + 1 : 0);
   for (std::uint64_t tick = first; tick <= now_tick; ++tick) {
     done_tick_ = tick;
     ticker_detail::Link due;

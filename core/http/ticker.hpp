@@ -3,8 +3,8 @@
 // while any limit is set, over a wheel of lists. Setting and clearing a limit is O(1) and, while it
 // only moves further away, touches nothing but the limit itself.
 //
-// A limit never fires early, and at most a tick (plus the loop's delay) late. Not thread-safe: all of
-// it happens on the thread that runs the io_context.
+// A limit never fires early, and at most a tick (plus the loop's delay) late. Not thread-safe: all
+// of it happens on the thread that runs the io_context.
 #pragma once
 
 #include <array>

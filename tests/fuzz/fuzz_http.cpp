@@ -10,8 +10,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
-  const auto kind = data[0] % 2 == 0 ? berth::http::Parser::Kind::kRequest
-                                     : berth::http::Parser::Kind::kResponse;
+  const auto kind =
+      data[0] % 2 == 0 ? berth::http::Parser::Kind::kRequest : berth::http::Parser::Kind::kResponse;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   const auto differs = berth::http::testing::compare_with_beast(kind, bytes, data[1]);
   if (differs) {

@@ -2,9 +2,8 @@
 // The client against scripted peers, on real sockets.
 #include "http/client.hpp"
 
-#include <gmock/gmock.h>
-
 #include <future>
+#include <gmock/gmock.h>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,7 +32,8 @@ class ClientTest : public ::testing::Test {
     });
   }
 
-  ClientRequest request(std::string body, std::chrono::milliseconds limit = std::chrono::minutes(1)) {
+  ClientRequest request(std::string body,
+                        std::chrono::milliseconds limit = std::chrono::minutes(1)) {
     ClientRequest result;
     result.path = "/run";
     result.body = std::move(body);
@@ -54,7 +54,9 @@ class ClientTest : public ::testing::Test {
     });
     return future;
   }
-  std::future<ClientResponse> post(std::string body = "{}") { return post(request(std::move(body))); }
+  std::future<ClientResponse> post(std::string body = "{}") {
+    return post(request(std::move(body)));
+  }
 
   // Posts, and has the listener's next connection answer with these bytes and close.
   ClientResponse answered_with(std::string_view bytes) {
@@ -78,11 +80,11 @@ TEST_F(ClientTest, PostsAndKeepsTheConnection) {
     auto response = post("{\"value\":" + std::to_string(i) + "}");
     if (i == 0) peer = listener_.accept();
     const auto received = peer.receive_message();
-    EXPECT_EQ(received->head, "POST /run HTTP/1.1\r\nHost: 127.0.0.1:" +
-                                  std::to_string(listener_.port()) +
-                                  "\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
-                                  "Content-Length: 11\r\n\r\n");
-    EXPECT_EQ(received->body, "{\"value\":" + std::to_string(i) + "}");
+    EXPECT_EQ(received.head,
+              "POST /run HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(listener_.port()) +
+                  "\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+                  "Content-Length: 11\r\n\r\n");
+    EXPECT_EQ(received.body, "{\"value\":" + std::to_string(i) + "}");
     ASSERT_TRUE(peer.send("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\n{1}"));
     const ClientResponse result = response.get();
     EXPECT_EQ(result.exchange, Exchange::kResponse);
@@ -101,7 +103,7 @@ TEST_F(ClientTest, SpeaksToUnixSockets) {
   open("unix:" + directory.path("f"));
   auto response = post();
   RawSocket peer = local.accept();
-  EXPECT_THAT(peer.receive_message()->head, HasSubstr("\r\nHost: localhost\r\n"));
+  EXPECT_THAT(peer.receive_message().head, HasSubstr("\r\nHost: localhost\r\n"));
   ASSERT_TRUE(peer.send(kOk));
   EXPECT_EQ(response.get().exchange, Exchange::kResponse);
 }
@@ -119,7 +121,7 @@ TEST_F(ClientTest, UsesAConnectionForEachOpenExchangeAndTheLastUsedFirst) {
   ASSERT_TRUE(one.send(kOk));
   EXPECT_EQ(first.get().exchange, Exchange::kResponse);
   auto third = post("3");
-  EXPECT_EQ(one.receive_message()->body, "3");
+  EXPECT_EQ(one.receive_message().body, "3");
   ASSERT_TRUE(one.send(kOk));
   EXPECT_EQ(third.get().exchange, Exchange::kResponse);
 }
@@ -151,7 +153,7 @@ TEST_F(ClientTest, AConnectionWithBytesNobodyAskedForIsNotUsed) {
   other.receive_message();
   ASSERT_TRUE(other.send(kOk));
   EXPECT_EQ(second.get().status, 200);
-  EXPECT_EQ(peer.receive_message(), std::nullopt);
+  EXPECT_TRUE(peer.at_end());
 }
 
 TEST_F(ClientTest, NothingListeningIsConnectFailed) {
@@ -228,11 +230,12 @@ TEST_F(ClientTest, CutsALongBodyAndKeepsTheConnectionIfLittleIsLeft) {
     cut.max_body_bytes = 10;
     auto response = post(std::move(cut));
     if (!peer.is_open()) peer = listener_.accept();
-    ASSERT_TRUE(peer.receive_message());
-    ASSERT_TRUE(peer.send(framing == "length"
-                              ? "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + std::string(1000, 'x')
-                              : "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" +
-                                    std::string(1000, 'x') + "\r\n0\r\n\r\n"));
+    ASSERT_NE(peer.receive_message().head, "");
+    ASSERT_TRUE(
+        peer.send(framing == "length"
+                      ? "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + std::string(1000, 'x')
+                      : "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n" +
+                            std::string(1000, 'x') + "\r\n0\r\n\r\n"));
     const ClientResponse result = response.get();
     EXPECT_EQ(result.exchange, Exchange::kResponse);
     EXPECT_EQ(result.body, std::string(10, 'x'));
@@ -243,7 +246,7 @@ TEST_F(ClientTest, CutsALongBodyAndKeepsTheConnectionIfLittleIsLeft) {
   ClientRequest exact = request("{}");
   exact.max_body_bytes = 2;
   auto response = post(std::move(exact));
-  ASSERT_TRUE(peer.receive_message());
+  ASSERT_NE(peer.receive_message().head, "");
   ASSERT_TRUE(peer.send(kOk));
   EXPECT_FALSE(response.get().truncated);
 }
@@ -255,8 +258,8 @@ TEST_F(ClientTest, DoesNotReadAnEndlessBodyToItsEnd) {
   auto response = post(std::move(cut));
   RawSocket peer = listener_.accept();
   peer.receive_message();
-  ASSERT_TRUE(peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n" +
-                        std::string(2000, 'x')));
+  ASSERT_TRUE(
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n" + std::string(2000, 'x')));
   const ClientResponse known = response.get();
   EXPECT_EQ(known.body.size(), 1000u);
   EXPECT_TRUE(known.truncated);
@@ -302,7 +305,8 @@ TEST_F(ClientTest, AFullBacklogIsTriedAgain) {
   RawListener local(directory.path("f"), 0);
   RawSocket filler = RawSocket::connect_unix(directory.path("f"));
   open("unix:" + directory.path("f"));
-  EXPECT_EQ(post(request("{}", std::chrono::milliseconds(100))).get().exchange, Exchange::kTimedOut);
+  EXPECT_EQ(post(request("{}", std::chrono::milliseconds(100))).get().exchange,
+            Exchange::kTimedOut);
   auto response = post();
   local.accept();  // the filler: there is room again
   RawSocket peer = local.accept();
@@ -317,7 +321,7 @@ TEST_F(ClientTest, SendsLargeBodiesToSlowReaders) {
   auto response = post(body);
   RawSocket peer = listener_.accept();
   EXPECT_EQ(response.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
-  EXPECT_TRUE(peer.receive_message()->body == body);
+  EXPECT_TRUE(peer.receive_message().body == body);
   ASSERT_TRUE(peer.send(kOk));
   EXPECT_EQ(response.get().exchange, Exchange::kResponse);
 }
@@ -378,7 +382,7 @@ TEST_F(ClientTest, AHandlerMayPostAgainAndDestroyTheClient) {
   });
   RawSocket peer = listener_.accept();
   for (const char* body : {"1", "2"}) {
-    EXPECT_EQ(peer.receive_message()->body, body);
+    EXPECT_EQ(peer.receive_message().body, body);
     ASSERT_TRUE(peer.send(kOk));
   }
   gone.get_future().wait();
@@ -391,7 +395,7 @@ TEST_F(ClientTest, ResolvesNames) {
   auto second = post("2");
   RawSocket one = listener_.accept();
   RawSocket two = listener_.accept();
-  EXPECT_THAT(one.receive_message()->head,
+  EXPECT_THAT(one.receive_message().head,
               HasSubstr("\r\nHost: localhost:" + std::to_string(listener_.port()) + "\r\n"));
   ASSERT_TRUE(one.send(kOk));
   ASSERT_TRUE(two.send(kOk));
@@ -432,7 +436,8 @@ TEST_F(ClientTest, IdleConnectionsDoNotKeepTheLoopRunning) {
     EXPECT_TRUE(socket.at_end());
   });
   Exchange outcome = Exchange::kBroken;
-  (*client)->post(request("{}"), [&outcome](ClientResponse response) { outcome = response.exchange; });
+  (*client)->post(request("{}"),
+                  [&outcome](ClientResponse response) { outcome = response.exchange; });
   io.run();
   EXPECT_EQ(outcome, Exchange::kResponse);
   client->reset();

@@ -21,7 +21,7 @@ constexpr std::uint64_t kMaxBody = 1'000'000;
 // What both parsers are asked for.
 struct Reading {
   bool accepted = false;
-  std::string start;  // "METHOD target" or the status
+  std::string start;                                        // "METHOD target" or the status
   std::vector<std::pair<std::string, std::string>> fields;  // sorted by lower-case name
   std::string body;
   bool keep_alive = false;
@@ -93,8 +93,8 @@ Reading read_beast(std::string_view bytes) {
         reading.fields.emplace_back(field.name_string(), field.value());
       }
       if constexpr (kIsRequest) {
-        reading.start = std::string(parser.get().method_string()) + " " +
-                        std::string(parser.get().target());
+        reading.start =
+            std::string(parser.get().method_string()) + " " + std::string(parser.get().target());
       } else {
         reading.start = std::to_string(parser.get().result_int());
       }
@@ -149,8 +149,7 @@ std::optional<std::string> compare_with_beast(Parser::Kind kind, std::string_vie
   if (const auto differs = difference(ours, halves)) return "split differs in " + *differs;
   if (!ours.accepted) return std::nullopt;
   // The one blank line that ours ignores before a request is unknown to Beast.
-  const std::size_t blank =
-      kind == Parser::Kind::kRequest && bytes.substr(0, 2) == "\r\n" ? 2 : 0;
+  const std::size_t blank = kind == Parser::Kind::kRequest && bytes.substr(0, 2) == "\r\n" ? 2 : 0;
   Reading theirs = kind == Parser::Kind::kRequest ? read_beast<true>(bytes.substr(blank))
                                                   : read_beast<false>(bytes);
   theirs.consumed += blank;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares our parser with Boost.Beast's on the same bytes. Only the .cpp includes Beast, which takes
-// half a minute to compile.
+// Compares our parser with Boost.Beast's on the same bytes. Only the .cpp includes Beast, which
+// takes half a minute to compile.
 #pragma once
 
 #include <optional>

@@ -2,7 +2,6 @@
 #include "differential.hpp"
 
 #include <gmock/gmock.h>
-
 #include <random>
 
 #include "parser_samples.hpp"

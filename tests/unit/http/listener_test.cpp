@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a server may listen, and what it says where it may not.
+#include <fstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
-
-#include <fstream>
 
 #include "server_fixture.hpp"
 
@@ -38,8 +37,9 @@ TEST_F(ListenerTest, APortInUseIsNamedWithTheMend) {
 }
 
 TEST_F(ListenerTest, BadAddressesAreRefused) {
-  for (const char* address : {"", "127.0.0.1", ":80", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536",
-                              "127.0.0.1:-1", "::1:80", "[::1]", "[]:80", "a b:80", "http://h:80"}) {
+  for (const char* address :
+       {"", "127.0.0.1", ":80", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1",
+        "::1:80", "[::1]", "[]:80", "a b:80", "http://h:80"}) {
     EXPECT_EQ(listen_tcp(address).code(), StatusCode::kInvalidArgument) << address;
   }
   // From the range kept for documentation.
@@ -51,7 +51,8 @@ TEST_F(ListenerTest, NamesAndIPv6AreListenedOn) {
   EXPECT_TRUE(listen_tcp("localhost:0").ok());
   const UniqueFd probe(::socket(AF_INET6, SOCK_STREAM, 0));
   const Status status = listen_tcp("[::1]:0");
-  if (!status.ok()) EXPECT_THAT(status.message(), HasSubstr("[::1]:0")) << "this machine has no IPv6";
+  if (!status.ok())
+    EXPECT_THAT(status.message(), HasSubstr("[::1]:0")) << "this machine has no IPv6";
 }
 
 TEST_F(ListenerTest, AUnixSocketIsPrivateAndRemovedAtTheEnd) {
@@ -63,7 +64,7 @@ TEST_F(ListenerTest, AUnixSocketIsPrivateAndRemovedAtTheEnd) {
   EXPECT_EQ(info.st_mode & 07777u, 0600u);
   RawSocket client = RawSocket::connect_unix(path);
   ASSERT_TRUE(client.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
-  EXPECT_EQ(client.receive_message()->body, "GET /a ");
+  EXPECT_EQ(client.receive_message().body, "GET /a ");
   loop_.run([this] { server_->drain(); });
   EXPECT_NE(::lstat(path.c_str(), &info), 0);
 }

@@ -59,10 +59,15 @@ TEST(ResponseHeadTest, WritesStatusLengthAndFields) {
 
 TEST(ResponseHeadTest, LeavesOutWhatWouldForgeOrBreakAMessage) {
   Response response;
-  response.headers = {{"X-A", "b\r\nX-Evil: 1"}, {"X-B\r\nX-Evil", "1"}, {"X C", "1"},
-                      {"", "1"},                 {"X-D", std::string(1, '\0')},
-                      {"content-length", "77"},  {"Transfer-Encoding", "chunked"},
-                      {"Connection", "upgrade"}, {"Set-Cookie", "a=b"}};
+  response.headers = {{"X-A", "b\r\nX-Evil: 1"},
+                      {"X-B\r\nX-Evil", "1"},
+                      {"X C", "1"},
+                      {"", "1"},
+                      {"X-D", std::string(1, '\0')},
+                      {"content-length", "77"},
+                      {"Transfer-Encoding", "chunked"},
+                      {"Connection", "upgrade"},
+                      {"Set-Cookie", "a=b"}};
   const std::string head = head_of(response);
   EXPECT_EQ(head,
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 0\r\n"

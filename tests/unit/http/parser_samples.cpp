@@ -13,7 +13,9 @@ std::string with(const std::string& fields, const std::string& body = "",
                  const std::string& line = "POST /run HTTP/1.1") {
   return line + "\r\nHost: h\r\n" + fields + "\r\n" + body;
 }
-std::string chunked(const std::string& body) { return with("Transfer-Encoding: chunked\r\n", body); }
+std::string chunked(const std::string& body) {
+  return with("Transfer-Encoding: chunked\r\n", body);
+}
 
 std::vector<Sample> accepted_requests() {
   return {
@@ -47,7 +49,8 @@ std::vector<Sample> accepted_requests() {
       {"chunk that holds line ends", chunked("4\r\n\r\n\r\n\r\n0\r\n\r\n"), 0, "\r\n\r\n"},
       {"chunk extensions", chunked("1;a;b=c;d=\"e f\"\r\nx\r\n0;z\r\n\r\n"), 0, "x"},
       {"trailers", chunked("1\r\nx\r\n0\r\nX-Sum: 1\r\nX-More: \r\n\r\n"), 0, "x"},
-      {"coding in other case", with("transfer-encoding:Chunked\r\n", "1\r\nx\r\n0\r\n\r\n"), 0, "x"},
+      {"coding in other case", with("transfer-encoding:Chunked\r\n", "1\r\nx\r\n0\r\n\r\n"), 0,
+       "x"},
   };
 }
 
@@ -126,10 +129,10 @@ std::vector<Sample> refused_fields() {
 // What two parsers in a row could read differently.
 std::vector<Sample> refused_framing() {
   return {
-      {"length and coding", with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
-       400},
-      {"coding and length", with("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n"),
-       400},
+      {"length and coding",
+       with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), 400},
+      {"coding and length",
+       with("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n"), 400},
       {"two lengths", with("Content-Length: 5\r\nContent-Length: 6\r\n", "hello!"), 400},
       {"the same length twice", with("Content-Length: 5\r\nContent-Length: 5\r\n", "hello"), 400},
       {"list of lengths", with("Content-Length: 5, 5\r\n", "hello"), 400},
@@ -141,8 +144,8 @@ std::vector<Sample> refused_framing() {
       {"length above 64 bits", with("Content-Length: 18446744073709551621\r\n", "hello"), 400},
       {"length above the limit", with("Content-Length: 1000001\r\n", "hello"), 413},
       {"two codings", with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400},
-      {"coding beside identity", with("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n"),
-       400},
+      {"coding beside identity",
+       with("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n"), 400},
       {"chunked not last", with("Transfer-Encoding: chunked, gzip\r\n"), 501},
       {"chunked twice", with("Transfer-Encoding: chunked, chunked\r\n"), 501},
       {"gzip", with("Transfer-Encoding: gzip, chunked\r\n"), 501},

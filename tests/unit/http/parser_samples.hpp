@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages the parser must take and refuse; shared by its table tests and the comparison with Beast.
+// Messages the parser must take and refuse; shared by its table tests and the comparison with
+// Beast.
 #pragma once
 
 #include <string>

@@ -2,7 +2,6 @@
 #include "http/parser.hpp"
 
 #include <gmock/gmock.h>
-
 #include <string>
 
 #include "parser_samples.hpp"
@@ -93,8 +92,9 @@ TEST(ParserTest, TakesAndRefusesResponsesHoweverTheyAreSplit) {
 
 TEST(ParserTest, ReadsRequestLineFieldsAndBody) {
   Feed feed(Parser::Kind::kRequest, {});
-  feed.add("POST /a%20b?x=1?y HTTP/1.1\r\nHost: h\r\nX-Request-ID: \t7 \r\nEmpty:\r\n"
-           "content-length: 3\r\n\r\nabc");
+  feed.add(
+      "POST /a%20b?x=1?y HTTP/1.1\r\nHost: h\r\nX-Request-ID: \t7 \r\nEmpty:\r\n"
+      "content-length: 3\r\n\r\nabc");
   ASSERT_EQ(feed.parser.state(), Parser::State::kDone);
   const Request request = feed.parser.request(feed.buffer.data());
   EXPECT_EQ(request.method, "POST");
@@ -136,7 +136,8 @@ TEST(ParserTest, KnowsWhetherTheConnectionGoesOn) {
 TEST(ParserTest, KnowsExpectations) {
   const auto expectation = [](std::string_view line, std::string_view fields) {
     Feed feed(Parser::Kind::kRequest, {});
-    feed.add(std::string(line) + "\r\nHost: h\r\nContent-Length: 1\r\n" + std::string(fields) + "\r\n");
+    feed.add(std::string(line) + "\r\nHost: h\r\nContent-Length: 1\r\n" + std::string(fields) +
+             "\r\n");
     EXPECT_EQ(feed.parser.state(), Parser::State::kBody);
     return feed.parser.expect();
   };
@@ -150,8 +151,9 @@ TEST(ParserTest, KnowsExpectations) {
 
 TEST(ParserTest, ReadsPipelinedMessagesOneByOne) {
   Feed feed(Parser::Kind::kRequest, {});
-  feed.add("POST /1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
-           "PUT /2 HTTP/1.1\r\nHost: h\r\nX: y\r\nContent-Length: 1\r\n\r\nd");
+  feed.add(
+      "POST /1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+      "PUT /2 HTTP/1.1\r\nHost: h\r\nX: y\r\nContent-Length: 1\r\n\r\nd");
   ASSERT_EQ(feed.parser.state(), Parser::State::kDone);
   EXPECT_EQ(feed.parser.request(feed.buffer.data()).body, "abc");
   feed.buffer.erase(0, feed.parser.message_size());
@@ -168,10 +170,10 @@ TEST(ParserTest, CutsABodyAndCountsTheRest) {
   ParserLimits limits;
   limits.max_body_bytes = 4;
   limits.cut_body = true;
-  for (const std::string message :
-       {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n012\r\n7\r\n3456789\r\n0\r\n\r\n",
-        "HTTP/1.1 200 OK\r\n\r\n0123456789"}) {
+  for (const std::string message : {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
+                                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+                                    "chunked\r\n\r\n3\r\n012\r\n7\r\n3456789\r\n0\r\n\r\n",
+                                    "HTTP/1.1 200 OK\r\n\r\n0123456789"}) {
     for (std::size_t cut = 1; cut < message.size(); ++cut) {
       SCOPED_TRACE(message + " at " + std::to_string(cut));
       Feed feed(Parser::Kind::kResponse, limits);

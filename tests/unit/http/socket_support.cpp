@@ -2,18 +2,17 @@
 #include "socket_support.hpp"
 
 #include <arpa/inet.h>
-#include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <future>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "http/text.hpp"
 
@@ -74,7 +73,9 @@ TemporaryDirectory::TemporaryDirectory() {
   path_ = mkdtemp(pattern.data());
 }
 
-TemporaryDirectory::~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+TemporaryDirectory::~TemporaryDirectory() {
+  std::filesystem::remove_all(path_);
+}
 
 std::string Received::field(std::string_view name) const {
   std::size_t at = head.find("\r\n");
@@ -161,19 +162,28 @@ std::string RawSocket::receive_all() {
   }
 }
 
-std::optional<Received> RawSocket::receive_message(bool bodiless) {
+Received RawSocket::receive_message(bool bodiless) {
   Received received;
   received.head = receive_until("\r\n\r\n");
-  if (received.head.empty()) return std::nullopt;
+  if (received.head.empty()) return received;
   if (received.head.starts_with("HTTP/")) received.status = std::atoi(received.head.c_str() + 9);
   const std::string length = received.field("content-length");
   if (!length.empty() && !bodiless) received.body = receive_exactly(std::stoul(length));
   return received;
 }
 
-bool RawSocket::at_end() { return receive_some().empty(); }
+bool RawSocket::is_readable() const {
+  pollfd readable{fd(), POLLIN, 0};
+  return !buffered_.empty() || ::poll(&readable, 1, 0) > 0;
+}
 
-void RawSocket::end_sending() { ::shutdown(fd(), SHUT_WR); }
+bool RawSocket::at_end() {
+  return receive_some().empty();
+}
+
+void RawSocket::end_sending() {
+  ::shutdown(fd(), SHUT_WR);
+}
 
 void RawSocket::reset_connection() {
   const linger at_once{1, 0};

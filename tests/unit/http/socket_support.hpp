@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -68,9 +67,11 @@ class RawSocket {
   std::string receive_until(std::string_view terminator);
   std::string receive_exactly(std::size_t count);
   std::string receive_all();
-  // A message with Content-Length (or, with `bodiless`, without a body whatever it says); nullopt at
-  // the end of the stream.
-  std::optional<Received> receive_message(bool bodiless = false);
+  // A message with Content-Length (or, with `bodiless`, without a body whatever it says); an empty
+  // one at the end of the stream.
+  Received receive_message(bool bodiless = false);
+  // Whether there is something to receive, or the end, now.
+  bool is_readable() const;
   // Nothing more comes and the peer has closed (or reset).
   bool at_end();
   void end_sending();

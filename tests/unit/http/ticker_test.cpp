@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/ticker.hpp"
 
-#include <gmock/gmock.h>
-
 #include <deque>
+#include <gmock/gmock.h>
 #include <memory>
 #include <string>
 
