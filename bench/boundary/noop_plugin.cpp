@@ -22,4 +22,4 @@ class Noop final : public ContainerFactory {
 }  // namespace
 
 BERTH_REGISTER_CONTAINER_FACTORY(Noop, "bench-noop", "org.berth.bench-noop", "1.0.0",
-                                 R"({"type": "object", "additionalProperties": false})", BERTH_NEEDS())
+                                 R"({"type": "object", "additionalProperties": false})", BERTH_NEEDS());

@@ -78,13 +78,13 @@ std::string default_runtimes(const Interpreters& interpreters, bool prewarm) {
   boost::json::object families;
   const std::string python =
       first_match(output_of(interpreters.python, "-V"), R"(^Python (\d+\.\d+)\.)");
-  if (!python.empty()) families["python"] = {runtime("python:" + python, "action-python", stem_cells)};
+  if (!python.empty()) families["python"] = boost::json::array{runtime("python:" + python, "action-python", stem_cells)};
   const std::string nodejs = first_match(output_of(interpreters.nodejs, "-v"), R"(^v(\d+)\.)");
-  if (!nodejs.empty()) families["nodejs"] = {runtime("nodejs:" + nodejs, "action-nodejs", stem_cells)};
-  families["native"] = {runtime("native:1", "action-native", 0)};
+  if (!nodejs.empty()) families["nodejs"] = boost::json::array{runtime("nodejs:" + nodejs, "action-nodejs", stem_cells)};
+  families["native"] = boost::json::array{runtime("native:1", "action-native", 0)};
   const boost::json::object manifest{
       {"runtimes", families},
-      {"blackboxes", {{{"prefix", "openwhisk"}, {"name", "dockerskeleton"}, {"tag", "latest"}}}}};
+      {"blackboxes", boost::json::array{{{"prefix", "openwhisk"}, {"name", "dockerskeleton"}, {"tag", "latest"}}}}};
   return boost::json::serialize(manifest);
 }
 
