@@ -72,7 +72,18 @@ class Workshop {
   }
 
   // Why this toolchain cannot be tried here; empty if it can.
-  std::string missing(const Toolchain& toolchain) const {
+  std::string missing(const Toolchain& toolchain) {
+    const auto [known, fresh] = missing_.try_emplace(toolchain.label);
+    if (fresh) known->second = look_for(toolchain);
+    return known->second;
+  }
+
+  fs::path file(const Toolchain& toolchain) const {
+    return plugins() / ("libberth_tiny_" + underscored(toolchain.label) + ".so");
+  }
+
+ private:
+  std::string look_for(const Toolchain& toolchain) const {
     for (const std::string& program : {toolchain.c, toolchain.cxx, std::string("pkg-config")}) {
       if (!program.empty() && find_program(program).empty()) return program + " is not installed";
     }
@@ -88,11 +99,6 @@ class Workshop {
     return "";
   }
 
-  fs::path file(const Toolchain& toolchain) const {
-    return plugins() / ("libberth_tiny_" + underscored(toolchain.label) + ".so");
-  }
-
- private:
   std::string with_cmake(const Toolchain& toolchain) {
     const std::string build_directory = (root() / ("build-" + toolchain.label)).string();
     const bool is_c = toolchain.source == "tiny.c";
@@ -149,6 +155,7 @@ class Workshop {
   test::TemporaryDirectory directory_;
   std::string failure_;
   std::map<std::string, std::string> built_;
+  std::map<std::string, std::string> missing_;
 };
 
 std::unique_ptr<Workshop> workshop;

@@ -216,7 +216,6 @@ TEST_F(HostServicesTest, ATimerMayBeDroppedByItsOwnFunction) {
 
 TEST_F(HostServicesTest, NoTimerStartsOnceTheHostStops) {
   std::atomic<int> fired{0};
-  const sdk::Timer running = host_.timers().after(hours(1000), [&] { ++fired; });
   end();
   sdk::Timer timer = host_.timers().after(milliseconds(0), [&] { ++fired; });
   EXPECT_FALSE(timer.cancel());

@@ -12,6 +12,8 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <list>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -44,10 +46,19 @@ inline bool eventually(const std::function<bool()>& is_true) {
   return false;
 }
 
+// An executor must outlive the call of `complete` that posts to it: these live as long as the process.
+inline boost::asio::io_context& lasting_context() {
+  static std::mutex mutex;
+  static std::list<boost::asio::io_context> contexts;
+  const std::lock_guard lock(mutex);
+  return contexts.emplace_back(1);
+}
+
 // Runs the coroutine to its end on this thread.
 template <typename T>
 Result<T> await(boost::asio::awaitable<Result<T>> coroutine) {
-  boost::asio::io_context io;
+  thread_local boost::asio::io_context& io = lasting_context();
+  io.restart();
   std::optional<Result<T>> result;
   boost::asio::co_spawn(io, std::move(coroutine),
                         [&result](const std::exception_ptr& error, Result<T> value) {

@@ -49,8 +49,8 @@ class Both final : public sdk::Plugin, public sdk::ContainerFactory {
   }
   void create(const sdk::CreateRequestView& request,
               sdk::Promise<sdk::ContainerInfo> done) override {
-    last_request = request.clone();
     const std::lock_guard lock(mutex_);
+    last_request = request.clone();
     if (worker_.joinable()) worker_.join();
     worker_ = std::thread([done = std::move(done), owned = request.clone()]() mutable {
       done.ok({owned.name, "token", "unix:/x", owned.name, sdk::ContainerState::kRunning,
