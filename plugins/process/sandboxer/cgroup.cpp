@@ -128,23 +128,22 @@ int Cgroups::add_base(const std::string& path, bool v2) {
   return static_cast<int>(bases_.size() - 1);
 }
 
-bool Cgroups::open_v2_controllers(const CgroupHierarchy& hierarchy, const std::string& name) {
-  std::string own = hierarchy.directory;
-  const size_t slash = own.rfind('/');
-  if (own.substr(slash + 1) == kSupervisor) own.erase(slash);
+// Turns the controllers on for the children of `directory` and returns "+memory +pids ..." of those
+// that are.
+std::string Cgroups::enable_v2_controllers(const std::string& directory) {
   int error = 0;
   const std::string offered =
-      sys::read_file_at(AT_FDCWD, (own + "/cgroup.controllers").c_str(), error);
-  const std::string switch_file = own + "/cgroup.subtree_control";
+      sys::read_file_at(AT_FDCWD, (directory + "/cgroup.controllers").c_str(), error);
+  const std::string switch_file = directory + "/cgroup.subtree_control";
   std::string enabled;
   for (const char* controller : {"memory", "pids", "cpu"}) {
     if (!has_word(offered, controller)) continue;
     const std::string enable = std::string("+") + controller;
     int failed = sys::write_file_at(AT_FDCWD, switch_file.c_str(), enable);
-    if (failed == EBUSY && delegated(own)) {
-      const std::string leaf = own + "/" + std::string(kSupervisor);
+    if (failed == EBUSY && delegated(directory)) {
+      const std::string leaf = directory + "/" + std::string(kSupervisor);
       if (::mkdir(leaf.c_str(), 0755) == 0 || errno == EEXIST) {
-        move_processes(own, leaf);
+        move_processes(directory, leaf);
         failed = sys::write_file_at(AT_FDCWD, switch_file.c_str(), enable);
       }
     }
@@ -155,10 +154,27 @@ bool Cgroups::open_v2_controllers(const CgroupHierarchy& hierarchy, const std::s
                           std::strerror(failed));
     }
   }
-  const int base = add_base(own + "/" + name, true);
-  if (base < 0) return false;
+  return enabled;
+}
+
+void Cgroups::open_v2(const CgroupHierarchy& hierarchy, const std::string& name) {
+  std::string parent = hierarchy.directory;
+  const size_t slash = parent.rfind('/');
+  if (parent.substr(slash + 1) == kSupervisor) parent.erase(slash);
+  std::string enabled = enable_v2_controllers(parent);
+  if (enabled.find("memory") == std::string::npos && ::geteuid() == 0 &&
+      !hierarchy.mount_point.empty() && hierarchy.mount_point != parent) {
+    const std::string at_top = enable_v2_controllers(hierarchy.mount_point);
+    if (at_top.size() > enabled.size()) {
+      enabled = at_top;
+      parent = hierarchy.mount_point;
+    }
+  }
+  const int base = add_base(parent + "/" + name, true);
+  if (base < 0) return;
   const int base_fd = bases_[static_cast<size_t>(base)].fd.get();
   if (!enabled.empty()) sys::write_file_at(base_fd, "cgroup.subtree_control", enabled);
+  int error = 0;
   const std::string active = sys::read_file_at(base_fd, "cgroup.subtree_control", error);
   if (memory_ < 0 && has_word(active, "memory")) memory_ = base;
   if (pids_ < 0 && has_word(active, "pids")) pids_ = base;
@@ -168,12 +184,11 @@ bool Cgroups::open_v2_controllers(const CgroupHierarchy& hierarchy, const std::s
     freezer_ = base;
     freezer_v2_ = true;
   }
-  return true;
 }
 
 void Cgroups::open(const std::vector<CgroupHierarchy>& hierarchies, const std::string& name) {
   for (const auto& h : hierarchies) {
-    if (h.v2) open_v2_controllers(h, name);
+    if (h.v2) open_v2(h, name);
   }
   for (const auto& h : hierarchies) {
     if (h.v2) continue;

@@ -28,6 +28,7 @@ namespace berth::process {
 struct CgroupHierarchy {
   bool v2 = false;
   std::string directory;                 // absolute
+  std::string mount_point;
   std::vector<std::string> controllers;  // v1 only: what is mounted there
   bool operator==(const CgroupHierarchy&) const = default;
 };
@@ -102,7 +103,8 @@ class Cgroups {
   const Base* role(int index) const {
     return index < 0 ? nullptr : &bases_[static_cast<size_t>(index)];
   }
-  bool open_v2_controllers(const CgroupHierarchy& hierarchy, const std::string& name);
+  void open_v2(const CgroupHierarchy& hierarchy, const std::string& name);
+  std::string enable_v2_controllers(const std::string& directory);
   int add_base(const std::string& path, bool v2);
 
   std::vector<Base> bases_;

@@ -91,7 +91,8 @@ std::vector<CgroupHierarchy> find_cgroup_hierarchies(std::string_view mountinfo,
                                                    options.end();
                                           });
       if (!same) continue;
-      CgroupHierarchy h{v2, beneath(unescape(fields[4]), unescape(fields[3]), group.path),
+      const std::string mount_point = unescape(fields[4]);
+      CgroupHierarchy h{v2, beneath(mount_point, unescape(fields[3]), group.path), mount_point,
                         group.controllers};
       const auto twin = [&](const CgroupHierarchy& other) {
         return other.v2 == h.v2 && other.controllers == h.controllers;

@@ -171,7 +171,10 @@ void open_cgroups(const Home& home, Cgroups& cgroups) {
   const std::string mounts = sys::read_file_at(AT_FDCWD, "/proc/self/mountinfo", error);
   const std::string self = sys::read_file_at(AT_FDCWD, "/proc/self/cgroup", error);
   const auto hierarchies = find_cgroup_hierarchies(mounts, self);
-  for (const auto& h : hierarchies) stale.push_back(h.directory + "/" + home.cgroup_name);
+  for (const auto& h : hierarchies) {
+    stale.push_back(h.directory + "/" + home.cgroup_name);
+    stale.push_back(h.mount_point + "/" + home.cgroup_name);
+  }
   Cgroups::remove_stale(stale, kStaleWaitMs);
   cgroups.open(hierarchies, home.cgroup_name);
   std::string paths;

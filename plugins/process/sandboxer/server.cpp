@@ -128,7 +128,10 @@ void Server::dispatch(Client& client, const Header& header, Reader& reader,
       if (!decode(reader, settings)) return malformed();
       const sdk::Status status = sandboxes_.configure(settings);
       if (!status.ok()) return done(status);
-      return send(owner, reply(id, sandboxes_.stats().enforcement));
+      // What a sandbox needs and this host refuses is told now, not to the first function's caller.
+      return sandboxes_.pool().check([this, owner, id](const sdk::Status& works) {
+        send(owner, works.ok() ? reply(id, sandboxes_.stats().enforcement) : reply(id, works));
+      });
     }
     case MessageType::kCreate: {
       CreateRequest request;

@@ -145,6 +145,10 @@ void give_up_power() {
 }  // namespace
 
 void run_shell(const ShellSetup& setup) {
+  // A berthd that runs with real-time priority must not lend it to functions; and v1's cpu controller
+  // takes no real-time process.
+  const sched_param ordinary{};
+  ::sched_setscheduler(0, SCHED_OTHER, &ordinary);
   // Before the descriptors are arranged nothing can be reported: kControlFd is not ours yet.
   for (const int tasks : setup.v1_tasks) {
     if (::write(tasks, "0", 1) != 1) {

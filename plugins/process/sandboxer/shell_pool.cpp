@@ -186,11 +186,27 @@ sdk::Status ShellPool::start_one() {
     std::fprintf(stderr, "%s\n", s.message().c_str());
   }
 
+  adopt(std::move(shell));
+  return {};
+}
+
+void ShellPool::adopt(std::unique_ptr<Shell> shell) {
   const uint64_t serial = shell->serial;
   loop_.watch(shell->control.get(), EPOLLIN, [this, serial](uint32_t) { on_control(serial); });
   loop_.watch(shell->process.pidfd.get(), EPOLLIN, [this, serial](uint32_t) { on_ended(serial); });
   shells_.emplace(serial, std::move(shell));
-  return {};
+}
+
+void ShellPool::check(std::function<void(sdk::Status)> done) {
+  const uint64_t cold = cold_takes_;
+  take([this, done = std::move(done)](sdk::Status status, std::unique_ptr<Shell> shell) {
+    if (shell != nullptr) {
+      ready_.push_front(shell->serial);
+      adopt(std::move(shell));
+    }
+    done(std::move(status));
+  });
+  cold_takes_ = cold;  // nobody waited for a function
 }
 
 void ShellPool::on_control(uint64_t serial) {

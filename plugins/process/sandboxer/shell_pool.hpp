@@ -57,6 +57,9 @@ class ShellPool {
   // counts those that had to wait.
   void take(Taker taker);
 
+  // Tells whether a shell can be made here, by having one ready.
+  void check(std::function<void(sdk::Status)> done);
+
   // Takes the remains of a shell whose process has been waited for.
   void recycle(std::unique_ptr<Shell> shell);
 
@@ -77,6 +80,7 @@ class ShellPool {
   void on_control(uint64_t serial);
   void on_ended(uint64_t serial);
   void deliver();
+  void adopt(std::unique_ptr<Shell> shell);
   void fail_one(const sdk::Status& status);
   void discard(Shell& shell);
   void remove_group(std::string group, int attempt);

@@ -3,6 +3,7 @@
 // only look like cgroups.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -102,7 +103,7 @@ TEST_F(FakeCgroups, LimitsOnV2) {
   put("berth/cgroup.freeze");
   put("berth/memory.swap.max");
   Cgroups cgroups;
-  cgroups.open({{true, root_, {}}}, "berth");
+  cgroups.open({{true, root_, root_, {}}}, "berth");
   const Enforcement e = cgroups.enforcement();
   EXPECT_TRUE(e.memory && e.cpu && e.pids && e.pause);
   EXPECT_EQ(e.detail, "");
@@ -134,11 +135,24 @@ TEST_F(FakeCgroups, LimitsOnV2) {
   EXPECT_TRUE(cgroups.open_v1_tasks("7").empty());
 }
 
+TEST_F(FakeCgroups, RootUsesTheTopOfV2WhenItsOwnGroupCannotHaveLimits) {
+  if (::geteuid() != 0) return;  // an ordinary user has no such way
+  put("cgroup.controllers", "cpu memory pids\n");
+  put("cgroup.subtree_control");
+  put("session/cgroup.controllers");  // nothing is offered below a session
+  put("session/cgroup.subtree_control");
+  put("berth/cgroup.subtree_control", std::string(18, 'x') + " cpu memory pids\n");
+  Cgroups cgroups;
+  cgroups.open({{true, root_ + "/session", root_, {}}}, "berth");
+  EXPECT_TRUE(cgroups.enforcement().memory);
+  EXPECT_EQ(cgroups.base_paths(), std::vector<std::string>{root_ + "/berth"});
+}
+
 TEST_F(FakeCgroups, LimitsOnV1) {
   std::vector<CgroupHierarchy> hierarchies;
   for (const char* c : {"memory", "pids", "cpu", "freezer"}) {
     put(std::string(c) + "/tasks");
-    hierarchies.push_back({false, root_ + "/" + c, {c}});
+    hierarchies.push_back({false, root_ + "/" + c, root_ + "/" + c, {c}});
   }
   put("memory/berth/memory.memsw.limit_in_bytes");
   Cgroups cgroups;
@@ -172,7 +186,7 @@ TEST_F(FakeCgroups, LimitsOnV1) {
 TEST_F(FakeCgroups, OnlyChangedLimitsAreWritten) {
   put("memory/tasks");
   Cgroups cgroups;
-  cgroups.open({{false, root_ + "/memory", {"memory"}}}, "berth");
+  cgroups.open({{false, root_ + "/memory", root_ + "/memory", {"memory"}}}, "berth");
   ASSERT_TRUE(cgroups.create("7").ok());
   put("memory/berth/7/memory.limit_in_bytes", "untouched");
   CgroupLimits applied;
@@ -199,7 +213,8 @@ TEST_F(FakeCgroups, WhatIsMissingIsNamedWithTheMend) {
 TEST_F(FakeCgroups, CreateUndoesWhatItDidBeforeAFailure) {
   for (const char* c : {"memory", "pids"}) put(std::string(c) + "/tasks");
   Cgroups cgroups;
-  cgroups.open({{false, root_ + "/memory", {"memory"}}, {false, root_ + "/pids", {"pids"}}}, "berth");
+  cgroups.open({{false, root_ + "/memory", "", {"memory"}}, {false, root_ + "/pids", "", {"pids"}}},
+               "berth");
   put("pids/berth/7");  // in the way
   EXPECT_FALSE(cgroups.create("7").ok());
   EXPECT_FALSE(fs::exists(root_ + "/memory/berth/7"));
