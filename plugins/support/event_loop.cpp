@@ -17,7 +17,9 @@ EventLoop::EventLoop(const std::string& name) : work_(context_.get_executor()) {
   ::pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
 }
 
-EventLoop::~EventLoop() { stop(); }
+EventLoop::~EventLoop() {
+  stop();
+}
 
 void EventLoop::stop() {
   work_.reset();

@@ -6,7 +6,8 @@
 //   loop.post([this] { ... });          // [any-thread]
 //   asio::steady_timer timer(loop.context());
 //
-// post and context are [any-thread]; stop and the destructor must not be called on the loop's own thread.
+// post and context are [any-thread]; stop and the destructor must not be called on the loop's own
+// thread.
 #pragma once
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -28,8 +29,8 @@ class EventLoop {
 
   boost::asio::io_context& context() { return context_; }
 
-  // Runs `f()` on the loop's thread, later; it may be move-only. An exception that leaves it ends the
-  // process, as it would from any thread.
+  // Runs `f()` on the loop's thread, later; it may be move-only. An exception that leaves it ends
+  // the process, as it would from any thread.
   template <typename F>
   void post(F&& f) {
     boost::asio::post(context_, std::forward<F>(f));

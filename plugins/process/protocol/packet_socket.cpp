@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "packet_socket.hpp"
 
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <sys/socket.h>
 
 #include "protocol.hpp"
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sending and receiving whole packets, with descriptors, on a SOCK_SEQPACKET socket, and finding out
-// who sits at the other end. Free functions without state; one socket may be written from several
-// threads (a packet is atomic) but should be read from one.
+// Sending and receiving whole packets, with descriptors, on a SOCK_SEQPACKET socket, and finding
+// out who sits at the other end. Free functions without state; one socket may be written from
+// several threads (a packet is atomic) but should be read from one.
 #pragma once
-
-#include <sys/types.h>
-#include <sys/un.h>
 
 #include <string>
 #include <string_view>
+#include <sys/types.h>
+#include <sys/un.h>
 #include <vector>
 
 #include "berth/sdk/status.hpp"

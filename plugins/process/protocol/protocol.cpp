@@ -44,7 +44,9 @@ void encode_info(Writer& out, const SandboxInfo& info) {
   out.u8(info.oom ? 1 : 0);
 }
 
-bool done(const Reader& in) { return in.ok() && in.at_end(); }
+bool done(const Reader& in) {
+  return in.ok() && in.at_end();
+}
 
 }  // namespace
 
@@ -71,7 +73,9 @@ bool decode(Reader& in, HelloReply& m) {
   return in.ok();
 }
 
-void encode(Writer& out, const Shutdown& m) { out.u8(m.kill ? 1 : 0); }
+void encode(Writer& out, const Shutdown& m) {
+  out.u8(m.kill ? 1 : 0);
+}
 bool decode(Reader& in, Shutdown& m) {
   m.kill = in.u8() != 0;
   return in.ok();
@@ -153,13 +157,17 @@ bool decode(Reader& in, CreateRequest& m) {
   return done(in);
 }
 
-void encode(Writer& out, const CreateReply& m) { out.text(m.id); }
+void encode(Writer& out, const CreateReply& m) {
+  out.text(m.id);
+}
 bool decode(Reader& in, CreateReply& m) {
   m.id = in.text();
   return done(in);
 }
 
-void encode(Writer& out, const SandboxRequest& m) { out.text(m.id); }
+void encode(Writer& out, const SandboxRequest& m) {
+  out.text(m.id);
+}
 bool decode(Reader& in, SandboxRequest& m) {
   m.id = in.text();
   return done(in);
@@ -240,7 +248,9 @@ bool decode(Reader& in, ReadLogsReply& m) {
   return done(in);
 }
 
-void encode(Writer& out, const CancelRequest& m) { out.u64(m.target); }
+void encode(Writer& out, const CancelRequest& m) {
+  out.u64(m.target);
+}
 bool decode(Reader& in, CancelRequest& m) {
   m.target = in.u64();
   return done(in);

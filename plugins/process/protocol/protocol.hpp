@@ -2,10 +2,10 @@
 // The versioned protocol between the process plugin and berth-sandboxer, over a unix socket of type
 // SOCK_SEQPACKET: one message is one packet, descriptors ride along as SCM_RIGHTS.
 //
-// Every packet starts with a Header {u32 type, u64 id}. A request carries an id the client chose (never
-// 0); the one reply to it carries the same id, a status and the result. Events have id 0. Hello and
-// Shutdown and the header are frozen: any version can greet any other, be told to upgrade, and stop it.
-// Everything else may change with kProtocolVersion.
+// Every packet starts with a Header {u32 type, u64 id}. A request carries an id the client chose
+// (never 0); the one reply to it carries the same id, a status and the result. Events have id 0.
+// Hello and Shutdown and the header are frozen: any version can greet any other, be told to
+// upgrade, and stop it. Everything else may change with kProtocolVersion.
 //
 // The structs are plain values; encode and decode are pure functions, safe on any thread. `decode`
 // returns false on a malformed or over-long message and leaves the output unspecified.
@@ -24,7 +24,8 @@ namespace berth::process {
 
 inline constexpr uint32_t kProtocolMagic = 0x42535831;  // "BSX1"
 inline constexpr uint32_t kProtocolVersion = 1;
-// Largest packet. A packet must fit a socket's send buffer, which Linux limits to 208 KiB by default.
+// Largest packet. A packet must fit a socket's send buffer, which Linux limits to 208 KiB by
+// default.
 inline constexpr size_t kMaxPacket = 160 * 1024;
 // Room for log bytes in one reply, below kMaxPacket by what headers can take.
 inline constexpr uint64_t kMaxLogBytes = 96 * 1024;
@@ -71,19 +72,19 @@ struct Shutdown {
 
 enum class Network : uint8_t { kNone = 0, kHost = 1 };
 
-// What sandboxes are made of. Sent by each client once after Hello; one that differs from what is in
-// force replaces it for sandboxes made from then on, living ones stay as they are.
+// What sandboxes are made of. Sent by each client once after Hello; one that differs from what is
+// in force replaces it for sandboxes made from then on, living ones stay as they are.
 struct Settings {
   std::string runtimes_directory;  // host path, appears read-only as /berth/runtimes
   Network network = Network::kNone;
-  uint32_t detach_ttl_ms = 60'000;        // how long sandboxes outlive their client
+  uint32_t detach_ttl_ms = 60'000;         // how long sandboxes outlive their client
   uint64_t writable_bytes = 512ull << 20;  // of the private writable layer (tmpfs)
   uint64_t writable_inodes = 65536;
   uint64_t log_bytes = 16ull << 20;  // kept output a sandbox, the oldest goes first
   uint32_t open_files = 1024;
   uint32_t default_pids = 1024;
-  uint32_t prepared = 4;        // sandboxes made ahead
-  uint32_t pooled_networks = 16;  // network namespaces kept for reuse
+  uint32_t prepared = 4;                    // sandboxes made ahead
+  uint32_t pooled_networks = 16;            // network namespaces kept for reuse
   uint32_t subordinate_start = 1879048192;  // first host uid and gid of the range
   uint32_t subordinate_count = 268435456;
   uint32_t subordinate_size = 2048;  // ids a sandbox
@@ -104,7 +105,7 @@ struct Enforcement {
 // Comes with one descriptor: the listening socket the function inherits as BERTH_LISTEN_FD.
 struct CreateRequest {
   std::string name;
-  std::string socket_path;  // unlinked when the sandbox goes; may be empty
+  std::string socket_path;               // unlinked when the sandbox goes; may be empty
   std::vector<std::string> argv;         // argv[0] is an absolute path inside the sandbox
   std::vector<std::string> environment;  // KEY=VALUE
   Pairs labels;
@@ -123,7 +124,7 @@ struct SandboxRequest {
 };
 
 struct ListRequest {
-  uint64_t after = 0;   // serial of the last one seen; 0: from the start
+  uint64_t after = 0;    // serial of the last one seen; 0: from the start
   uint32_t limit = 100;  // 1..
   bool adopt = true;     // the client takes over what no one, or a client now gone, held
 };
@@ -174,11 +175,11 @@ struct CancelRequest {
 
 struct StatsReply {
   uint32_t sandboxes = 0;
-  uint32_t prepared = 0;          // ready, made ahead
+  uint32_t prepared = 0;  // ready, made ahead
   uint32_t pooled_networks = 0;
-  uint32_t removing = 0;          // being cleaned up in the background
+  uint32_t removing = 0;  // being cleaned up in the background
   uint64_t created = 0;
-  uint64_t created_cold = 0;      // of them not from the prepared ones
+  uint64_t created_cold = 0;  // of them not from the prepared ones
   uint64_t log_bytes_dropped = 0;
   Enforcement enforcement;
 };

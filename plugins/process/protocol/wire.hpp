@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writer and Reader: the byte form of the messages between the plugin and berth-sandboxer. Fixed-width
-// little-endian integers and length-prefixed strings, nothing self-describing; protocol.hpp says what
-// stands in each message.
+// Writer and Reader: the byte form of the messages between the plugin and berth-sandboxer.
+// Fixed-width little-endian integers and length-prefixed strings, nothing self-describing;
+// protocol.hpp says what stands in each message.
 //
 // Both ends run on one machine, but a reader still trusts no length: a Reader that ran past its end
 // stays failed and yields zeros, so a decoder checks `ok()` once at its end. Not thread-safe.
@@ -64,8 +64,8 @@ class Reader {
   std::string text() { return std::string(view()); }
   std::vector<std::string> texts() {
     const uint32_t n = u32();
-    // Each string takes at least its length prefix, so a count beyond that is a lie; checking it here
-    // keeps a bad message from reserving memory.
+    // Each string takes at least its length prefix, so a count beyond that is a lie; checking it
+    // here keeps a bad message from reserving memory.
     if (n > in_.size() / 4) {
       fail();
       return {};

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cgroup.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,11 +12,6 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <cstring>
 
 #include "sys.hpp"
 
@@ -54,7 +53,8 @@ uint64_t value_of(const std::string& text, std::string_view key) {
 bool delegated(const std::string& directory) {
   char value[4] = {};
   for (const char* name : {"trusted.delegate", "user.delegate"}) {
-    if (::getxattr(directory.c_str(), name, value, sizeof(value)) == 1 && value[0] == '1') return true;
+    if (::getxattr(directory.c_str(), name, value, sizeof(value)) == 1 && value[0] == '1')
+      return true;
   }
   struct stat info {};
   return ::geteuid() != 0 && ::stat(directory.c_str(), &info) == 0 && info.st_uid == ::geteuid();
@@ -123,7 +123,8 @@ int Cgroups::add_base(const std::string& path, bool v2) {
     problems_.push_back(path + ": " + std::strerror(errno));
     return -1;
   }
-  UniqueFd parent(::open(path.substr(0, path.rfind('/')).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd parent(
+      ::open(path.substr(0, path.rfind('/')).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   bases_.push_back({std::move(fd), std::move(parent), path, v2});
   return static_cast<int>(bases_.size() - 1);
 }
@@ -281,7 +282,8 @@ sdk::Status Cgroups::create(const std::string& group) {
 bool Cgroups::remove(const std::string& group) {
   bool gone = true;
   for (const auto& base : bases_) {
-    if (::unlinkat(base.fd.get(), group.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) gone = false;
+    if (::unlinkat(base.fd.get(), group.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+      gone = false;
   }
   return gone;
 }
@@ -298,8 +300,7 @@ std::vector<UniqueFd> Cgroups::open_v1_tasks(const std::string& group) const {
   std::vector<UniqueFd> fds;
   for (const auto& base : bases_) {
     if (base.v2) continue;
-    fds.emplace_back(
-        ::openat(base.fd.get(), (group + "/tasks").c_str(), O_WRONLY | O_CLOEXEC));
+    fds.emplace_back(::openat(base.fd.get(), (group + "/tasks").c_str(), O_WRONLY | O_CLOEXEC));
   }
   return fds;
 }
@@ -403,11 +404,12 @@ UniqueFd Cgroups::watch_oom(const std::string& group) const {
   const Base* m = role(memory_);
   if (m == nullptr || m->v2) return {};
   UniqueFd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  UniqueFd control(::openat(m->fd.get(), (group + "/memory.oom_control").c_str(),
-                            O_RDONLY | O_CLOEXEC));
+  UniqueFd control(
+      ::openat(m->fd.get(), (group + "/memory.oom_control").c_str(), O_RDONLY | O_CLOEXEC));
   if (!event.valid() || !control.valid()) return {};
   const std::string line = std::to_string(event.get()) + " " + std::to_string(control.get());
-  if (sys::write_file_at(m->fd.get(), (group + "/cgroup.event_control").c_str(), line) != 0) return {};
+  if (sys::write_file_at(m->fd.get(), (group + "/cgroup.event_control").c_str(), line) != 0)
+    return {};
   return event;
 }
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cgroups: limits, freezing and out-of-memory news for sandboxes, on cgroup v1, v2 or hybrid hosts.
 //
-// The layout is found at run time, hierarchy by hierarchy: each controller we want (memory, pids, cpu,
-// freezing) is used where it is mounted and where we may create groups, which is beneath the group this
-// process runs in; so a systemd unit with Delegate=yes and a plain root shell both work. Freezing
-// prefers v2 (one write, ~10 us) to v1's freezer even when everything else is on v1. A controller we
-// cannot have is not an error here but is told in `enforcement`.
+// The layout is found at run time, hierarchy by hierarchy: each controller we want (memory, pids,
+// cpu, freezing) is used where it is mounted and where we may create groups, which is beneath the
+// group this process runs in; so a systemd unit with Delegate=yes and a plain root shell both work.
+// Freezing prefers v2 (one write, ~10 us) to v1's freezer even when everything else is on v1. A
+// controller we cannot have is not an error here but is told in `enforcement`.
 //
 // All groups of one sandboxer stand in one directory per hierarchy, named after its data directory.
-// Descriptors of these directories are kept, so the class works after the process left the host's mount
-// namespace. Not thread-safe.
+// Descriptors of these directories are kept, so the class works after the process left the host's
+// mount namespace. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ namespace berth::process {
 // One mounted hierarchy and the directory of the group this process is in.
 struct CgroupHierarchy {
   bool v2 = false;
-  std::string directory;                 // absolute
+  std::string directory;  // absolute
   std::string mount_point;
   std::vector<std::string> controllers;  // v1 only: what is mounted there
   bool operator==(const CgroupHierarchy&) const = default;
@@ -51,11 +51,13 @@ class Cgroups {
  public:
   Cgroups() = default;
 
-  // Makes the base directory `name` in each hierarchy that offers something. Never fails as a whole.
+  // Makes the base directory `name` in each hierarchy that offers something. Never fails as a
+  // whole.
   void open(const std::vector<CgroupHierarchy>& hierarchies, const std::string& name);
 
   // Kills what runs in the groups below these base directories and removes both; for what a killed
-  // sandboxer left, perhaps started from within other cgroups than we are. Waits up to `timeout_ms`.
+  // sandboxer left, perhaps started from within other cgroups than we are. Waits up to
+  // `timeout_ms`.
   static void remove_stale(const std::vector<std::string>& base_paths, int timeout_ms);
   // Removes the empty base directories.
   void remove_base();
@@ -72,8 +74,8 @@ class Cgroups {
 
   // Directory descriptor for clone3's CLONE_INTO_CGROUP, invalid if there is no v2 here.
   UniqueFd open_v2(const std::string& group) const;
-  // Descriptors of the v1 `tasks` files; a process writes "0" to each to move itself in, which is the
-  // fast way: it alone needs no lock over all threads of the system.
+  // Descriptors of the v1 `tasks` files; a process writes "0" to each to move itself in, which is
+  // the fast way: it alone needs no lock over all threads of the system.
   std::vector<UniqueFd> open_v1_tasks(const std::string& group) const;
 
   // Writes those limits that differ from `applied` and updates it.

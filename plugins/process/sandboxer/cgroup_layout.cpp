@@ -85,11 +85,11 @@ std::vector<CgroupHierarchy> find_cgroup_hierarchies(std::string_view mountinfo,
     const auto options = split(*(dash + 3), ',');
     for (const auto& group : groups) {
       if (group.v2 != v2) continue;
-      const bool same = v2 || std::all_of(group.controllers.begin(), group.controllers.end(),
-                                          [&](const std::string& c) {
-                                            return std::find(options.begin(), options.end(), c) !=
-                                                   options.end();
-                                          });
+      const bool same =
+          v2 || std::all_of(group.controllers.begin(), group.controllers.end(),
+                            [&](const std::string& c) {
+                              return std::find(options.begin(), options.end(), c) != options.end();
+                            });
       if (!same) continue;
       const std::string mount_point = unescape(fields[4]);
       CgroupHierarchy h{v2, beneath(mount_point, unescape(fields[3]), group.path), mount_point,

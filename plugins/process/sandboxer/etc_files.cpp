@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The generated /etc of the sandboxes: what name look-up, linking, time zones and TLS need, and nothing
-// that tells about the host's users or services.
+// The generated /etc of the sandboxes: what name look-up, linking, time zones and TLS need, and
+// nothing that tells about the host's users or services.
+#include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
+#include <string>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <string>
 #include <vector>
 
 #include "rootfs.hpp"
@@ -37,10 +36,9 @@ constexpr TextFile kTexts[] = {
 
 // Public files taken from the host where they exist. The bound keeps a mistake of the host's
 // administrator from filling memory.
-constexpr const char* kCopied[] = {"ld.so.cache",     "ld.so.conf",      "localtime",
-                                   "timezone",        "protocols",       "services",
-                                   "mime.types",      "ssl/openssl.cnf", "ssl/cert.pem",
-                                   "pki/tls/cert.pem"};
+constexpr const char* kCopied[] = {
+    "ld.so.cache", "ld.so.conf", "localtime",       "timezone",     "protocols",
+    "services",    "mime.types", "ssl/openssl.cnf", "ssl/cert.pem", "pki/tls/cert.pem"};
 
 // Directories of public files and links: certificates and Debian's alternatives.
 constexpr const char* kCopiedDirectories[] = {"ssl/certs", "pki/tls/certs", "alternatives",

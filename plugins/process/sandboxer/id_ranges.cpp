@@ -27,7 +27,8 @@ std::optional<uint32_t> IdRanges::take() {
 
 void IdRanges::give_back(uint32_t first_id) {
   // A range of an earlier configuration is not ours to hand out any more.
-  if (first_id < start_ || (first_id - start_) % size_ != 0 || (first_id - start_) / size_ >= slots_) {
+  if (first_id < start_ || (first_id - start_) % size_ != 0 ||
+      (first_id - start_) / size_ >= slots_) {
     return;
   }
   returned_.push_back(first_id);
@@ -43,8 +44,9 @@ sdk::Status check_id_range(uint32_t start, uint32_t count, uint32_t size, std::s
                                  " must lie between 65536 and 4294967293");
   }
   if (size <= 1000 || size > count) {
-    return sdk::invalid_argument("subordinate_size must be more than 1000 and at most the count, not " +
-                                 std::to_string(size));
+    return sdk::invalid_argument(
+        "subordinate_size must be more than 1000 and at most the count, not " +
+        std::to_string(size));
   }
   while (!subids.empty()) {
     const size_t newline = subids.find('\n');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// IdRanges: hands out ranges of subordinate host ids, one a sandbox, so that no two sandboxes and no
-// user of the host share an id. Freed ranges are reused last. Not thread-safe.
+// IdRanges: hands out ranges of subordinate host ids, one a sandbox, so that no two sandboxes and
+// no user of the host share an id. Freed ranges are reused last. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +28,12 @@ class IdRanges {
   uint32_t size_ = 1;
   uint32_t slots_ = 0;
   uint32_t first_slot_ = 0;
-  uint32_t used_slots_ = 0;      // slots ever handed out, counted from first_slot_
+  uint32_t used_slots_ = 0;  // slots ever handed out, counted from first_slot_
   std::deque<uint32_t> returned_;
 };
 
-// Checks that a range is big enough, holds neither 0 nor an ordinary user's id, and overlaps no range
-// that the text of /etc/subuid or /etc/subgid gives to anybody but "berth".
+// Checks that a range is big enough, holds neither 0 nor an ordinary user's id, and overlaps no
+// range that the text of /etc/subuid or /etc/subgid gives to anybody but "berth".
 sdk::Status check_id_range(uint32_t start, uint32_t count, uint32_t size, std::string_view subids,
                            const std::string& file);
 

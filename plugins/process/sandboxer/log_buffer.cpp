@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log_buffer.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace berth::process {
 namespace {
@@ -105,8 +104,8 @@ bool LogBuffer::read_raw(uint64_t offset, char* to, size_t n) const {
       return true;
     }
     const uint64_t at = offset % limit_;
-    const size_t part = static_cast<size_t>(
-        std::min<uint64_t>({uint64_t{n}, limit_ - at, tail_start_ - offset}));
+    const size_t part =
+        static_cast<size_t>(std::min<uint64_t>({uint64_t{n}, limit_ - at, tail_start_ - offset}));
     const ssize_t done = ::pread(file_.get(), to, part, static_cast<off_t>(at));
     if (done <= 0) {
       if (done < 0 && errno == EINTR) continue;

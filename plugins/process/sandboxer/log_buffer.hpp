@@ -2,10 +2,11 @@
 // LogBuffer: the kept output of one sandbox, a bounded queue of chunks addressed by offset.
 //
 // A sandbox's writers must never wait for a reader, and what they wrote must survive a restart of
-// berthd, so the sandboxer reads every pipe at once and keeps the chunks here. The newest 64 KiB stay in
-// memory, which is all that most functions write; older ones move to a ring in an unlinked file
-// (nobody else can open it, and it goes with the process). When the ring is full the oldest chunks are
-// dropped and counted: a reader that begins at the oldest finds a line that says how much is missing.
+// berthd, so the sandboxer reads every pipe at once and keeps the chunks here. The newest 64 KiB
+// stay in memory, which is all that most functions write; older ones move to a ring in an unlinked
+// file (nobody else can open it, and it goes with the process). When the ring is full the oldest
+// chunks are dropped and counted: a reader that begins at the oldest finds a line that says how
+// much is missing.
 //
 // Not thread-safe.
 #pragma once
@@ -22,16 +23,17 @@ namespace berth::process {
 
 class LogBuffer {
  public:
-  // Keeps about `limit` bytes, at least one chunk of 64 KiB. The ring's file is made in the directory
-  // `spill_directory` (a descriptor that outlives the buffer) when memory no longer suffices.
+  // Keeps about `limit` bytes, at least one chunk of 64 KiB. The ring's file is made in the
+  // directory `spill_directory` (a descriptor that outlives the buffer) when memory no longer
+  // suffices.
   LogBuffer(int spill_directory, uint64_t limit);
 
   // Appends a chunk, at most 64 KiB. Never fails: what the disk refuses is dropped and counted.
   void append(uint8_t stream, int64_t time_ns, std::string_view bytes);
 
   // Reads up to `max_bytes` bytes of output from `cursor` on; at least one byte if there is one and
-  // max_bytes > 0. The cursor after it goes to `next`. OUT_OF_RANGE if the cursor points to what has been
-  // dropped or never was.
+  // max_bytes > 0. The cursor after it goes to `next`. OUT_OF_RANGE if the cursor points to what
+  // has been dropped or never was.
   sdk::Status read(const LogCursor& cursor, uint64_t max_bytes, std::vector<LogChunk>& chunks,
                    LogCursor& next) const;
 
@@ -56,8 +58,8 @@ class LogBuffer {
   int spill_directory_;
   uint64_t limit_;
   UniqueFd file_;
-  // Offsets never wrap. [start_, tail_start_) is in the ring, [tail_start_, end_) in memory; start_ and
-  // tail_start_ are always at a record's header.
+  // Offsets never wrap. [start_, tail_start_) is in the ring, [tail_start_, end_) in memory; start_
+  // and tail_start_ are always at a record's header.
   uint64_t start_ = 0;
   uint64_t tail_start_ = 0;
   std::string tail_;

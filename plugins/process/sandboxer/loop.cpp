@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loop.hpp"
 
-#include <sys/epoll.h>
-
 #include <algorithm>
+#include <sys/epoll.h>
 
 #include "sys.hpp"
 
 namespace berth::process {
 namespace {
 
-// epoll's data word carries the descriptor and a generation, so that an event for a closed and reused
-// number within one batch is recognised.
+// epoll's data word carries the descriptor and a generation, so that an event for a closed and
+// reused number within one batch is recognised.
 uint64_t pack(int fd, uint64_t generation) {
   return (generation << 32) | static_cast<uint32_t>(fd);
 }
@@ -60,7 +59,9 @@ void Loop::cancel(TimerId timer) {
   due_.erase(it);
 }
 
-void Loop::when_idle(Callback callback) { idle_.push_back(std::move(callback)); }
+void Loop::when_idle(Callback callback) {
+  idle_.push_back(std::move(callback));
+}
 
 void Loop::fire_timers() {
   if (timers_.empty()) return;
@@ -82,9 +83,9 @@ void Loop::run() {
     } else if (!timers_.empty()) {
       const uint64_t now = sys::monotonic_ns();
       const uint64_t due = timers_.begin()->first.first;
-      timeout_ms = due <= now ? 0
-                              : static_cast<int>(std::min<uint64_t>((due - now) / 1'000'000 + 1,
-                                                                    60'000));
+      timeout_ms = due <= now
+                       ? 0
+                       : static_cast<int>(std::min<uint64_t>((due - now) / 1'000'000 + 1, 60'000));
     }
     const int n = ::epoll_wait(epoll_.get(), events, 64, timeout_ms);
     for (int i = 0; i < n && running_; ++i) {

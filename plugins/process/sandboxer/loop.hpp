@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loop: the sandboxer's one thread: descriptors by epoll, timers, and work for when nothing else is
-// to do. Everything runs in run(), one callback after the other; callbacks may add and remove what they
-// like, themselves included. Not thread-safe.
+// to do. Everything runs in run(), one callback after the other; callbacks may add and remove what
+// they like, themselves included. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ class Loop {
 
   Loop();
 
-  // Calls back with epoll's events while `fd` is watched (level-triggered). The fd stays the caller's,
-  // who removes it before closing it.
+  // Calls back with epoll's events while `fd` is watched (level-triggered). The fd stays the
+  // caller's, who removes it before closing it.
   void watch(int fd, uint32_t events, FdCallback callback);
   void change(int fd, uint32_t events);
   void unwatch(int fd);

@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth-sandboxer: the parent of all sandboxes of one berthd instance. Started by the process plugin,
-// outlives it, and ends by itself once no plugin is connected and no sandbox is left.
+// berth-sandboxer: the parent of all sandboxes of one berthd instance. Started by the process
+// plugin, outlives it, and ends by itself once no plugin is connected and no sandbox is left.
 //
 //   berth-sandboxer --data-dir DIR --runtime-dir DIR --instance NAME [--foreground]
 //
-// Without --foreground it returns once the socket RUNTIME_DIR/sandboxer.sock accepts clients (exit 0) or
-// says on standard error why that will not be (exit 1).
+// Without --foreground it returns once the socket RUNTIME_DIR/sandboxer.sock accepts clients (exit
+// 0) or says on standard error why that will not be (exit 1).
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <signal.h>
+#include <string>
+#include <string_view>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <string>
-#include <string_view>
 
 #include "daemon.hpp"
 #include "loop.hpp"
@@ -105,6 +104,8 @@ int run(int argc, char** argv) {
   }
   if (data.empty() || runtime.empty() || instance.empty()) return usage();
 
+  // Whoever started us may have left descriptors open; nothing of that is ours to hold for years.
+  sys::close_range(3, ~0u);
   // Whatever berthd ignores must not be ignored in sandboxes.
   for (int s = 1; s < NSIG; ++s) ::signal(s, SIG_DFL);
   ::umask(077);
@@ -136,4 +137,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace berth::process
 
-int main(int argc, char** argv) { return berth::process::run(argc, argv); }
+int main(int argc, char** argv) {
+  return berth::process::run(argc, argv);
+}

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rootfs.hpp"
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,10 +12,6 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <vector>
 
 #include "sys.hpp"
@@ -131,7 +130,8 @@ sdk::Status build(const Settings& settings, bool privileged) {
   if (auto s = borrow("/usr", "/usr", kReadOnly, borrowed); !s.ok()) return s;
   if (auto s = take_top_level(borrowed, links); !s.ok()) return s;
   if (!settings.runtimes_directory.empty()) {
-    if (auto s = borrow(settings.runtimes_directory, kRuntimesInside, kReadOnly, borrowed); !s.ok()) {
+    if (auto s = borrow(settings.runtimes_directory, kRuntimesInside, kReadOnly, borrowed);
+        !s.ok()) {
       return s;
     }
   }
@@ -141,10 +141,12 @@ sdk::Status build(const Settings& settings, bool privileged) {
   }
 
   const std::string root = staging_directory();
-  if (::mount("berth", root.c_str(), "tmpfs", MS_NOSUID, "mode=0755,size=16m,nr_inodes=16384") != 0) {
+  if (::mount("berth", root.c_str(), "tmpfs", MS_NOSUID, "mode=0755,size=16m,nr_inodes=16384") !=
+      0) {
     return from_errno("cannot mount a tmpfs for the sandboxes' root", errno);
   }
-  for (const char* d : {"/usr", "/dev", "/proc", "/tmp", "/var", "/run", "/berth", kRuntimesInside}) {
+  for (const char* d :
+       {"/usr", "/dev", "/proc", "/tmp", "/var", "/run", "/berth", kRuntimesInside}) {
     if (auto s = make_directory(root + d); !s.ok()) return s;
   }
   if (auto s = make_link("/tmp", root + "/var/tmp"); !s.ok()) return s;
@@ -168,7 +170,8 @@ sdk::Status build(const Settings& settings, bool privileged) {
   if (int e = sys::pivot_root(".", "."); e < 0) return from_errno("pivot_root", -e);
   if (::umount2(".", MNT_DETACH) != 0) return from_errno("cannot detach the host's root", errno);
   if (::chdir("/") != 0) return from_errno("chdir /", errno);
-  if (int e = sys::set_mount_attributes(AT_FDCWD, "/", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, false);
+  if (int e =
+          sys::set_mount_attributes(AT_FDCWD, "/", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, false);
       e < 0) {
     return from_errno("cannot make the sandboxes' root read-only", -e);
   }
@@ -196,12 +199,14 @@ sdk::Status mount_proc(bool privileged) {
     }
     return {};
   }
-  // Mounted beside the host's, which must still be visible at that moment, and then put in its place.
+  // Mounted beside the host's, which must still be visible at that moment, and then put in its
+  // place.
   if (::mount("proc", "/tmp", "proc", kFlags, nullptr) != 0) {
-    return from_errno(
-        "cannot mount /proc (in a container, start that one with an unmasked /proc)", errno);
+    return from_errno("cannot mount /proc (in a container, start that one with an unmasked /proc)",
+                      errno);
   }
-  if (::umount2("/proc", MNT_DETACH) != 0) return from_errno("cannot detach the host's /proc", errno);
+  if (::umount2("/proc", MNT_DETACH) != 0)
+    return from_errno("cannot detach the host's /proc", errno);
   if (::mount("/tmp", "/proc", nullptr, MS_MOVE, nullptr) != 0) {
     return from_errno("cannot move /proc into place", errno);
   }
@@ -209,10 +214,10 @@ sdk::Status mount_proc(bool privileged) {
 }
 
 // Entries about the machine and not about the sandbox's processes.
-constexpr const char* kMaskedFiles[] = {"/proc/kcore",      "/proc/keys",        "/proc/key-users",
-                                        "/proc/kallsyms",   "/proc/kmsg",        "/proc/timer_list",
-                                        "/proc/sched_debug", "/proc/sysrq-trigger",
-                                        "/proc/latency_stats", "/proc/interrupts"};
+constexpr const char* kMaskedFiles[] = {
+    "/proc/kcore",         "/proc/keys",       "/proc/key-users",   "/proc/kallsyms",
+    "/proc/kmsg",          "/proc/timer_list", "/proc/sched_debug", "/proc/sysrq-trigger",
+    "/proc/latency_stats", "/proc/interrupts"};
 constexpr const char* kMaskedDirectories[] = {"/proc/acpi", "/proc/bus", "/proc/fs", "/proc/irq",
                                               "/proc/scsi"};
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The root of the sandboxes: a template mount namespace made once, of which every sandbox gets a copy.
+// The root of the sandboxes: a template mount namespace made once, of which every sandbox gets a
+// copy.
 //
-// The template is an allowlist: a read-only tmpfs with a generated /etc, a few devices, /usr read-only
-// with /bin, /sbin and /lib* as the host has them, and the runtimes. It is built in a process of its own
-// in a new mount namespace that then pivots into it and detaches the host's tree, so that neither the
-// sandboxer (which joins it) nor any sandbox (which copies it) has a path to the host at all; a sandbox
-// adds its own /proc and its own writable /tmp and needs no pivot_root of its own.
+// The template is an allowlist: a read-only tmpfs with a generated /etc, a few devices, /usr
+// read-only with /bin, /sbin and /lib* as the host has them, and the runtimes. It is built in a
+// process of its own in a new mount namespace that then pivots into it and detaches the host's
+// tree, so that neither the sandboxer (which joins it) nor any sandbox (which copies it) has a path
+// to the host at all; a sandbox adds its own /proc and its own writable /tmp and needs no
+// pivot_root of its own.
 #pragma once
-
-#include <sys/types.h>
 
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 
 #include "berth/sdk/status.hpp"
 #include "protocol/protocol.hpp"
@@ -40,8 +41,8 @@ struct PrivateMounts {
 };
 sdk::Status mount_private(const PrivateMounts& mounts);
 
-// The generated /etc, written below the directory `root` ("/etc" must not exist there yet). Reads the
-// host's files by their usual paths.
+// The generated /etc, written below the directory `root` ("/etc" must not exist there yet). Reads
+// the host's files by their usual paths.
 sdk::Status write_etc(const std::string& root, Network network);
 
 inline constexpr uid_t kInnerId = 1000;  // uid and gid of the function inside its sandbox

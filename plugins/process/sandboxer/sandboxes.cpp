@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandboxes.hpp"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <utility>
 
 #include "seccomp_filter.hpp"
@@ -71,7 +70,8 @@ sdk::Status Sandboxes::configure(const Settings& settings) {
 
 void Sandboxes::create(Owner owner, CreateRequest request, UniqueFd listen, Created done) {
   const auto refuse = [&](sdk::Status status) { done(std::move(status), {}); };
-  if (!configured_) return refuse(sdk::failed_precondition("berth-sandboxer is not configured yet"));
+  if (!configured_)
+    return refuse(sdk::failed_precondition("berth-sandboxer is not configured yet"));
   if (!listen.valid()) return refuse(sdk::invalid_argument("create needs the listening socket"));
   if (request.argv.empty() || request.argv[0].empty() || request.argv[0][0] != '/') {
     return refuse(sdk::invalid_argument("the program must be an absolute path"));
@@ -90,8 +90,8 @@ void Sandboxes::create(Owner owner, CreateRequest request, UniqueFd listen, Crea
     return refuse(sdk::already_exists("there is a sandbox named " + request.name));
   }
   // A std::function must be copyable; the descriptor is not.
-  auto held = std::make_shared<std::pair<CreateRequest, UniqueFd>>(std::move(request),
-                                                                   std::move(listen));
+  auto held =
+      std::make_shared<std::pair<CreateRequest, UniqueFd>>(std::move(request), std::move(listen));
   pool_.take([this, owner, held, done = std::move(done)](sdk::Status status,
                                                          std::unique_ptr<Shell> shell) {
     if (!status.ok()) {
@@ -121,9 +121,9 @@ void Sandboxes::begin(Owner owner, CreateRequest request, UniqueFd listen,
     Writer packet;
     packet.u8('G');
     encode(packet, command);
-    const int error = packet.size() > kMaxPacket
-                          ? EMSGSIZE
-                          : send_packet(sandbox->shell->control.get(), packet.bytes(), listen.get());
+    const int error = packet.size() > kMaxPacket ? EMSGSIZE
+                                                 : send_packet(sandbox->shell->control.get(),
+                                                               packet.bytes(), listen.get());
     if (error != 0) status = from_errno("cannot hand the sandbox its command", error);
   }
   // The command has been copied; what is kept serves `list`.
@@ -206,8 +206,9 @@ void Sandboxes::on_oom(uint64_t serial, int attempt) {
   if (sandbox == nullptr || sandbox->shell == nullptr) return;
   uint64_t count = 0;
   (void)!::read(sandbox->shell->oom_event.get(), &count, sizeof(count));
-  // v1 tells us before the kernel has chosen its victim, which need not be the sandbox's first process;
-  // a function short of one of its processes is no use, so all of it goes, as v2 does it by itself.
+  // v1 tells us before the kernel has chosen its victim, which need not be the sandbox's first
+  // process; a function short of one of its processes is no use, so all of it goes, as v2 does it
+  // by itself.
   if (cgroups_.oom_kills(sandbox->shell->group) > 0) {
     sandbox->oom = true;
     sys::pidfd_send_signal(sandbox->shell->process.pidfd.get(), SIGKILL);
@@ -254,8 +255,8 @@ void Sandboxes::on_ended(uint64_t serial) {
   wake_readers(*sandbox);
   Died died{sandbox->id, sandbox->exit_code, sandbox->oom, {}};
   if (sandbox->oom) {
-    died.reason = "out of memory: the limit is " + std::to_string(sandbox->request.memory_bytes) +
-                  " bytes";
+    died.reason =
+        "out of memory: the limit is " + std::to_string(sandbox->request.memory_bytes) + " bytes";
   }
   if (sandbox->owner != kNobody) on_died_(sandbox->owner, died);
 }
@@ -417,12 +418,13 @@ void Sandboxes::read_logs(Owner owner, uint64_t request, const ReadLogsRequest& 
     drain(*sandbox, 1, kReadsPerTurn);
     drain(*sandbox, 2, kReadsPerTurn);
   }
-  Waiter waiter{owner, request, wanted.cursor,
-                std::clamp<uint64_t>(wanted.max_bytes, 1, kMaxLogBytes), std::move(done), 0};
+  Waiter waiter{owner,           request,
+                wanted.cursor,   std::clamp<uint64_t>(wanted.max_bytes, 1, kMaxLogBytes),
+                std::move(done), 0};
   const bool at_deadline = wanted.deadline_ns <= sys::monotonic_ns();
   if (answer(*sandbox, waiter, at_deadline)) return;
-  waiter.timer = loop_.at(wanted.deadline_ns,
-                          [this, owner, request] { cancel_read(owner, request); });
+  waiter.timer =
+      loop_.at(wanted.deadline_ns, [this, owner, request] { cancel_read(owner, request); });
   reading_[{owner, request}] = sandbox->serial;
   sandbox->waiters.push_back(std::move(waiter));
 }
@@ -431,9 +433,9 @@ void Sandboxes::cancel_read(Owner owner, uint64_t request) {
   const auto place = reading_.find({owner, request});
   if (place == reading_.end()) return;
   Sandbox& sandbox = *find(place->second);
-  const auto it = std::find_if(
-      sandbox.waiters.begin(), sandbox.waiters.end(),
-      [&](const Waiter& w) { return w.owner == owner && w.request == request; });
+  const auto it =
+      std::find_if(sandbox.waiters.begin(), sandbox.waiters.end(),
+                   [&](const Waiter& w) { return w.owner == owner && w.request == request; });
   Waiter waiter = std::move(*it);
   sandbox.waiters.erase(it);
   forget(waiter);
@@ -460,9 +462,8 @@ void Sandboxes::orphan(Sandbox& sandbox) {
   sandbox.owner = kNobody;
   if (!sandbox.destroyed.empty()) return;
   loop_.cancel(sandbox.orphan_timer);
-  sandbox.orphan_timer = loop_.after_ms(settings_.detach_ttl_ms, [this, id = sandbox.id] {
-    destroy(id, [](sdk::Status) {});
-  });
+  sandbox.orphan_timer = loop_.after_ms(
+      settings_.detach_ttl_ms, [this, id = sandbox.id] { destroy(id, [](sdk::Status) {}); });
 }
 
 void Sandboxes::release(Owner owner) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sandboxes: the living and the dead sandboxes of this sandboxer and everything that can be asked of
-// them. Knows nothing of sockets: server.hpp turns packets into these calls.
+// Sandboxes: the living and the dead sandboxes of this sandboxer and everything that can be asked
+// of them. Knows nothing of sockets: server.hpp turns packets into these calls.
 //
-// A sandbox belongs to an owner (a client connection). When the owner goes, its sandboxes live on for
-// `detach_ttl` and can be taken over by `list`; what nobody took is destroyed. A sandbox whose process
-// has ended stays, with its exit code and output, until it is destroyed.
+// A sandbox belongs to an owner (a client connection). When the owner goes, its sandboxes live on
+// for `detach_ttl` and can be taken over by `list`; what nobody took is destroyed. A sandbox whose
+// process has ended stays, with its exit code and output, until it is destroyed.
 //
-// Runs on the loop's thread only. Callbacks are called exactly once, possibly before the call returns.
+// Runs on the loop's thread only. Callbacks are called exactly once, possibly before the call
+// returns.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,8 @@ class Sandboxes {
             int spill_directory, std::string boot_id, OnDied on_died);
   ~Sandboxes();
 
-  // INVALID_ARGUMENT or FAILED_PRECONDITION if the settings cannot work here; the old ones then stay.
+  // INVALID_ARGUMENT or FAILED_PRECONDITION if the settings cannot work here; the old ones then
+  // stay.
   sdk::Status configure(const Settings& settings);
 
   void create(Owner owner, CreateRequest request, UniqueFd listen, Created done);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "seccomp_filter.hpp"
 
+#include <cerrno>
+#include <initializer_list>
 #include <linux/sched.h>
+#include <memory>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <initializer_list>
-#include <memory>
 
 #include "protocol/packet_socket.hpp"
 #include "protocol/unique_fd.hpp"
@@ -17,7 +16,8 @@
 namespace berth::process {
 namespace {
 
-// One line per subject. Names this libseccomp or this architecture does not know are skipped.
+// clang-format off
+// One paragraph a subject. Names this libseccomp or this architecture does not know are skipped.
 constexpr const char* kAllowed[] = {
     // Files and directories.
     "access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup",
@@ -110,6 +110,8 @@ constexpr const char* kForbidden[] = {
     "migrate_pages", "move_pages", "mbind", "set_mempolicy", "set_mempolicy_home_node",
 };
 
+// clang-format on
+
 class Builder {
  public:
   Builder() : context_(::seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), &::seccomp_release) {}
@@ -152,10 +154,11 @@ constexpr scmp_arg_cmp argument(unsigned index, scmp_compare how, uint64_t a, ui
 }
 
 void add_conditional(Builder& b) {
-  // Threads and children yes, namespaces no. clone3 hides its flags behind a pointer: ENOSYS makes the
-  // C library use clone.
+  // Threads and children yes, namespaces no. clone3 hides its flags behind a pointer: ENOSYS makes
+  // the C library use clone.
   b.add_if("clone", {argument(0, SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0)});
-  // Network families a function may open; raw and exotic ones have been the way to many kernel bugs.
+  // Network families a function may open; raw and exotic ones have been the way to many kernel
+  // bugs.
   b.add_if("socket", {argument(0, SCMP_CMP_EQ, AF_UNIX)});
   b.add_if("socket", {argument(0, SCMP_CMP_EQ, AF_INET)});
   b.add_if("socket", {argument(0, SCMP_CMP_EQ, AF_INET6)});

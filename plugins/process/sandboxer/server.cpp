@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server.hpp"
 
+#include <cerrno>
+#include <cstdio>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
 
 #include "protocol/packet_socket.hpp"
 
@@ -18,7 +17,6 @@ constexpr size_t kMaxOutbox = 4096;
 constexpr int kPacketsPerTurn = 32;
 // Rounds of 5 ms that the end waits for the last cgroups to be removed.
 constexpr int kWindDownRounds = 400;
-
 
 }  // namespace
 
@@ -103,9 +101,9 @@ bool Server::handle(Client& client, std::string_view packet, std::vector<UniqueF
   }
   if (!client.greeted) {
     send(client.owner,
-         reply(header.id, sdk::failed_precondition(
-                              "protocol version " + std::to_string(kProtocolVersion) +
-                              " is spoken here and the client did not greet with it")));
+         reply(header.id,
+               sdk::failed_precondition("protocol version " + std::to_string(kProtocolVersion) +
+                                        " is spoken here and the client did not greet with it")));
     return true;
   }
   dispatch(client, header, reader, fds);
@@ -117,8 +115,9 @@ void Server::dispatch(Client& client, const Header& header, Reader& reader,
   const Owner owner = client.owner;
   const uint64_t id = header.id;
   const auto malformed = [&] {
-    send(owner, reply(id, sdk::invalid_argument("malformed message of type " +
-                                                std::to_string(static_cast<uint32_t>(header.type)))));
+    send(owner,
+         reply(id, sdk::invalid_argument("malformed message of type " +
+                                         std::to_string(static_cast<uint32_t>(header.type)))));
   };
   const auto done = [this, owner, id](sdk::Status status) { send(owner, reply(id, status)); };
 
@@ -138,8 +137,7 @@ void Server::dispatch(Client& client, const Header& header, Reader& reader,
       if (!decode(reader, request) || fds.size() != 1) return malformed();
       return sandboxes_.create(owner, std::move(request), std::move(fds[0]),
                                [this, owner, id](sdk::Status status, CreateReply created) {
-                                 send(owner,
-                                      status.ok() ? reply(id, created) : reply(id, status));
+                                 send(owner, status.ok() ? reply(id, created) : reply(id, status));
                                });
     }
     case MessageType::kDestroy:
@@ -170,8 +168,7 @@ void Server::dispatch(Client& client, const Header& header, Reader& reader,
       sandboxes_.cancel_read(owner, request.target);
       return done({});
     }
-    case MessageType::kStats:
-      return send(owner, reply(id, sandboxes_.stats()));
+    case MessageType::kStats: return send(owner, reply(id, sandboxes_.stats()));
     default:
       return done(sdk::unimplemented("unknown message type " +
                                      std::to_string(static_cast<uint32_t>(header.type))));
@@ -230,7 +227,8 @@ void Server::end_if_unused() {
 void Server::shut_down() {
   if (ending_) return;
   ending_ = true;
-  // Nobody may find us any more; who needs a sandboxer starts the next one, which waits for our lock.
+  // Nobody may find us any more; who needs a sandboxer starts the next one, which waits for our
+  // lock.
   unlink_socket_();
   loop_.unwatch(listener_.get());
   listener_.reset();

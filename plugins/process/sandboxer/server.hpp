@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Server: the socket side of berth-sandboxer. Accepts clients of the same user, greets them, turns
-// packets into calls of Sandboxes and answers back; ends the loop once there is neither a client nor
-// a sandbox. Several clients may be connected at a time (a plugin and its successor).
+// packets into calls of Sandboxes and answers back; ends the loop once there is neither a client
+// nor a sandbox. Several clients may be connected at a time (a plugin and its successor).
 //
 // Runs on the loop's thread only.
 #pragma once

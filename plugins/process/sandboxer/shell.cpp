@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shell.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/sched.h>
-
-#include <cerrno>
 
 #include "sys.hpp"
 

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shell: a sandbox up to, but not including, its program: namespaces, root, ids, no capabilities, the
-// filter, output pipes, all there, and the process waits for its command. Making one costs most of a
-// start, so the sandboxer keeps a few ahead; handing one its command costs an exec.
+// Shell: a sandbox up to, but not including, its program: namespaces, root, ids, no capabilities,
+// the filter, output pipes, all there, and the process waits for its command. Making one costs most
+// of a start, so the sandboxer keeps a few ahead; handing one its command costs an exec.
 //
-// The process is PID 1 of its PID namespace and becomes the program itself, as container engines do it
-// without --init: when it ends, everything in the sandbox ends, and the sandboxer, its parent, has the
-// exit status first-hand. (The runtimes reap orphans where that matters.)
+// The process is PID 1 of its PID namespace and becomes the program itself, as container engines do
+// it without --init: when it ends, everything in the sandbox ends, and the sandboxer, its parent,
+// has the exit status first-hand. (The runtimes reap orphans where that matters.)
 //
-// Between parent and child runs a SOCK_SEQPACKET pair: child "N" (give me my ids) → parent "M" (done) →
-// child "R" (ready) → parent "G" + command with the listening socket → exec. Instead of "N" or "R" the
-// child may say "E" + text and exit. The pair is close-on-exec; its end-of-file tells a waiting child
-// that the sandboxer is gone.
+// Between parent and child runs a SOCK_SEQPACKET pair: child "N" (give me my ids) → parent "M"
+// (done) → child "R" (ready) → parent "G" + command with the listening socket → exec. Instead of
+// "N" or "R" the child may say "E" + text and exit. The pair is close-on-exec; its end-of-file
+// tells a waiting child that the sandboxer is gone.
 #pragma once
 
-#include <linux/filter.h>
-#include <sys/types.h>
-
 #include <cstdint>
+#include <linux/filter.h>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "berth/sdk/status.hpp"

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happens inside a new sandbox before its program runs. The order matters: mounts and networks
-// need the outer user namespace's power, which is given up with unshare(CLONE_NEWUSER); from then on the
-// process can change neither its mounts nor its network, whatever it becomes inside.
+// need the outer user namespace's power, which is given up with unshare(CLONE_NEWUSER); from then
+// on the process can change neither its mounts nor its network, whatever it becomes inside.
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
+#include <grp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,13 +17,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <grp.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 
 #include "shell.hpp"
 #include "sys.hpp"
@@ -72,7 +70,8 @@ std::string wait_for_parent(char expected, UniqueFd* listen) {
 // Standard input, the two pipes and the control socket, and not one descriptor more.
 void arrange_descriptors(const ShellSetup& setup) {
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  // Copies above all the fixed numbers first, so that no dup2 below overwrites what is still needed.
+  // Copies above all the fixed numbers first, so that no dup2 below overwrites what is still
+  // needed.
   const int control = ::fcntl(setup.control, F_DUPFD_CLOEXEC, 64);
   const int output = ::fcntl(setup.output, F_DUPFD_CLOEXEC, 64);
   const int errors = ::fcntl(setup.errors, F_DUPFD_CLOEXEC, 64);
@@ -122,7 +121,8 @@ void give_up_power() {
                ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
   require_zero("cannot set no_new_privs", ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
   // After the last change of ids, which would clear it.
-  require_zero("cannot tie the sandbox to the sandboxer", ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+  require_zero("cannot tie the sandbox to the sandboxer",
+               ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
   // A keyring of its own, so that no key of the sandboxer's session is in reach.
   const int keyring = sys::new_session_keyring();
   if (keyring < 0 && keyring != -ENOSYS) fail(from_errno("cannot create a keyring", -keyring));
@@ -145,8 +145,8 @@ void give_up_power() {
 }  // namespace
 
 void run_shell(const ShellSetup& setup) {
-  // A berthd that runs with real-time priority must not lend it to functions; and v1's cpu controller
-  // takes no real-time process.
+  // A berthd that runs with real-time priority must not lend it to functions; and v1's cpu
+  // controller takes no real-time process.
   const sched_param ordinary{};
   ::sched_setscheduler(0, SCHED_OTHER, &ordinary);
   // Before the descriptors are arranged nothing can be reported: kControlFd is not ours yet.

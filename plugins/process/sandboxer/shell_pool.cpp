@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shell_pool.hpp"
 
+#include <cerrno>
+#include <cstdio>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
 
 #include "sys.hpp"
 
@@ -18,8 +17,8 @@ namespace {
 
 // After a failure the pool waits before it makes shells nobody asked for yet.
 constexpr uint64_t kBackOffMs = 1000;
-// How long a group may stay busy after its last process was waited for before it is given up (the next
-// sandboxer's start removes it).
+// How long a group may stay busy after its last process was waited for before it is given up (the
+// next sandboxer's start removes it).
 constexpr int kMaxRemoveAttempts = 12;
 // A shell itself must fit into the limits it is prepared with.
 constexpr uint64_t kSmallestGuess = 64ull << 20;
@@ -105,8 +104,8 @@ void ShellPool::deliver() {
 void ShellPool::schedule_refill() {
   if (refill_scheduled_ || stopping_ || !configured_ || ready_.size() >= settings_.prepared) return;
   refill_scheduled_ = true;
-  // The sandbox just handed out is about to exec: on a small machine, making the next one at the same
-  // moment would take its processor away. While some are left there is no hurry.
+  // The sandbox just handed out is about to exec: on a small machine, making the next one at the
+  // same moment would take its processor away. While some are left there is no hurry.
   const uint64_t delay_ms = ready_.empty() ? 0 : 1;
   loop_.after_ms(delay_ms, [this] {
     loop_.when_idle([this] {
@@ -136,7 +135,8 @@ sdk::Status ShellPool::start_one() {
   if (privileged_) {
     const auto range = ids_.take();
     if (!range) {
-      return sdk::resource_exhausted("all subordinate id ranges are in use: raise subordinate_count");
+      return sdk::resource_exhausted(
+          "all subordinate id ranges are in use: raise subordinate_count");
     }
     shell->id_range = *range;
   }
@@ -239,9 +239,7 @@ void ShellPool::on_control(uint64_t serial) {
       ready_.push_back(serial);
       deliver();
       return;
-    default:
-      fail_one(sdk::failed_precondition(bytes.substr(1)));
-      discard(shell);
+    default: fail_one(sdk::failed_precondition(bytes.substr(1))); discard(shell);
   }
 }
 

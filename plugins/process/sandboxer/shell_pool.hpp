@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// ShellPool: makes shells (see shell.hpp), keeps some ready, and takes back what a sandbox was made of.
+// ShellPool: makes shells (see shell.hpp), keeps some ready, and takes back what a sandbox was made
+// of.
 //
-// Everything a start needs and that does not depend on the function is made here ahead of time and in
-// the background: processes, namespaces, cgroups, ids, pipes. Networks without a way out are reused,
-// since making one costs more than the rest of a sandbox; nothing of a dead sandbox remains in one but
-// its loopback interface. Cleaning up never delays a start: it runs when the loop is idle.
+// Everything a start needs and that does not depend on the function is made here ahead of time and
+// in the background: processes, namespaces, cgroups, ids, pipes. Networks without a way out are
+// reused, since making one costs more than the rest of a sandbox; nothing of a dead sandbox remains
+// in one but its loopback interface. Cleaning up never delays a start: it runs when the loop is
+// idle.
 //
 // Runs on the loop's thread only.
 #pragma once

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sys.hpp"
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
@@ -13,14 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-
 namespace berth::process::sys {
 namespace {
 
-int result(long value) { return value < 0 ? -errno : static_cast<int>(value); }
+int result(long value) {
+  return value < 0 ? -errno : static_cast<int>(value);
+}
 
 constexpr size_t kMaxSmallFile = 1 << 20;
 

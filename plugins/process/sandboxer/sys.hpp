@@ -4,11 +4,10 @@
 // or a Status. Everything here is safe in a forked child of the single-threaded sandboxer.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 
 #include "berth/sdk/status.hpp"
 #include "protocol/packet_socket.hpp"
@@ -16,8 +15,8 @@
 
 namespace berth::process::sys {
 
-// clone3 as fork: returns the pid in the parent and 0 in the child, or -errno. `pidfd` is set in the
-// parent. `cgroup` is a cgroup v2 directory descriptor the child is born into, or -1.
+// clone3 as fork: returns the pid in the parent and 0 in the child, or -errno. `pidfd` is set in
+// the parent. `cgroup` is a cgroup v2 directory descriptor the child is born into, or -1.
 int64_t clone_process(uint64_t flags, int& pidfd, int cgroup);
 
 // All return 0 or -errno, descriptors and pids as they are.

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness.hpp"
 
+#include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
 #include <poll.h>
 #include <signal.h>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <thread>
+#include <unistd.h>
 
 namespace berth::process::test {
 namespace fs = std::filesystem;
@@ -236,7 +235,9 @@ bool Sandboxer::running() const {
   return paren != std::string::npos && stat.size() > paren + 2 && stat[paren + 2] != 'Z';
 }
 
-std::string Sandboxer::log() const { return read_file(data() + "/sandboxer.log"); }
+std::string Sandboxer::log() const {
+  return read_file(data() + "/sandboxer.log");
+}
 
 UniqueFd listen_at(const std::string& path) {
   sockaddr_un address;
@@ -275,7 +276,8 @@ std::string ask(const std::string& socket_path, const std::string& command, bool
   std::string text;
   char chunk[65536];
   ssize_t n;
-  while ((n = ::read(fd.get(), chunk, sizeof(chunk))) > 0) text.append(chunk, static_cast<size_t>(n));
+  while ((n = ::read(fd.get(), chunk, sizeof(chunk))) > 0)
+    text.append(chunk, static_cast<size_t>(n));
   const size_t body = text.find("\r\n\r\n");
   return body == std::string::npos ? "" : text.substr(body + 4);
 }
@@ -303,13 +305,16 @@ Output read_output(Client& client, const std::string& id, LogCursor from) {
     EXPECT_TRUE(answer.status.ok()) << answer.status.to_string();
     if (!answer.status.ok()) return output;
     const auto reply = answer.as<ReadLogsReply>();
-    for (const auto& chunk : reply.chunks) (chunk.stream == 1 ? output.out : output.err) += chunk.bytes;
+    for (const auto& chunk : reply.chunks)
+      (chunk.stream == 1 ? output.out : output.err) += chunk.bytes;
     output.next = reply.next;
     output.ended = reply.ended;
     if (reply.chunks.empty() || reply.ended) return output;
   }
 }
 
-bool is_root() { return ::geteuid() == 0; }
+bool is_root() {
+  return ::geteuid() == 0;
+}
 
 }  // namespace berth::process::test

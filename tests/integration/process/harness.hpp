@@ -3,15 +3,14 @@
 // berth-sandboxer's socket, and asking the probe function. Not thread-safe.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <sys/types.h>
-
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <gtest/gtest.h>
 #include <map>
 #include <memory>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "protocol/packet_socket.hpp"
@@ -99,7 +98,7 @@ class Sandboxer {
   void start();
   // The exit code of the starting process and what it said.
   int try_start(std::string& message);
-  std::unique_ptr<Client> connect();       // greeted and configured
+  std::unique_ptr<Client> connect();        // greeted and configured
   std::unique_ptr<Client> connect_plain();  // nothing said yet
   pid_t pid() const;
   bool running() const;
@@ -148,12 +147,12 @@ bool is_root();
 }  // namespace berth::process::test
 
 // Skips (or, with BERTH_REQUIRE_ALL=1, fails) a test that needs what `condition` says.
-#define BERTH_REQUIRE(condition, reason)                                                      \
-  do {                                                                                        \
-    if (!(condition)) {                                                                       \
+#define BERTH_REQUIRE(condition, reason)                                                       \
+  do {                                                                                         \
+    if (!(condition)) {                                                                        \
       if (const char* all = std::getenv("BERTH_REQUIRE_ALL"); all != nullptr && *all == '1') { \
-        FAIL() << reason;                                                                     \
-      }                                                                                       \
-      GTEST_SKIP() << reason;                                                                 \
-    }                                                                                         \
+        FAIL() << reason;                                                                      \
+      }                                                                                        \
+      GTEST_SKIP() << reason;                                                                  \
+    }                                                                                          \
   } while (false)

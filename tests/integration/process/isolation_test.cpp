@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a function sees and may do in its sandbox, as root and as an ordinary user.
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
+#include <gtest/gtest.h>
 #include <set>
 #include <sstream>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "harness.hpp"
 
@@ -131,12 +130,14 @@ TEST_P(IsolationTest, TwoSandboxesShareNoHostUser) {
 TEST_P(IsolationTest, EscapesFail) {
   const std::string report = ask_probe("escapes");
   // Refused by the filter, by missing capabilities, or because there is nothing there.
-  for (const char* attempt :
-       {"mount", "umount", "pivot_root", "chroot", "unshare_user", "unshare_mount", "setns",
-        "clone_newuser", "ptrace", "bpf", "keyctl", "add_key", "perf", "userfaultfd", "io_uring",
-        "process_vm_readv", "open_by_handle", "init_module", "reboot", "sethostname", "settimeofday",
-        "swapon", "raw_socket", "mknod"}) {
-    EXPECT_EQ(value_of(report, attempt), attempt == std::string("clone_newuser") ? "ENOSYS" : "EPERM")
+  for (const char* attempt : {"mount",          "umount",        "pivot_root", "chroot",
+                              "unshare_user",   "unshare_mount", "setns",      "clone_newuser",
+                              "ptrace",         "bpf",           "keyctl",     "add_key",
+                              "perf",           "userfaultfd",   "io_uring",   "process_vm_readv",
+                              "open_by_handle", "init_module",   "reboot",     "sethostname",
+                              "settimeofday",   "swapon",        "raw_socket", "mknod"}) {
+    EXPECT_EQ(value_of(report, attempt),
+              attempt == std::string("clone_newuser") ? "ENOSYS" : "EPERM")
         << attempt;
   }
   for (const char* attempt : {"clone3", "packet_socket", "vsock", "netlink_audit", "personality"}) {
@@ -147,8 +148,8 @@ TEST_P(IsolationTest, EscapesFail) {
         << attempt << value_of(report, attempt);
   }
   EXPECT_NE(value_of(report, "nice"), "ok");
-  for (const char* path : {"shadow", "root_home", "host_home", "sys", "disk", "mem", "pts", "cgroup",
-                           "fd_of_init"}) {
+  for (const char* path :
+       {"shadow", "root_home", "host_home", "sys", "disk", "mem", "pts", "cgroup", "fd_of_init"}) {
     EXPECT_EQ(value_of(report, path), "ENOENT") << path;
   }
   // Masked with /dev/null, or not ours to open.
@@ -156,7 +157,8 @@ TEST_P(IsolationTest, EscapesFail) {
     const std::string content = ask_probe(masked);
     EXPECT_TRUE(content.empty() || content == "error ENOENT") << masked << content.substr(0, 100);
   }
-  for (const char* path : {"core_pattern", "write_usr", "write_etc", "write_root", "write_runtime"}) {
+  for (const char* path :
+       {"core_pattern", "write_usr", "write_etc", "write_root", "write_runtime"}) {
     EXPECT_TRUE(value_of(report, path) == "EROFS" || value_of(report, path) == "EACCES")
         << path << " " << value_of(report, path);
   }
@@ -168,12 +170,12 @@ TEST_P(IsolationTest, EscapesFail) {
 }
 
 TEST_P(IsolationTest, TheRootIsAnAllowlist) {
-  std::set<std::string> allowed = {"bin", "berth", "dev",   "etc",   "lib",    "lib32", "lib64",
-                                   "libx32", "proc", "run", "sbin", "tmp", "usr", "var"};
+  std::set<std::string> allowed = {"bin",    "berth", "dev", "etc",  "lib", "lib32", "lib64",
+                                   "libx32", "proc",  "run", "sbin", "tmp", "usr",   "var"};
   for (const auto& name : lines_of(ask_probe("list/"))) EXPECT_TRUE(allowed.count(name)) << name;
   EXPECT_EQ(lines_of(ask_probe("list/dev")),
-            (std::set<std::string>{"fd", "full", "null", "random", "shm", "stderr", "stdin", "stdout",
-                                   "urandom", "zero"}));
+            (std::set<std::string>{"fd", "full", "null", "random", "shm", "stderr", "stdin",
+                                   "stdout", "urandom", "zero"}));
   const std::string passwd = ask_probe("cat/etc/passwd");
   EXPECT_NE(passwd.find("berth:x:1000:1000"), std::string::npos);
   EXPECT_EQ(std::count(passwd.begin(), passwd.end(), '\n'), 3);
@@ -198,9 +200,9 @@ TEST_P(IsolationTest, TheRootIsAnAllowlist) {
 }
 
 TEST_P(IsolationTest, TheEnvironmentIsTheRequestsOnly) {
-  EXPECT_EQ(lines_of(ask_probe("env")),
-            (std::set<std::string>{"BERTH_LISTEN_FD=3", "PATH=/usr/bin:/bin",
-                                   "GREETING=hello there"}));
+  EXPECT_EQ(
+      lines_of(ask_probe("env")),
+      (std::set<std::string>{"BERTH_LISTEN_FD=3", "PATH=/usr/bin:/bin", "GREETING=hello there"}));
 }
 
 TEST_P(IsolationTest, NetworkNoneHasOnlyALoopback) {
@@ -239,16 +241,16 @@ TEST_P(IsolationTest, SaysWhatIsEnforced) {
     return;
   }
   EXPECT_EQ(paused.code(), sdk::StatusCode::kUnimplemented);
-  EXPECT_NE(stats.enforcement.detail.find("not enforced: memory limit, cpu limit, pids limit, pause"),
-            std::string::npos)
+  EXPECT_NE(
+      stats.enforcement.detail.find("not enforced: memory limit, cpu limit, pids limit, pause"),
+      std::string::npos)
       << stats.enforcement.detail;
   EXPECT_NE(stats.enforcement.detail.find("Delegate=yes"), std::string::npos)
       << "names the mend: " << stats.enforcement.detail;
 }
 
 TEST_P(IsolationTest, ProcessesAreLimitedEvenWithoutCgroups) {
-  const Probe p =
-      create_probe(*client_, *sandboxer_, "b", [](CreateRequest& r) { r.pids = 20; });
+  const Probe p = create_probe(*client_, *sandboxer_, "b", [](CreateRequest& r) { r.pids = 20; });
   ASSERT_TRUE(p.status.ok());
   const std::string report = ask(p.socket_path, "forks/100");
   EXPECT_EQ(value_of(report, "error"), "EAGAIN");
@@ -280,11 +282,11 @@ TEST_P(IsolationTest, InterpretersRun) {
                               "console.log('uid', process.getuid(), os.cpus().length > 0)")}}) {
     if (::access(program.c_str(), X_OK) != 0) continue;
     const bool python = program.find("python") != std::string::npos;
-    const Probe p = create_probe(*client_, *sandboxer_, python ? "py" : "js",
-                                 [&](CreateRequest& r) {
-                                   r.argv = {program, python ? "-c" : "-e", script};
-                                   r.memory_bytes = 256 << 20;
-                                 });
+    const Probe p =
+        create_probe(*client_, *sandboxer_, python ? "py" : "js", [&](CreateRequest& r) {
+          r.argv = {program, python ? "-c" : "-e", script};
+          r.memory_bytes = 256 << 20;
+        });
     ASSERT_TRUE(p.status.ok()) << p.status.to_string();
     const auto died = client_->wait_died();
     ASSERT_NE(died, nullptr);

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // libberth_process.so through the raw C tables, as berthd drives it.
+#include <condition_variable>
+#include <cstdlib>
 #include <dlfcn.h>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
+#include <mutex>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <condition_variable>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <mutex>
 #include <thread>
+#include <unistd.h>
 
 #include "berth/plugin/container_factory.h"
 #include "berth/plugin/host.h"
@@ -23,8 +22,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-berth_str str(std::string_view s) { return {s.data(), s.size()}; }
-std::string text(berth_str s) { return std::string(s.data == nullptr ? "" : s.data, s.len); }
+berth_str str(std::string_view s) {
+  return {s.data(), s.size()};
+}
+std::string text(berth_str s) {
+  return std::string(s.data == nullptr ? "" : s.data, s.len);
+}
 
 struct Container {
   std::string id, token, address, name;
@@ -57,7 +60,8 @@ Container copy(const berth_container_info& info) {
   return {text(info.id), text(info.token), text(info.address), text(info.name), info.state};
 }
 
-// A host that waits for one operation at a time. Which struct a result points to follows from the call.
+// A host that waits for one operation at a time. Which struct a result points to follows from the
+// call.
 class Host {
  public:
   Host() {
@@ -144,10 +148,13 @@ class Host {
     EXPECT_EQ(results_.count(op.id), 0u) << "completed twice";
     if (result != nullptr) {
       switch (kinds_[op.id]) {
-        case Kind::kContainer: r.container = copy(*static_cast<const berth_container_info*>(result)); break;
+        case Kind::kContainer:
+          r.container = copy(*static_cast<const berth_container_info*>(result));
+          break;
         case Kind::kList: {
           const auto& list = *static_cast<const berth_container_list*>(result);
-          for (uint64_t i = 0; i < list.count; ++i) r.containers.push_back(copy(*list.containers[i]));
+          for (uint64_t i = 0; i < list.count; ++i)
+            r.containers.push_back(copy(*list.containers[i]));
           r.next_cursor = text(list.next_cursor);
           break;
         }
@@ -210,7 +217,8 @@ class Plugin {
       ADD_FAILURE() << ::dlerror();
       return;
     }
-    entry_ = static_cast<const berth_plugin_entry_v1*>(::dlsym(library_, BERTH_PLUGIN_ENTRY_SYMBOL));
+    entry_ =
+        static_cast<const berth_plugin_entry_v1*>(::dlsym(library_, BERTH_PLUGIN_ENTRY_SYMBOL));
     berth_open_args args{};
     args.struct_size = sizeof(args);
     args.host = host.table();
@@ -230,9 +238,8 @@ class Plugin {
   }
 
   Result start() {
-    return host.run(Host::Kind::kNone, [&](berth_op op) {
-      table_->start(self_, op, in_ms(60'000), host.events());
-    });
+    return host.run(Host::Kind::kNone,
+                    [&](berth_op op) { table_->start(self_, op, in_ms(60'000), host.events()); });
   }
   berth_op begin_create(const std::string& name, const std::string& image) {
     const berth_pair environment{str("__OW_API_HOST"), str("http://api")};
@@ -247,9 +254,8 @@ class Plugin {
     request.concurrency = 1;
     request.environment = {&environment, 1};
     request.labels = {&label, 1};
-    return host.begin(Host::Kind::kContainer, [&](berth_op op) {
-      table_->create(self_, op, in_ms(60'000), &request);
-    });
+    return host.begin(Host::Kind::kContainer,
+                      [&](berth_op op) { table_->create(self_, op, in_ms(60'000), &request); });
   }
   Result create(const std::string& name, const std::string& image = "test/probe") {
     return host.wait(begin_create(name, image));
@@ -310,8 +316,8 @@ class PluginTest : public ::testing::Test {
     }
   }
   std::string config(const std::string& more = "") const {
-    return R"({"sandboxer":")" + build_directory() + R"(/bin/berth-sandboxer","runtimes_directory":")" +
-           sandboxer_.runtimes() +
+    return R"({"sandboxer":")" + build_directory() +
+           R"(/bin/berth-sandboxer","runtimes_directory":")" + sandboxer_.runtimes() +
            R"(","images":{"test/probe":"probe","test/missing":"missing","test/nothing":"nothing"},)"
            R"("commands":{"probe":["{runtime}/probe"],"missing":["{runtime}/none"]},"prepared":1)" +
            more + "}";
@@ -517,8 +523,8 @@ TEST_F(PluginTest, ALostSandboxerIsReportedAndReplaced) {
   Result again;
   EXPECT_TRUE(eventually([&] {
     again = plugin->create("b");
-    EXPECT_TRUE(again.code == BERTH_OK || (again.code == BERTH_UNAVAILABLE &&
-                                           (again.flags & BERTH_STATUS_RETRYABLE) != 0))
+    EXPECT_TRUE(again.code == BERTH_OK ||
+                (again.code == BERTH_UNAVAILABLE && (again.flags & BERTH_STATUS_RETRYABLE) != 0))
         << again.message;
     return again.code == BERTH_OK;
   }));

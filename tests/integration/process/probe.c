@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * probe: the function the process plugin's tests run in a sandbox. It serves HTTP on the descriptor in
- * BERTH_LISTEN_FD, one request a connection; the path is a command and the body of the answer what it
- * found. Statically linked, so that it runs in any root.
+ * probe: the function the process plugin's tests run in a sandbox. It serves HTTP on the descriptor
+ * in BERTH_LISTEN_FD, one request a connection; the path is a command and the body of the answer
+ * what it found. Statically linked, so that it runs in any root.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -139,7 +139,8 @@ static void report_self(void) {
   FILE* status = fopen("/proc/self/status", "r");
   while (status && fgets(line, sizeof(line), status)) {
     if (!strncmp(line, "Cap", 3) || !strncmp(line, "NoNewPrivs", 10) ||
-        !strncmp(line, "Seccomp:", 8) || !strncmp(line, "SigIgn", 6) || !strncmp(line, "SigBlk", 6)) {
+        !strncmp(line, "Seccomp:", 8) || !strncmp(line, "SigIgn", 6) ||
+        !strncmp(line, "SigBlk", 6)) {
       say("%s", line);
     }
   }
@@ -313,8 +314,8 @@ int main(void) {
       }
     }
     char head[128];
-    int size = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
-                        answer_size);
+    int size =
+        snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", answer_size);
     if (write(connection, head, (size_t)size) > 0) {
       size_t sent = 0;
       while (sent < answer_size) {

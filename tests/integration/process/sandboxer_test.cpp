@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // berth-sandboxer through its socket: life of a sandbox, limits, pause, logs, hand-over, clean-up.
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <thread>
+#include <unistd.h>
 
 #include "harness.hpp"
 
@@ -59,19 +58,16 @@ TEST_F(SandboxerTest, RunsAFunctionThatAnswersAtOnce) {
 }
 
 TEST_F(SandboxerTest, RefusesWhatCannotRun) {
-  const auto no_program = create_probe(*client_, sandboxer_, "a", [](CreateRequest& r) {
-    r.argv = {"/root/secret"};
-  });
+  const auto no_program =
+      create_probe(*client_, sandboxer_, "a", [](CreateRequest& r) { r.argv = {"/root/secret"}; });
   EXPECT_EQ(no_program.status.code(), sdk::StatusCode::kFailedPrecondition);
   EXPECT_NE(no_program.status.message().find("/root/secret"), std::string::npos);
-  const auto relative = create_probe(*client_, sandboxer_, "b", [](CreateRequest& r) {
-    r.argv = {"probe"};
-  });
+  const auto relative =
+      create_probe(*client_, sandboxer_, "b", [](CreateRequest& r) { r.argv = {"probe"}; });
   EXPECT_EQ(relative.status.code(), sdk::StatusCode::kInvalidArgument);
   const Probe first = probe("c");
   fs::remove(first.socket_path);
-  EXPECT_EQ(create_probe(*client_, sandboxer_, "c").status.code(),
-            sdk::StatusCode::kAlreadyExists);
+  EXPECT_EQ(create_probe(*client_, sandboxer_, "c").status.code(), sdk::StatusCode::kAlreadyExists);
   // The name is free again once the sandbox is gone.
   EXPECT_TRUE(simple(MessageType::kDestroy, first.id).ok());
   fs::remove(first.socket_path);
@@ -170,8 +166,8 @@ TEST_F(SandboxerTest, KeepsBothStreamsInOrderAndReadsByCursor) {
   std::string slowly;
   LogCursor cursor;
   for (int i = 0; i < 100; ++i) {
-    const auto reply =
-        client_->call(MessageType::kReadLogs, ReadLogsRequest{p.id, cursor, 3, 0}).as<ReadLogsReply>();
+    const auto reply = client_->call(MessageType::kReadLogs, ReadLogsRequest{p.id, cursor, 3, 0})
+                           .as<ReadLogsReply>();
     if (reply.chunks.empty()) break;
     for (const auto& c : reply.chunks) slowly += c.bytes;
     cursor = reply.next;
@@ -190,18 +186,21 @@ TEST_F(SandboxerTest, AReaderWaitsForOutputItsDeadlineOrTheEnd) {
   ASSERT_TRUE(answer.status.ok());
   EXPECT_TRUE(answer.as<ReadLogsReply>().chunks.empty());
   // Output.
-  uint64_t waiting = client_->post(MessageType::kReadLogs, ReadLogsRequest{p.id, {}, 1000, in(60'000)});
+  uint64_t waiting =
+      client_->post(MessageType::kReadLogs, ReadLogsRequest{p.id, {}, 1000, in(60'000)});
   ask(p.socket_path, "print/x");
   auto reply = client_->wait(waiting).as<ReadLogsReply>();
   ASSERT_EQ(reply.chunks.size(), 1u);
   EXPECT_EQ(reply.chunks[0].bytes, "x\n");
   EXPECT_GT(reply.chunks[0].time_ns, 1'600'000'000'000'000'000);
   // Cancelling.
-  waiting = client_->post(MessageType::kReadLogs, ReadLogsRequest{p.id, reply.next, 1000, in(60'000)});
+  waiting =
+      client_->post(MessageType::kReadLogs, ReadLogsRequest{p.id, reply.next, 1000, in(60'000)});
   client_->call(MessageType::kCancel, CancelRequest{waiting});
   EXPECT_TRUE(client_->wait(waiting).as<ReadLogsReply>().chunks.empty());
   // The end.
-  waiting = client_->post(MessageType::kReadLogs, ReadLogsRequest{p.id, reply.next, 1000, in(60'000)});
+  waiting =
+      client_->post(MessageType::kReadLogs, ReadLogsRequest{p.id, reply.next, 1000, in(60'000)});
   ask(p.socket_path, "exit/0");
   EXPECT_TRUE(client_->wait(waiting).as<ReadLogsReply>().ended);
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding hierarchies on every layout, and the files that are written on v1 and v2, on directories that
-// only look like cgroups.
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
+// Finding hierarchies on every layout, and the files that are written on v1 and v2, on directories
+// that only look like cgroups.
+#include "sandboxer/cgroup.hpp"
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <gtest/gtest.h>
 #include <sstream>
-
-#include "sandboxer/cgroup.hpp"
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace berth::process {
 namespace {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
+#include "sandboxer/log_buffer.hpp"
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
+#include <gtest/gtest.h>
 #include <random>
-
-#include "sandboxer/log_buffer.hpp"
+#include <unistd.h>
 
 namespace berth::process {
 namespace {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <boost/json/parse.hpp>
+#include <filesystem>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
-#include <boost/json/parse.hpp>
-#include <filesystem>
-#include <thread>
-
-#include "plugin/config.hpp"
-#include "plugin/listen_sockets.hpp"
-#include "plugin/log_lines.hpp"
+#include "factory/config.hpp"
+#include "factory/listen_sockets.hpp"
+#include "factory/log_lines.hpp"
 #include "protocol/packet_socket.hpp"
 
 namespace berth::process {

@@ -26,8 +26,8 @@ class ListenSockets {
   ListenSockets() = default;
   ~ListenSockets();
 
-  // Uses `directory` (made, with mode 0700, if missing). FAILED_PRECONDITION if its path is too long
-  // for a socket or others can write to it.
+  // Uses `directory` (made, with mode 0700, if missing). FAILED_PRECONDITION if its path is too
+  // long for a socket or others can write to it.
   sdk::Status open(const std::string& directory, uint32_t prepared);
   // Removes the sockets that earlier lives left; call it when no sandbox can be using one.
   void remove_stale();

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugin/sandboxer_client.hpp"
-
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "factory/sandboxer_client.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace berth::process {
 namespace {
 
 constexpr int kPacketsPerTurn = 64;
 
-sdk::Status lost() { return sdk::unavailable("the connection to berth-sandboxer is lost"); }
+sdk::Status lost() {
+  return sdk::unavailable("the connection to berth-sandboxer is lost");
+}
 
 }  // namespace
 
@@ -92,7 +93,8 @@ void SandboxerClient::send(uint64_t id, std::string bytes, int fd,
     if (failed.ok()) {
       pending_.emplace(id, std::move(pending));
       const bool first = outbox_.empty();
-      outbox_.push_back({std::move(bytes), UniqueFd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 0))});
+      outbox_.push_back(
+          {std::move(bytes), UniqueFd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 0))});
       if (first) {
         boost::asio::post(stream_.get_executor(),
                           [self = shared_from_this()] { self->wait_writable(); });
@@ -120,18 +122,17 @@ void SandboxerClient::wait_readable() {
 }
 
 void SandboxerClient::wait_writable() {
-  stream_.async_wait(
-      boost::asio::posix::stream_descriptor::wait_write,
-      [self = shared_from_this()](const boost::system::error_code& error) {
-        if (error) return;
-        const std::lock_guard lock(self->mutex_);
-        while (!self->outbox_.empty()) {
-          const Queued& next = self->outbox_.front();
-          const int failed = send_packet(self->socket_, next.bytes, next.fd.get());
-          if (failed == EAGAIN) return self->wait_writable();
-          self->outbox_.pop_front();
-        }
-      });
+  stream_.async_wait(boost::asio::posix::stream_descriptor::wait_write,
+                     [self = shared_from_this()](const boost::system::error_code& error) {
+                       if (error) return;
+                       const std::lock_guard lock(self->mutex_);
+                       while (!self->outbox_.empty()) {
+                         const Queued& next = self->outbox_.front();
+                         const int failed = send_packet(self->socket_, next.bytes, next.fd.get());
+                         if (failed == EAGAIN) return self->wait_writable();
+                         self->outbox_.pop_front();
+                       }
+                     });
 }
 
 void SandboxerClient::read() {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugin/listen_sockets.hpp"
+#include "factory/listen_sockets.hpp"
 
+#include <cerrno>
+#include <cstdio>
 #include <dirent.h>
+#include <functional>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <functional>
 
 #include "protocol/packet_socket.hpp"
 
@@ -44,10 +43,9 @@ sdk::Status ListenSockets::open(const std::string& directory, uint32_t prepared)
   directory_ = directory;
   prepared_ = prepared;
   if (!fits(directory)) {
-    return sdk::failed_precondition(
-        "the socket directory " + directory + " is longer than " +
-        std::to_string(kMaxSocketPath - kLongestName) +
-        " bytes: set plugin.process.socket_directory to a shorter one");
+    return sdk::failed_precondition("the socket directory " + directory + " is longer than " +
+                                    std::to_string(kMaxSocketPath - kLongestName) +
+                                    " bytes: set plugin.process.socket_directory to a shorter one");
   }
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return from_errno("cannot create the socket directory " + directory, errno);

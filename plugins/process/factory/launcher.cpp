@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugin/launcher.hpp"
+#include "factory/launcher.hpp"
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <cerrno>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -23,8 +22,8 @@ namespace {
 // What it may say at most.
 constexpr size_t kMaxText = 4096;
 
-// The child while its standard error is open. It closes that when it exits, having put its successor
-// into the background.
+// The child while its standard error is open. It closes that when it exits, having put its
+// successor into the background.
 class Launch : public std::enable_shared_from_this<Launch> {
  public:
   Launch(boost::asio::io_context& context, pid_t pid, int errors, std::string program,
@@ -69,9 +68,9 @@ void launch_sandboxer(boost::asio::io_context& context, const LaunchOptions& opt
   UniqueFd read_end(fds[0]);
   UniqueFd write_end(fds[1]);
 
-  std::vector<std::string> words = {options.program,           "--data-dir", options.data_directory,
-                                    "--runtime-dir",           options.runtime_directory,
-                                    "--instance",              options.instance};
+  std::vector<std::string> words = {
+      options.program,           "--data-dir", options.data_directory, "--runtime-dir",
+      options.runtime_directory, "--instance", options.instance};
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -101,7 +100,8 @@ void launch_sandboxer(boost::asio::io_context& context, const LaunchOptions& opt
     const sdk::Status status = from_errno("cannot start " + options.program, error);
     return done(sdk::failed_precondition(status.message() + " (plugin.process.sandboxer)"));
   }
-  std::make_shared<Launch>(context, pid, read_end.release(), options.program, std::move(done))->read();
+  std::make_shared<Launch>(context, pid, read_end.release(), options.program, std::move(done))
+      ->read();
 }
 
 }  // namespace berth::process

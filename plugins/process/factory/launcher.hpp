@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Launcher: starts berth-sandboxer and waits, without blocking, until it says that it serves or why it
-// will not. Belongs to the loop's thread.
+// Launcher: starts berth-sandboxer and waits, without blocking, until it says that it serves or why
+// it will not. Belongs to the loop's thread.
 #pragma once
 
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -19,8 +19,8 @@ struct LaunchOptions {
   std::string instance;
 };
 
-// Calls `done` once on the loop's thread; FAILED_PRECONDITION with what the program said if it failed.
-// Destroying the context before that drops `done`.
+// Calls `done` once on the loop's thread; FAILED_PRECONDITION with what the program said if it
+// failed. Destroying the context before that drops `done`.
 void launch_sandboxer(boost::asio::io_context& context, const LaunchOptions& options,
                       std::function<void(sdk::Status)> done);
 

@@ -2,9 +2,9 @@
 // ProcessFactory: berth.container-factory/1 on berth-sandboxer.
 //
 // The plugin itself keeps no sandbox: it finds or starts the sandboxer of its instance, hands it
-// commands with a listening socket each, and passes answers on. If the sandboxer dies, all sandboxes are
-// dead: they are reported so, calls fail with UNAVAILABLE, and a new sandboxer is started, with
-// growing pauses while that fails.
+// commands with a listening socket each, and passes answers on. If the sandboxer dies, all
+// sandboxes are dead: they are reported so, calls fail with UNAVAILABLE, and a new sandboxer is
+// started, with growing pauses while that fails.
 //
 // Overrides are [any-thread] and send from the calling thread; everything else runs on the loop's.
 #pragma once
@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "berth/sdk/plugin.hpp"
-#include "plugin/config.hpp"
-#include "plugin/listen_sockets.hpp"
-#include "plugin/sandboxer_client.hpp"
+#include "factory/config.hpp"
+#include "factory/listen_sockets.hpp"
+#include "factory/sandboxer_client.hpp"
 #include "support/event_loop.hpp"
 
 namespace berth::process {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the sandboxer's chunks (any bytes, as a pipe gave them) to the boundary's records (lines), and
-// from cursors to their text and back. Pure functions.
+// From the sandboxer's chunks (any bytes, as a pipe gave them) to the boundary's records (lines),
+// and from cursors to their text and back. Pure functions.
 #pragma once
 
 #include <string>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugin/config.hpp"
-
-#include <unistd.h>
+#include "factory/config.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -9,6 +7,7 @@
 #include <boost/json/value.hpp>
 #include <charconv>
 #include <optional>
+#include <unistd.h>
 
 namespace berth::process {
 namespace {
@@ -24,18 +23,12 @@ struct DefaultImage {
 };
 // Ours and Apache's.
 constexpr DefaultImage kImages[] = {
-    {"berth/action-python", "python"},
-    {"berth/action-nodejs", "nodejs"},
-    {"berth/action-native", "native"},
-    {"openwhisk/action-python-v3.9", "python"},
-    {"openwhisk/action-python-v3.10", "python"},
-    {"openwhisk/action-python-v3.11", "python"},
-    {"openwhisk/action-python-v3.12", "python"},
-    {"openwhisk/python3action", "python"},
-    {"openwhisk/action-nodejs-v18", "nodejs"},
-    {"openwhisk/action-nodejs-v20", "nodejs"},
-    {"openwhisk/action-nodejs-v22", "nodejs"},
-    {"openwhisk/dockerskeleton", "native"},
+    {"berth/action-python", "python"},           {"berth/action-nodejs", "nodejs"},
+    {"berth/action-native", "native"},           {"openwhisk/action-python-v3.9", "python"},
+    {"openwhisk/action-python-v3.10", "python"}, {"openwhisk/action-python-v3.11", "python"},
+    {"openwhisk/action-python-v3.12", "python"}, {"openwhisk/python3action", "python"},
+    {"openwhisk/action-nodejs-v18", "nodejs"},   {"openwhisk/action-nodejs-v20", "nodejs"},
+    {"openwhisk/action-nodejs-v22", "nodejs"},   {"openwhisk/dockerskeleton", "native"},
 };
 
 struct Unit {
@@ -43,10 +36,11 @@ struct Unit {
   uint64_t factor;
 };
 constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-constexpr Unit kSizes[] = {{"KB", 1ull << 10}, {"MB", 1ull << 20}, {"GB", 1ull << 30},
-                           {"kb", 1ull << 10}, {"mb", 1ull << 20}, {"gb", 1ull << 30},
-                           {"K", 1ull << 10},  {"M", 1ull << 20},  {"G", 1ull << 30},
-                           {"B", 1}};
+constexpr Unit kSizes[] = {{"KB", 1ull << 10}, {"MB", 1ull << 20},
+                           {"GB", 1ull << 30}, {"kb", 1ull << 10},
+                           {"mb", 1ull << 20}, {"gb", 1ull << 30},
+                           {"K", 1ull << 10},  {"M", 1ull << 20},
+                           {"G", 1ull << 30},  {"B", 1}};
 
 template <size_t N>
 std::optional<uint64_t> with_unit(std::string_view text, const Unit (&units)[N]) {
@@ -85,8 +79,8 @@ class TableReader {
     if (v == nullptr) return;
     const std::optional<uint64_t> given = integer(*v);
     if (!given || *given < least || *given > most) {
-      return refuse(key, "must be an integer from " + std::to_string(least) + " to " +
-                             std::to_string(most));
+      return refuse(
+          key, "must be an integer from " + std::to_string(least) + " to " + std::to_string(most));
     }
     to = static_cast<Integer>(*given);
   }
@@ -95,8 +89,8 @@ class TableReader {
     if (v == nullptr) return;
     const auto given = v->is_string() ? with_unit(view(*v), kSizes) : integer(*v);
     if (!given || *given < least) {
-      return refuse(key, "must be a size such as 512MB, at least " + std::to_string(least) +
-                             " bytes");
+      return refuse(key,
+                    "must be a size such as 512MB, at least " + std::to_string(least) + " bytes");
     }
     to = *given;
   }
@@ -112,8 +106,8 @@ class TableReader {
   }
   void refuse(std::string_view key, std::string_view reason) {
     if (!status_.ok()) return;
-    status_ = sdk::invalid_argument("plugin.process." + std::string(key) + " " +
-                                    std::string(reason));
+    status_ =
+        sdk::invalid_argument("plugin.process." + std::string(key) + " " + std::string(reason));
   }
   const sdk::Status& status() const { return status_; }
 
@@ -190,8 +184,8 @@ void read_commands(TableReader& reader, Config& config) {
     }
     // Never looked up in $PATH, which would be whoever's.
     if (argv[0].empty() || argv[0][0] != '/') {
-      return reader.refuse("commands." + runtime, "must begin with an absolute path, not \"" +
-                                                      argv[0] + "\"");
+      return reader.refuse("commands." + runtime,
+                           "must begin with an absolute path, not \"" + argv[0] + "\"");
     }
   }
 }
@@ -227,11 +221,11 @@ sdk::Status Config::parse(std::string_view text, const std::string& bin, Config&
        "/usr/libexec/berth/berth-sandboxer", "/usr/local/libexec/berth/berth-sandboxer"},
       X_OK);
   reader.text("sandboxer", config.sandboxer);
-  s.runtimes_directory = first_existing(
-      {bin + "/../runtimes", bin + "/../lib/berth/runtimes",
-       bin + "/../lib/x86_64-linux-gnu/berth/runtimes", bin + "/../lib64/berth/runtimes",
-       "/usr/lib/berth/runtimes"},
-      R_OK);
+  s.runtimes_directory =
+      first_existing({bin + "/../runtimes", bin + "/../lib/berth/runtimes",
+                      bin + "/../lib/x86_64-linux-gnu/berth/runtimes",
+                      bin + "/../lib64/berth/runtimes", "/usr/lib/berth/runtimes"},
+                     R_OK);
   reader.text("runtimes_directory", s.runtimes_directory);
   reader.text("socket_directory", config.socket_directory);
 
@@ -290,9 +284,9 @@ const std::vector<std::string>* Config::command_of(std::string_view image,
 
 sdk::Status Config::unmapped(std::string_view image, const std::string& runtime) const {
   if (!runtime.empty()) {
-    return sdk::failed_precondition("image '" + std::string(image) + "' is mapped to the runtime '" +
-                                    runtime + "', which has no command: set plugin.process.commands." +
-                                    runtime);
+    return sdk::failed_precondition(
+        "image '" + std::string(image) + "' is mapped to the runtime '" + runtime +
+        "', which has no command: set plugin.process.commands." + runtime);
   }
   return sdk::Status(sdk::StatusCode::kNotFound,
                      "the process plugin runs no images but those mapped to a runtime, and '" +

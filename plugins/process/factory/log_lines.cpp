@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugin/log_lines.hpp"
+#include "factory/log_lines.hpp"
 
 #include <charconv>
 

@@ -2,9 +2,9 @@
 // SandboxerClient: one connection to berth-sandboxer. Requests are sent from the calling thread, at
 // once if the socket takes them; replies and events arrive on the loop's thread.
 //
-// A handler `void(sdk::Status, Reader&)` is called exactly once per request, on the loop's thread; the
-// reader stands at the result if the status is OK. When the connection ends, every open request gets
-// UNAVAILABLE and then `on_closed` is called, once.
+// A handler `void(sdk::Status, Reader&)` is called exactly once per request, on the loop's thread;
+// the reader stands at the result if the status is OK. When the connection ends, every open request
+// gets UNAVAILABLE and then `on_closed` is called, once.
 //
 // call and cancel are [any-thread]; open and close belong to the loop's thread.
 #pragma once
