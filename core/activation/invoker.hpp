@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
@@ -48,6 +49,10 @@ class Invoker {
   // Accepts the invocation, or says why not (RESOURCE_EXHAUSTED: the queue is full or the action's
   // memory can never fit; UNAVAILABLE: shutting down). After OK `handler` is called exactly once.
   virtual Status invoke(Invocation invocation, OutcomeHandler handler) = 0;
+
+  // Whether logs of this activation are still on their way to the LogStore. The record does not wait for
+  // them, so who shows logs does.
+  virtual bool logs_pending(std::string_view) const { return false; }
 
   // Stops accepting; done when every accepted activation has its record or `deadline` passed: what still
   // runs then is recorded as interrupted.

@@ -52,7 +52,10 @@ void LogAppender::push(const std::shared_ptr<LogParcel>& parcel) {
     parcel->bytes = 0;
     parcel->lines.clear();
     parcel->lost = true;
-    if (parcel->final) --pending_;
+    if (parcel->final) {
+      --pending_;
+      parcel->open_hook.unlink();
+    }
     return;
   }
   parcel->queued = true;
@@ -131,6 +134,7 @@ void LogAppender::sent(const std::shared_ptr<LogParcel>& parcel, std::size_t byt
   parcel->busy = false;
   if (final) {
     --pending_;
+    parcel->open_hook.unlink();
     seconds_.observe(
         std::chrono::duration<double>(with_.clock.steady_now() - parcel->ended_at).count());
   } else {

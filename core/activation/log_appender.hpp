@@ -5,6 +5,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list_hook.hpp>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -27,6 +28,10 @@ struct LogParcel {
   bool final = false;          // no more lines will come
   bool lost = false;           // some lines were dropped
   SteadyTime ended_at;         // of the run
+
+  // Linked until all is appended or given up; then LogCollector::pending(id) knows it no more.
+  boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>
+      open_hook;
 
   // The appender's own.
   bool queued = false;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "activation/log_collector.hpp"
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/intrusive/list.hpp>
 #include <unordered_map>
 #include <utility>
 
@@ -45,6 +47,11 @@ struct LogCollector::Impl : std::enable_shared_from_this<LogCollector::Impl> {
   std::unordered_map<std::string, std::shared_ptr<LogReader>> readers;
   ReaderList<&LogReader::due_hook> due;          // to be read at the next tick
   ReaderList<&LogReader::running_hook> running;  // something runs there; oldest begin first
+  boost::intrusive::list<LogParcel,
+                         boost::intrusive::member_hook<LogParcel, decltype(LogParcel::open_hook),
+                                                       &LogParcel::open_hook>,
+                         boost::intrusive::constant_time_size<false>>
+      open;  // begun, and not wholly appended; oldest first
   Counter& read_failures;
   Counter& confused;
 
@@ -189,6 +196,7 @@ LogCollector::Ticket LogCollector::begin(plugin::ActivationRef activation, std::
   auto entry = std::make_shared<Entry>();
   entry->parcel = std::make_shared<LogParcel>();
   entry->parcel->activation = std::move(activation);
+  impl_->open.push_back(*entry->parcel);
   if (limit_bytes == 0) return entry;
   entry->hold = std::move(hold);
   entry->limit_bytes = limit_bytes;
@@ -224,7 +232,9 @@ void LogCollector::end(const Ticket& ticket, std::int64_t start_ms, std::int64_t
 }
 
 void LogCollector::cancel(const Ticket& ticket) {
-  if (!ticket || ticket->reader == nullptr) return;
+  if (!ticket) return;
+  ticket->parcel->open_hook.unlink();
+  if (ticket->reader == nullptr) return;
   LogReader& reader = *ticket->reader;
   reader.cancel(ticket);
   impl_->update_running(reader);
@@ -257,6 +267,12 @@ std::size_t LogCollector::pending() const {
     if (reader->wanted()) ++count;
   }
   return count;
+}
+
+bool LogCollector::pending(std::string_view activation_id) const {
+  return std::any_of(impl_->open.begin(), impl_->open.end(), [&](const LogParcel& parcel) {
+    return parcel.activation.activation_id == activation_id;
+  });
 }
 
 }  // namespace berth::activation

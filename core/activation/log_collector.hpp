@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
@@ -85,6 +86,9 @@ class LogCollector {
   boost::asio::awaitable<void> flush(SteadyTime deadline);
   // Activations whose logs are not all appended yet, running ones not counted.
   std::size_t pending() const;
+  // Whether this activation has begun and its logs are not all appended yet. Looks through those that
+  // are in this state: for readers of logs, not for the way of an invocation.
+  bool pending(std::string_view activation_id) const;
 
  private:
   struct Impl;

@@ -56,6 +56,10 @@ Status PooledInvoker::invoke(Invocation invocation, OutcomeHandler handler) {
   return run->start();
 }
 
+bool PooledInvoker::logs_pending(std::string_view activation_id) const {
+  return impl_->context->logs.pending(activation_id);
+}
+
 boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
   const std::shared_ptr<RunContext> context = impl_->context;
   const Clock& clock = context->with.clock;

@@ -61,6 +61,7 @@ class PooledInvoker final : public Invoker {
   boost::asio::awaitable<Status> start(SteadyTime deadline);
 
   Status invoke(Invocation invocation, OutcomeHandler handler) override;
+  bool logs_pending(std::string_view activation_id) const override;
   boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
 
   // For the administration and tests.

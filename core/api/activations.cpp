@@ -19,6 +19,10 @@ constexpr milliseconds kLogsOfList{3'000};
 constexpr milliseconds kLogsAlone{30'000};
 constexpr std::size_t kIdSize = 32;
 
+LogSource log_source(Call& call) {
+  return {call.deps().io, call.deps().invoker, call.deps().logs};
+}
+
 std::string join(const std::vector<std::string>& parts) {
   std::string text = "[";
   for (const std::string& part : parts) {
@@ -116,8 +120,7 @@ void list_activations(const CallPtr& call) {
                               entries.push_back(to_summary_json(activation));
                             return call->send_json(join(entries));
                           }
-                          add_logs(call->deps().io, call->deps().logs, std::move(*found),
-                                   kLogsOfList,
+                          add_logs(log_source(*call), std::move(*found), kLogsOfList,
                                    [call](const std::vector<entity::Activation>& complete) {
                                      std::vector<std::string> records;
                                      for (const auto& activation : complete)
@@ -129,7 +132,7 @@ void list_activations(const CallPtr& call) {
 
 void get_activation(const CallPtr& call) {
   with_activation(call, [call](entity::Activation activation) {
-    add_logs(call->deps().io, call->deps().logs, {std::move(activation)}, kLogsOfRecord,
+    add_logs(log_source(*call), {std::move(activation)}, kLogsOfRecord,
              [call](const std::vector<entity::Activation>& complete) {
                call->send_json(entity::to_json(complete.front()));
              });
@@ -146,7 +149,7 @@ void get_activation_logs(const CallPtr& call) {
       call->send_json("{\"logs\":" + join(quoted) + '}');
     };
     if (!activation.logs.empty()) return answer(activation.logs);
-    read_logs(call->deps().io, call->deps().logs, activation, kLogsAlone, answer);
+    read_logs(log_source(*call), activation, kLogsAlone, answer);
   });
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/log_reader.hpp"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -18,19 +21,35 @@ constexpr std::uint64_t kPageBytes = 1024 * 1024;
 // More than an action may log; a store that never ends its pages must not fill the memory.
 constexpr std::size_t kMaxBytes = 64 * 1024 * 1024;
 constexpr std::size_t kMaxPages = 10'000;
+constexpr std::chrono::milliseconds kFirstPause{1};
+constexpr std::chrono::milliseconds kLastPause{50};
 constexpr std::string_view kLost = "Some log lines of this activation are missing.";
 
 using Lines = Result<std::vector<std::string>>;
 
-asio::awaitable<Lines> fetch(plugin::LogStore& store, plugin::ActivationRef activation,
-                             SteadyTime deadline) {
+// Until the collector has handed all lines to the store, or the deadline passed.
+asio::awaitable<void> wait_until_logged(LogSource source, std::string activation_id,
+                                        SteadyTime deadline) {
+  std::chrono::milliseconds pause = kFirstPause;
+  asio::steady_timer timer(source.io);
+  while (source.invoker.logs_pending(activation_id) &&
+         std::chrono::steady_clock::now() < deadline) {
+    timer.expires_after(pause);
+    co_await timer.async_wait(asio::use_awaitable);
+    pause = std::min(pause * 2, kLastPause);
+  }
+}
+
+asio::awaitable<Lines> fetch(LogSource source, plugin::ActivationRef activation,
+                             SteadyTime wait_deadline, SteadyTime deadline) {
+  co_await wait_until_logged(source, activation.activation_id, wait_deadline);
   std::vector<std::string> lines;
   std::string cursor;
   std::size_t bytes = 0;
   bool lost = false;
   for (std::size_t pages = 0;; ++pages) {
     const Result<plugin::LogPage> page =
-        co_await store.fetch(activation, std::move(cursor), kPageBytes, deadline);
+        co_await source.store.fetch(activation, std::move(cursor), kPageBytes, deadline);
     if (!page) {
       if (page.error().code() == StatusCode::kNotFound && lines.empty()) break;
       co_return page.error();
@@ -66,13 +85,14 @@ plugin::ActivationRef reference(const entity::Activation& activation) {
 }
 
 asio::awaitable<std::vector<entity::Activation>> fetch_all(
-    plugin::LogStore& store, std::vector<entity::Activation> activations, SteadyTime deadline) {
+    LogSource source, std::vector<entity::Activation> activations, SteadyTime wait_deadline,
+    SteadyTime deadline) {
   std::size_t bytes = 0;
   for (entity::Activation& activation : activations) {
     if (!activation.logs.empty()) continue;
     if (std::chrono::steady_clock::now() >= deadline || bytes > kMaxBytes) break;
     plugin::ActivationRef ref = reference(activation);
-    Lines lines = co_await fetch(store, std::move(ref), deadline);
+    Lines lines = co_await fetch(source, std::move(ref), wait_deadline, deadline);
     if (!lines) continue;
     for (const std::string& line : *lines) bytes += line.size();
     activation.logs = std::move(*lines);
@@ -112,24 +132,24 @@ std::string format_log_line(const plugin::LogLine& line) {
                      line.stream == plugin::Stream::kStderr ? "stderr" : "stdout", line.text);
 }
 
-void read_logs(asio::io_context& io, plugin::LogStore& store, const entity::Activation& activation,
+void read_logs(const LogSource& source, const entity::Activation& activation,
                std::chrono::milliseconds at_most, std::function<void(Lines)> done) {
-  const SteadyTime deadline = std::chrono::steady_clock::now() + at_most;
-  asio::co_spawn(io, fetch(store, reference(activation), deadline),
+  const SteadyTime now = std::chrono::steady_clock::now();
+  asio::co_spawn(source.io, fetch(source, reference(activation), now + at_most / 2, now + at_most),
                  [done = std::move(done)](const std::exception_ptr& failure, Lines lines) {
                    if (failure) return done(sdk::internal(describe(failure)));
                    done(std::move(lines));
                  });
 }
 
-void add_logs(asio::io_context& io, plugin::LogStore& store,
-              std::vector<entity::Activation> activations, std::chrono::milliseconds at_most,
+void add_logs(const LogSource& source, std::vector<entity::Activation> activations,
+              std::chrono::milliseconds at_most,
               std::function<void(std::vector<entity::Activation>)> done) {
-  const SteadyTime deadline = std::chrono::steady_clock::now() + at_most;
+  const SteadyTime now = std::chrono::steady_clock::now();
   // Kept aside: a record without its logs is better than none.
   auto copy = activations;
   asio::co_spawn(
-      io, fetch_all(store, std::move(activations), deadline),
+      source.io, fetch_all(source, std::move(activations), now + at_most / 2, now + at_most),
       [done = std::move(done), copy = std::move(copy)](
           const std::exception_ptr& failure, std::vector<entity::Activation> complete) mutable {
         if (failure) {

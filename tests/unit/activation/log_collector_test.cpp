@@ -110,6 +110,27 @@ TEST_F(Collector, LinesBetweenSentinelsAreTheActivations) {
   EXPECT_THAT(unreadable, IsEmpty());
 }
 
+TEST_F(Collector, AnActivationIsPendingUntilItsLogsAreAppended) {
+  start();
+  EXPECT_FALSE(collector->pending("one"));
+  begin("one");
+  begin("two");
+  EXPECT_TRUE(collector->pending("one"));
+  out("hello");
+  sentinels();
+  end("one");
+  EXPECT_TRUE(collector->pending("one"));
+  ASSERT_TRUE(test::run_until(io, [&] { return !collector->pending("one"); }));
+  EXPECT_TRUE(store.has("one"));
+  EXPECT_TRUE(collector->pending("two"));
+  collector->cancel(tickets.at("two"));
+  EXPECT_FALSE(collector->pending("two"));
+  begin("silent", 0);
+  EXPECT_TRUE(collector->pending("silent"));
+  end("silent");
+  ASSERT_TRUE(test::run_until(io, [&] { return !collector->pending("silent"); }));
+}
+
 TEST_F(Collector, NoOutputIsToldOnce) {
   start();
   begin("one");

@@ -49,6 +49,19 @@ TEST_F(ActivationsTest, ShowsTheRecordWithItsLogs) {
             "1970-01-01T00:00:02Z           stderr: two \"quoted\"");
 }
 
+TEST_F(ActivationsTest, WaitsForLogsOnTheirWay) {
+  record(kId);
+  logs.lines[kId] = {{plugin::Stream::kStdout, 1'000'000'000, 0, "one"}};
+  invoker.polls_until_logged = 5;
+  EXPECT_EQ(get(kActivations + "/" + kId + "/logs").json().at("logs").as_array().size(), 1u);
+  on_server([this] {
+    EXPECT_LE(invoker.polls_until_logged, 0);
+    invoker.polls_until_logged = 5;
+  });
+  EXPECT_EQ(get(kActivations + "/" + kId).json().at("logs").as_array().size(), 1u);
+  on_server([this] { EXPECT_LE(invoker.polls_until_logged, 0); });
+}
+
 TEST_F(ActivationsTest, ShowsTheResult) {
   record(kId);
   EXPECT_EQ(get(kActivations + "/" + kId + "/result").body,

@@ -82,8 +82,11 @@ class FakeInvoker : public activation::Invoker {
   explicit FakeInvoker(boost::asio::io_context& context, FakeActivations& store)
       : io(context), activations(store) {}
   Status invoke(activation::Invocation invocation, activation::OutcomeHandler handler) override;
+  bool logs_pending(std::string_view) const override { return polls_until_logged-- > 0; }
   boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
 
+  // How often logs are still said to be on their way.
+  mutable int polls_until_logged = 0;
   // The outcome of the next invocations; the result is the arguments unless `result` is given.
   entity::Outcome outcome = entity::Outcome::kSuccess;
   std::string result;

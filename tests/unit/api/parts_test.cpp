@@ -5,8 +5,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <random>
 #include <gtest/gtest.h>
+#include <random>
 
 #include "api/arguments.hpp"
 #include "api/auth.hpp"
