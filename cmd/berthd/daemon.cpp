@@ -349,6 +349,8 @@ Status Daemon::run() {
       worker_->run([this] {
         house_->server.reset();
         house_->admin_server.reset();
+        // Its timer for waiting callers would keep the loop running.
+        house_->api.reset();
       });
     }
     backends_.reset();

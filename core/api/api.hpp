@@ -8,6 +8,7 @@
 //   }, api::server_error);
 //
 // Belongs to one io_context that one thread runs: the Server's and the Invoker's. Not thread-safe.
+// While it lives its timer may keep that io_context running.
 // Requests still waiting when it is destroyed are answered when what they wait for answers; what
 // Dependencies refers to must live until the io_context runs no more of its handlers.
 #pragma once

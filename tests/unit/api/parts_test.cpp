@@ -14,6 +14,7 @@
 #include "api/query.hpp"
 #include "api/router.hpp"
 #include "api/throttle.hpp"
+#include "api/wait_list.hpp"
 #include "base/base64.hpp"
 
 namespace berth::api {
@@ -260,6 +261,27 @@ TEST(Arguments, CannotOverrideFinalParameters) {
             "Request defines parameters that are not allowed (e.g., reserved properties).");
   EXPECT_FALSE(merge_arguments(defaults, R"({"i":2})", true).has_value());
   EXPECT_EQ(*merge_arguments(defaults, R"({"b":2})", true), R"({"a":1,"b":2})");
+}
+
+TEST(WaitList, CallsWhatIsDueInItsOrder) {
+  boost::asio::io_context io;
+  WaitList waiting(io);
+  std::vector<int> called;
+  waiting.add(std::chrono::milliseconds(30), [&] { called.push_back(3); });
+  const auto removed = waiting.add(std::chrono::milliseconds(1), [&] { called.push_back(1); });
+  waiting.add(std::chrono::milliseconds(20), [&] { called.push_back(2); });
+  waiting.remove(removed);
+  io.run();  // ends when nothing waits
+  EXPECT_EQ(called, (std::vector<int>{2, 3}));
+}
+
+TEST(WaitList, KeepsNothingRunningOnceCleared) {
+  boost::asio::io_context io;
+  WaitList waiting(io);
+  const auto ticket = waiting.add(std::chrono::hours(24), [] { FAIL(); });
+  waiting.clear();
+  waiting.remove(ticket);  // its owner may come late
+  io.run();
 }
 
 TEST(LogLine, HasOpenWhisksShape) {
