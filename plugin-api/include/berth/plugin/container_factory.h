@@ -137,9 +137,9 @@ typedef struct berth_container_factory {
                 const berth_container_events* events);
 
   /* Creates a container whose proxy accepts connections at the reported address (a connect never
-   * needs a retry). Result: berth_container_info. A missing or refused user image is NOT_FOUND or
-   * INVALID_ARGUMENT with USER_ERROR; an engine that is down is UNAVAILABLE with RETRYABLE; no room
-   * is RESOURCE_EXHAUSTED with RETRYABLE. On failure nothing is left behind.
+   * needs a retry). Result: berth_container_info. With USER_ERROR: NOT_FOUND or INVALID_ARGUMENT, a user
+   * image is missing or refused; FAILED_PRECONDITION, it lacks the command to run. With RETRYABLE:
+   * UNAVAILABLE, the engine is down; RESOURCE_EXHAUSTED, no room. On failure nothing is left behind.
    * [any-thread] */
   void (*create)(void* self, berth_op op, uint64_t deadline_ns,
                  const berth_create_request* request);
