@@ -1,0 +1,282 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""berthd as an operator meets it: what it says to a bad configuration, start, stop, a second start.
+
+Usage: berthd_test.py BIN_DIRECTORY [unittest's arguments]
+"""
+import base64
+import http.client
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BIN = None
+PATIENCE = 120
+NOBODY = 65534
+SLEEPER = "import time\ndef main(args):\n    time.sleep(args.get('seconds', 0))\n    return {'slept': True}\n"
+
+
+def clean_environment(**more):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
+    return {**kept, **more}
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.work = pathlib.Path(tempfile.mkdtemp(prefix="bth-"))
+        self.addCleanup(shutil.rmtree, self.work, True)
+        self.data = self.work / "data"
+
+    def config(self, text):
+        path = self.work / "berth.toml"
+        path.write_text(text)
+        return path
+
+    def berthd(self, *arguments, **options):
+        """Runs berthd to its end."""
+        return subprocess.run([BIN / "berthd", "--data-dir", self.data, "--listen", "127.0.0.1:0", *arguments],
+                              capture_output=True, text=True, timeout=PATIENCE, check=False,
+                              env=clean_environment(**options))
+
+    def refused(self, *arguments, code=2, **options):
+        run = self.berthd(*arguments, **options)
+        self.assertEqual(run.returncode, code, run.stderr)
+        return run.stderr
+
+    def start(self, *arguments):
+        log = open(self.work / "log", "a", encoding="utf-8")
+        process = subprocess.Popen(
+            [BIN / "berthd", "--data-dir", self.data, "--listen", "127.0.0.1:0", "--set",
+             "containers.on_stop=kill", "--set", "containers.prewarm=false", *arguments],
+            stderr=log, env=clean_environment())
+        log.close()
+        self.addCleanup(self.end, process)
+        host_file = self.data / "apihost"
+        limit = time.monotonic() + PATIENCE
+        while not host_file.exists():
+            self.assertIsNone(process.poll(), self.log())
+            self.assertLess(time.monotonic(), limit, self.log())
+            time.sleep(0.02)
+        return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def log(self):
+        return (self.work / "log").read_text(encoding="utf-8")
+
+    def cli(self, *arguments):
+        return subprocess.run([BIN / "berth", "--data-dir", self.data, *arguments], capture_output=True,
+                              text=True, timeout=PATIENCE, check=False, env=clean_environment())
+
+    def address(self):
+        host, port = (self.data / "apihost").read_text().strip().removeprefix("http://").rsplit(":", 1)
+        return host, int(port)
+
+
+class BadConfiguration(Case):
+    def test_broken_toml_names_file_line_and_column(self):
+        path = self.config("[http]\nlisten = \n")
+        self.assertIn(f"{path}:2:", self.refused("--config", path))
+
+    def test_a_missing_file_is_named(self):
+        self.assertIn("none.toml", self.refused("--config", self.work / "none.toml"))
+
+    def test_unknown_keys_are_errors_with_a_proposal(self):
+        path = self.config('[http]\nlistne = "x"\n')
+        error = self.refused("--config", path)
+        self.assertIn(f"{path}:2: unknown key http.listne; did you mean http.listen?", error)
+        self.assertIn("--set nope", self.refused("--set", "nope=1"))
+
+    def test_an_unknown_plugin_is_named_with_those_there_are(self):
+        path = self.config('[containers]\nplugin = "warp"\n')
+        error = self.refused("--config", path)
+        self.assertIn(f"{path}:2: containers.plugin = \"warp\"", error)
+        self.assertIn("process", error)
+
+    def test_a_plugin_in_the_wrong_role_is_refused(self):
+        error = self.refused("--set", "containers.plugin=file")
+        self.assertIn("does not provide berth.container-factory/1", error)
+
+    def test_a_plugins_schema_refuses_its_settings_with_the_line(self):
+        path = self.config('[plugin.process]\nnetwork = "carrier-pigeon"\n')
+        error = self.refused("--config", path)
+        self.assertIn(f"{path}:2", error)
+        self.assertIn("/network", error)
+
+    def test_limits_out_of_order_are_refused(self):
+        error = self.refused("--set", "limits.memory_default=1024MB")
+        self.assertIn("limits.memory_default must not be larger than limits.memory_max", error)
+
+    def test_a_bad_instance_name_is_refused(self):
+        self.assertIn("instance must be", self.refused("--set", "instance=No Way"))
+
+    def test_a_plugin_directory_that_is_not_there_is_named(self):
+        self.assertIn(str(self.work / "nowhere"), self.refused("--plugin-dir", self.work / "nowhere", code=1))
+
+    def test_a_manifest_that_is_none_names_file_and_pointer(self):
+        manifest = self.work / "runtimes.json"
+        manifest.write_text('{"runtimes": {"python": 3}}')
+        error = self.refused("--set", f"runtimes.manifest={manifest}")
+        self.assertIn(str(manifest), error)
+        self.assertIn("/runtimes/python", error)
+
+    def test_check_prints_values_with_their_origin(self):
+        path = self.config('[http]\nmax_connections = 7\n')
+        run = self.berthd("--config", path, "--check", BERTH_LIMITS__LOGS_MAX="2MB")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn(f"http.max_connections = 7  # {path}:2", run.stdout)
+        self.assertIn("limits.logs_max = 2097152 bytes  # environment BERTH_LIMITS__LOGS_MAX", run.stdout)
+        self.assertIn('containers.plugin = "process"  # default', run.stdout)
+        self.assertFalse(self.data.exists(), "--check makes nothing")
+
+
+class Documentation(Case):
+    def test_the_configuration_page_is_what_berthd_says(self):
+        page = pathlib.Path(__file__).resolve().parents[3] / "docs/configuration.md"
+        run = self.berthd("--reference")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn(run.stdout, page.read_text(encoding="utf-8"),
+                      "put the output of berthd --reference into docs/configuration.md")
+
+
+class BadPlace(Case):
+    def test_a_taken_port_is_named_with_the_mend(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            run = subprocess.run([BIN / "berthd", "--data-dir", self.data, "--listen", f"127.0.0.1:{port}"],
+                                 capture_output=True, text=True, timeout=PATIENCE, check=False,
+                                 env=clean_environment())
+        error = run.stderr
+        self.assertEqual(run.returncode, 1, error)
+        self.assertIn(f"127.0.0.1:{port}", error)
+        self.assertIn("in use", error)
+
+    def test_a_data_directory_that_is_a_file_is_refused(self):
+        self.data.write_text("")
+        self.assertIn(f"{self.data} is not a directory", self.refused(code=1))
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to make a directory of another user")
+    def test_a_data_directory_of_another_user_is_refused(self):
+        self.data.mkdir()
+        os.chown(self.data, NOBODY, NOBODY)
+        error = self.refused(code=1)
+        self.assertIn(f"belongs to uid {NOBODY}", error)
+
+    def test_a_newer_data_directory_is_refused_and_kept(self):
+        self.end(self.start())
+        database = sqlite3.connect(self.data / "berth.db")
+        database.execute("PRAGMA user_version = 999")
+        database.commit()
+        database.close()
+        error = self.refused(code=1)
+        self.assertIn("newer Berth", error)
+        self.assertIn("999", error)
+
+    def test_a_data_directory_in_use_names_the_process(self):
+        process = self.start()
+        self.assertIn(f"process {process.pid}", self.refused(code=1))
+
+
+class Life(Case):
+    def test_secrets_are_private(self):
+        self.start()
+        for name in ("guest.auth", "berth.db", "admin.sock", "apihost"):
+            with self.subTest(name):
+                self.assertEqual(stat.S_IMODE((self.data / name).stat().st_mode) & 0o077, 0)
+        self.assertEqual(stat.S_IMODE(self.data.stat().st_mode), 0o700)
+        key = (self.data / "guest.auth").read_text().strip()
+        self.assertNotIn(key.split(":")[1], self.log())
+
+    def test_sigterm_ends_well_and_takes_the_address_away(self):
+        process = self.start()
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 0, self.log())
+        self.assertFalse((self.data / "apihost").exists())
+        self.assertIn("msg=stopped", self.log())
+
+    def test_the_key_and_the_actions_outlive_a_restart(self):
+        first = self.start()
+        key = (self.data / "guest.auth").read_text()
+        source = self.work / "f.py"
+        source.write_text(SLEEPER)
+        self.assertEqual(self.cli("action", "create", "f", str(source)).returncode, 0)
+        self.end(first)
+        self.start()
+        self.assertEqual((self.data / "guest.auth").read_text(), key)
+        run = self.cli("action", "invoke", "f", "-r")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn('"slept": true', run.stdout)
+
+    def test_a_stopping_berthd_is_not_ready_and_finishes_what_runs(self):
+        process = self.start()
+        reply = self.invoke_sleeper(seconds=3)
+        process.terminate()
+        self.assertEqual(reply.getresponse().status, 200)
+        self.assertEqual(process.wait(PATIENCE), 0, self.log())
+
+    def test_a_second_sigterm_stops_at_once_and_records_what_ran(self):
+        process = self.start()
+        self.invoke_sleeper(seconds=100)
+        process.terminate()
+        time.sleep(0.3)
+        self.assertIsNone(process.poll())
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 0, self.log())
+        database = sqlite3.connect(self.data / "berth.db")
+        self.addCleanup(database.close)
+        records = database.execute("SELECT count(*) FROM activations").fetchone()[0]
+        self.assertEqual(records, 2, "the short one and the interrupted one")
+
+    def invoke_sleeper(self, seconds):
+        """Starts a blocking invocation and returns its connection once the function runs."""
+        source = self.work / "f.py"
+        source.write_text(SLEEPER)
+        self.assertEqual(self.cli("action", "create", "f", str(source), "-t", "200000").returncode, 0)
+        self.assertEqual(self.cli("action", "invoke", "f", "-r").returncode, 0)
+        connection = http.client.HTTPConnection(*self.address(), timeout=PATIENCE)
+        self.addCleanup(connection.close)
+        key = base64.b64encode((self.data / "guest.auth").read_text().strip().encode()).decode()
+        connection.request("POST", "/api/v1/namespaces/_/actions/f?blocking=true&result=true",
+                           f'{{"seconds": {seconds}}}',
+                           {"Authorization": "Basic " + key, "Content-Type": "application/json"})
+        limit = time.monotonic() + PATIENCE
+        while '"running": 1' not in self.running():
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.02)
+        return connection
+
+    def running(self):
+        """The states of containers, by the administration."""
+        class Unix(http.client.HTTPConnection):
+            def connect(connection):
+                connection.sock = socket.socket(socket.AF_UNIX)
+                connection.sock.connect(str(self.data / "admin.sock"))
+        connection = Unix("admin")
+        connection.request("GET", "/status")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return text.replace('":', '": ').replace(":  ", ": ")
+
+
+if __name__ == "__main__":
+    BIN = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main(verbosity=2)
