@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <limits>
 #include <utility>
 
@@ -228,10 +229,7 @@ class PutActivation final : public WriteJob {
       if (status.ok()) return (*reply_)(Result<void>());
       return (*reply_)(status);
     }
-    if (status.ok()) return;
-    owner_.lost_.add();
-    log::error("store", "the record of an activation is lost",
-               {{"activation", record_->activation_id}, {"reason", status.to_string()}});
+    if (!status.ok()) owner_.report_loss(*record_, status);
   }
 
   std::size_t bytes() const override {
@@ -250,6 +248,26 @@ SqliteActivations::SqliteActivations(Writer& writer, ReaderPool& readers, Metric
       readers_(readers),
       lost_(metrics.counter("berth_store_lost_activations_total",
                             "Records of activations that could not be kept")) {}
+
+SqliteActivations::~SqliteActivations() {
+  if (lost_unreported_ == 0) return;
+  log::error("store", "more records of activations were lost",
+             {{"count", std::to_string(lost_unreported_)}});
+}
+
+void SqliteActivations::report_loss(const Activation& record, const Status& status) {
+  lost_.add();
+  ++lost_unreported_;
+  // Whoever loses thousands of them must not fill the disk with lines about it, too.
+  const std::int64_t now =
+      std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+  std::int64_t due = next_report_ns_;
+  if (now < due || !next_report_ns_.compare_exchange_strong(due, now + 1'000'000'000)) return;
+  log::error("store", "records of activations are lost",
+             {{"count", std::to_string(lost_unreported_.exchange(0))},
+              {"last", record.activation_id},
+              {"reason", status.to_string()}});
+}
 
 void SqliteActivations::remember(const Record& record) {
   const std::lock_guard lock(mutex_);

@@ -3,6 +3,7 @@
 // sees it. Private to core/store; made by SqliteStore.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,6 +23,7 @@ class SqliteActivations final : public ActivationStore {
   using Record = std::shared_ptr<const entity::Activation>;
 
   SqliteActivations(Writer& writer, ReaderPool& readers, Metrics& metrics);
+  ~SqliteActivations() override;
 
   void put(Executor on, entity::Activation activation, Done<void> done) override;
   void put_later(entity::Activation activation) override;
@@ -45,10 +47,13 @@ class SqliteActivations final : public ActivationStore {
   void remember(const Record& record);
   void forget(const Record& record);
   Record pending(const std::string& id) const;
+  void report_loss(const entity::Activation& record, const Status& status);
 
   Writer& writer_;
   ReaderPool& readers_;
   Counter& lost_;
+  std::atomic<std::int64_t> lost_unreported_{0};
+  std::atomic<std::int64_t> next_report_ns_{0};  // of the steady clock
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Record> pending_;  // by id
 };

@@ -218,6 +218,31 @@ std::string format_lines(const sdk::ActivationRefView& activation, sdk::LogLines
   return out;
 }
 
+std::optional<ScannedLine> scan_line(std::string_view line) {
+  // No quote stands unescaped within a string, so that these are found in no other place.
+  constexpr std::string_view kTime = R"({"time":")";
+  constexpr std::string_view kStream = R"(","stream":"std???","sequence":)";
+  constexpr std::string_view kFinal = R"(,"final":true)";
+  constexpr std::string_view kId = R"(,"activationId":")";
+  constexpr std::size_t kTimeSize = 30;
+  constexpr std::size_t kIdSize = 32;
+  const std::size_t at = line.rfind(kId);
+  if (!line.starts_with(kTime) || !line.ends_with("\"}") || at == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const std::string_view after = line.substr(at + kId.size());
+  const auto id = parse_id(after.substr(0, kIdSize));
+  if (!id || after.size() <= kIdSize || after[kIdSize] != '"') return std::nullopt;
+  ScannedLine scanned;
+  scanned.id = *id;
+  const std::string_view before = line.substr(0, at);
+  scanned.final = before.ends_with(kFinal);
+  const std::size_t sequence = kTime.size() + kTimeSize + kStream.size();
+  scanned.first = before.substr(0, sequence).ends_with(R"("sequence":)") &&
+                  before.substr(sequence).starts_with("0,");
+  return scanned;
+}
+
 std::optional<ParsedLine> parse_line(std::string_view line) {
   unsigned char scratch[4096];
   boost::json::monotonic_resource memory(scratch, sizeof scratch);

@@ -40,6 +40,17 @@ struct ParsedLine {
   std::string text;
 };
 
+// What an index needs of a line.
+struct ScannedLine {
+  ActivationId id{};
+  bool first = false;  // has sequence 0
+  bool final = false;
+};
+
+// Reads as much of a line, without its end. Looks only at the shape of what format_lines() writes,
+// and not at the text in it, which may be damaged; parse_line() tells. Nothing if it is no line.
+std::optional<ScannedLine> scan_line(std::string_view line);
+
 // Reads one line, without its end. Nothing if it is damaged.
 std::optional<ParsedLine> parse_line(std::string_view line);
 

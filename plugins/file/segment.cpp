@@ -99,7 +99,7 @@ void Segment::scan(std::uint64_t from, Recovery& recovery) {
   std::uint64_t end_of_lines = from;
   read(from, size_, [&](std::string_view text, std::uint64_t offset, std::uint64_t next) {
     end_of_lines = next;
-    const auto line = parse_line(text);
+    const auto line = scan_line(text);
     if (!line) {
       ++recovery.damaged_lines;
       close();
@@ -111,7 +111,7 @@ void Segment::scan(std::uint64_t from, Recovery& recovery) {
       chunk.offset = offset;
     }
     chunk.length = next - chunk.offset;
-    if (line->has_text && line->sequence == 0) chunk.flags |= kChunkFirst;
+    if (line->first) chunk.flags |= kChunkFirst;
     if (line->final) chunk.flags |= kChunkFinal;
     return true;
   });

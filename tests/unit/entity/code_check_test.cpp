@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <gtest/gtest.h>
+#include <random>
 #include <zip.h>
 
 #include "base/base64.hpp"
@@ -189,6 +190,25 @@ TEST(CodeCheck, RefusesDamage) {
   flipped[45] = static_cast<char>(flipped[45] ^ 0x55);
   EXPECT_NE(check_bytes(flipped), "");
   EXPECT_NE(check_bytes("PK\x05\x06" + std::string(18, '\0')), "") << "an archive of nothing";
+}
+
+// Whatever a stranger sends: an answer, never a crash (the sanitizers watch).
+TEST(CodeCheck, SurvivesRandomDamage) {
+  const std::string good = make_zip([](zip_t* zip) {
+    add(zip, "__main__.py", "def main(args): return args");
+    const auto link = static_cast<zip_uint64_t>(add(zip, "a/link", "../b"));
+    zip_file_set_external_attributes(zip, link, 0, ZIP_OPSYS_UNIX, 0120777u << 16);
+    add(zip, "b", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+  });
+  std::mt19937 random(20260101);
+  for (int round = 0; round < 2000; ++round) {
+    std::string bytes = good;
+    for (unsigned i = 0; i < 1 + random() % 4; ++i) {
+      bytes[4 + random() % (bytes.size() - 4)] = static_cast<char>(random());
+    }
+    if (random() % 4 == 0) bytes.resize(4 + random() % bytes.size(), '\0');
+    check_bytes(bytes);
+  }
 }
 
 TEST(CodeCheck, RefusesEncryption) {

@@ -83,6 +83,34 @@ TEST(JsonLine, BadUtf8IsReplaced) {
   }
 }
 
+TEST(JsonLine, AScanSeesWhatAParserSees) {
+  const std::string tricky =
+      R"(,"activationId":"00000000000000000000000000000000","final":true,"sequence":0,)";
+  for (const bool final : {true, false}) {
+    for (const std::uint64_t sequence : {0ull, 1ull, 10ull, 12345678901ull}) {
+      for (const std::string& text : {std::string(), std::string("x"), tricky}) {
+        for (const auto stream : {sdk::Stream::kStdout, sdk::Stream::kStderr}) {
+          const std::string line = format({{stream, 1, sequence, text}}, final, tricky);
+          const auto scanned = scan_line(std::string_view(line).substr(0, line.size() - 1));
+          ASSERT_TRUE(scanned) << line;
+          EXPECT_EQ(scanned->id, parse_id("44794bd6aab74415b4e42a308d880e5b"));
+          EXPECT_EQ(scanned->first, sequence == 0) << line;
+          EXPECT_EQ(scanned->final, final) << line;
+        }
+      }
+    }
+  }
+  const std::string end = format({}, true);
+  const auto scanned = scan_line(std::string_view(end).substr(0, end.size() - 1));
+  ASSERT_TRUE(scanned);
+  EXPECT_TRUE(scanned->final);
+  EXPECT_FALSE(scanned->first);
+  for (std::size_t i = 0; i + 1 < end.size(); ++i) {
+    EXPECT_FALSE(scan_line(std::string_view(end).substr(0, i))) << i;
+  }
+  EXPECT_FALSE(scan_line(std::string(100, '\0')));
+}
+
 TEST(JsonLine, DamageIsNotRead) {
   const std::string good = format({{sdk::Stream::kStdout, 1, 0, "hello"}}, false);
   const std::string_view line = std::string_view(good).substr(0, good.size() - 1);
