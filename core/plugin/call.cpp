@@ -55,10 +55,9 @@ void CallBase::leave() {
   PluginRuntime& runtime = interface_.runtime;
   runtime.gate.leave();
   const auto took = runtime.clock.steady_now() - begun_;
-  runtime.stats.returned(to_string(kind_), took);
-  if (phase_.exchange(kReturned, std::memory_order_acq_rel) == kAnswered) {
-    runtime.stats.answered(kind_, code_, took);
-  }
+  const bool answered = phase_.exchange(kReturned, std::memory_order_acq_rel) == kAnswered;
+  if (answered) runtime.stats.answered(kind_, code_, took);
+  if (!answered || !blocked_told_) runtime.stats.returned(to_string(kind_), took);
 }
 
 void CallBase::threw() {
@@ -87,7 +86,13 @@ void CallBase::accept(const berth_status* status, const void* result) noexcept {
 void CallBase::give_up(berth_op op, const Status& why) noexcept {
   expired_ = why.code() == StatusCode::kDeadlineExceeded;
   fail(why);
-  interface_.runtime.cancel_later(interface_.cancel, interface_.self, op);
+  PluginRuntime& runtime = interface_.runtime;
+  if (phase_.load(std::memory_order_acquire) == kInside) {
+    // It may never return: this is the time to tell that it blocks.
+    runtime.stats.returned(to_string(kind_), runtime.clock.steady_now() - begun_);
+    blocked_told_ = true;
+  }
+  runtime.cancel_later(interface_.cancel, interface_.self, op);
   finish(why.code());
 }
 

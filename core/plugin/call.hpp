@@ -8,9 +8,10 @@
 //   if (!call.done()) co_await call.wait();
 //   co_return call.take();
 //
-// It lives in the frame of the coroutine that awaits it. The function is called before the coroutine
-// suspends, so that arguments borrowed from the frame outlive the call wherever the answer comes from,
-// and an answer given inside the call costs no suspension. Always leads to exactly one result.
+// It lives in the frame of the coroutine that awaits it. The function is called before the
+// coroutine suspends, so that arguments borrowed from the frame outlive the call wherever the
+// answer comes from, and an answer given inside the call costs no suspension. Always leads to
+// exactly one result.
 #pragma once
 
 #include <atomic>
@@ -96,6 +97,7 @@ class CallBase : public PendingCall {
   SteadyTime begun_{};
   StatusCode code_ = StatusCode::kOk;  // written before kAnswered
   bool expired_ = false;               // written before shot_ is set
+  bool blocked_told_ = false;          // written before kAnswered
   std::atomic<int> phase_{kInside};
   OneShot shot_;
 };

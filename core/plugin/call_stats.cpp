@@ -8,7 +8,9 @@
 namespace berth::plugin {
 namespace {
 
-double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+double seconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
 
 }  // namespace
 
@@ -68,7 +70,8 @@ void CallStats::complain(Sort sort, std::string_view call, const std::string& me
   const auto now = static_cast<std::int64_t>(monotonic_ns(clock_.steady_now()));
   std::int64_t last = last_logged_ns_[sort].load();
   const bool due =
-      last == 0 || now - last >= std::chrono::duration_cast<std::chrono::nanoseconds>(kLogEvery).count();
+      last == 0 ||
+      now - last >= std::chrono::duration_cast<std::chrono::nanoseconds>(kLogEvery).count();
   if (!due || !last_logged_ns_[sort].compare_exchange_strong(last, now)) {
     unlogged_[sort].fetch_add(1);
     return;

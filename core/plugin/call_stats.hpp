@@ -4,11 +4,12 @@
 //   berth_plugin_call_seconds{plugin,call,code}         from the call until its answer
 //   berth_plugin_blocked_calls_total{plugin,call}       calls that returned only after kBlocked
 //   berth_plugin_late_answers_total{plugin,call}        answers after the host had given up
-//   berth_plugin_repeated_answers_total{plugin,call}    second answers ("unknown": ids never issued)
-//   berth_plugin_exceptions_total{plugin,call}          exceptions that crossed the boundary
+//   berth_plugin_repeated_answers_total{plugin,call}    second answers ("unknown": ids never
+//   issued) berth_plugin_exceptions_total{plugin,call}          exceptions that crossed the
+//   boundary
 //
-// Misbehaviour is also logged, each sort at most once in kLogEvery. Thread-safe; `answered` takes no
-// lock of ours after the first use of a series.
+// Misbehaviour is also logged, each sort at most once in kLogEvery. Thread-safe; `answered` takes
+// no lock of ours after the first use of a series.
 #pragma once
 
 #include <array>

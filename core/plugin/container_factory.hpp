@@ -2,7 +2,8 @@
 // A ContainerFactory as the core sees it: whatever plugin the operator chose, behind awaitables.
 //
 // Calls may be made from any thread; each awaitable resumes on the executor it was awaited on. The
-// implementation over a plugin is PluginContainerFactory (container_factory_proxy.hpp); tests have fakes.
+// implementation over a plugin is PluginContainerFactory (container_factory_proxy.hpp); tests have
+// fakes.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

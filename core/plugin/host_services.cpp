@@ -18,7 +18,9 @@ namespace {
 constexpr std::size_t kMaxLogText = 8192;
 constexpr std::size_t kMaxLogFields = 32;
 
-std::string_view cut(berth_str text) { return to_view(text).substr(0, kMaxLogText); }
+std::string_view cut(berth_str text) {
+  return to_view(text).substr(0, kMaxLogText);
+}
 
 std::int32_t minimum_log_level() {
   if (log::enabled(log::Level::kDebug)) return BERTH_LOG_DEBUG;
@@ -53,7 +55,8 @@ struct HostServices::Impl {
   static Impl& self(void* context) { return *static_cast<Impl*>(context); }
 
   // noexcept: nothing unwinds into a plugin.
-  static void complete(void* context, berth_op op, const berth_status* status, const void* result) noexcept {
+  static void complete(void* context, berth_op op, const berth_status* status,
+                       const void* result) noexcept {
     self(context).table.complete(op, status, result);
   }
 
@@ -76,7 +79,8 @@ struct HostServices::Impl {
     return nullptr;
   }
 
-  static void write_log(void* context, std::int32_t level, berth_str message, berth_pairs fields) noexcept {
+  static void write_log(void* context, std::int32_t level, berth_str message,
+                        berth_pairs fields) noexcept {
     static constexpr log::Level kLevels[] = {log::Level::kDebug, log::Level::kInfo,
                                              log::Level::kWarn, log::Level::kError};
     const log::Level berth_level = kLevels[std::clamp(level, BERTH_LOG_DEBUG, BERTH_LOG_ERROR)];
@@ -105,7 +109,8 @@ struct HostServices::Impl {
     self(context).metrics.record(metric.id, value);
   }
 
-  static void get_state(void* context, berth_str key, berth_state_done done, void* done_context) noexcept {
+  static void get_state(void* context, berth_str key, berth_state_done done,
+                        void* done_context) noexcept {
     self(context).state->get(key, done, done_context);
   }
   static void put_state(void* context, berth_str key, berth_str value,
@@ -129,7 +134,9 @@ HostServices::HostServices(const std::string& plugin, OperationTable& table, Hou
 
 HostServices::~HostServices() = default;
 
-const berth_host* HostServices::host() const { return &impl_->host; }
+const berth_host* HostServices::host() const {
+  return &impl_->host;
+}
 
 bool HostServices::offers(std::string_view service_id) const {
   return Impl::query(impl_.get(), to_wire(service_id)) != nullptr;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `HostServices`: the berth_host that one plugin is given, with the services behind it: berth.log/1,
-// berth.metrics/1, berth.timer/1, and berth.state/1 where there is a store. Its functions are
-// [any-thread], as berth/plugin/host.h says.
+// `HostServices`: the berth_host that one plugin is given, with the services behind it:
+// berth.log/1, berth.metrics/1, berth.timer/1, and berth.state/1 where there is a store. Its
+// functions are [any-thread], as berth/plugin/host.h says.
 #pragma once
 
 #include <memory>

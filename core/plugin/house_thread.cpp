@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin/house_thread.hpp"
 
-#include <pthread.h>
-
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <exception>
+#include <pthread.h>
 #include <thread>
 
 #include "base/log.hpp"
@@ -37,7 +36,9 @@ HouseThread::HouseThread(const std::string& name) : impl_(std::make_unique<Impl>
   pthread_setname_np(impl_->thread.native_handle(), name.substr(0, 15).c_str());
 }
 
-HouseThread::~HouseThread() { stop(); }
+HouseThread::~HouseThread() {
+  stop();
+}
 
 void HouseThread::stop() {
   impl_->work.reset();
@@ -48,6 +49,8 @@ boost::asio::any_io_executor HouseThread::executor() const {
   return impl_->context.get_executor();
 }
 
-bool HouseThread::here() const { return std::this_thread::get_id() == impl_->thread.get_id(); }
+bool HouseThread::here() const {
+  return std::this_thread::get_id() == impl_->thread.get_id();
+}
 
 }  // namespace berth::plugin

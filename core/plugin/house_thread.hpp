@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `HouseThread`: the one thread on which the host calls into a plugin by itself: timers, results of the
-// state service, cancellations, the clean-up of late containers. Each plugin has its own, so that one
-// that blocks there delays only itself.
+// `HouseThread`: the one thread on which the host calls into a plugin by itself: timers, results of
+// the state service, cancellations, the clean-up of late containers. Each plugin has its own, so
+// that one that blocks there delays only itself.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,7 +20,8 @@ class HouseThread {
   HouseThread& operator=(const HouseThread&) = delete;
 
   boost::asio::any_io_executor executor() const;
-  // Waits until all that was posted ran and nothing waits any more, then joins. Not from the thread.
+  // Waits until all that was posted ran and nothing waits any more, then joins. Not from the
+  // thread.
   void stop();
   // True on the thread itself.
   bool here() const;

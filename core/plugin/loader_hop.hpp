@@ -13,8 +13,7 @@ namespace berth::plugin {
 // An empty `loader` leaves the coroutine where it is.
 inline boost::asio::awaitable<void> to_loader(boost::asio::any_io_executor loader) {
   if (loader) {
-    co_await boost::asio::post(
-        boost::asio::bind_executor(loader, boost::asio::use_awaitable));
+    co_await boost::asio::post(boost::asio::bind_executor(loader, boost::asio::use_awaitable));
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A LogStore as the core sees it: whatever plugins the operator chose, behind awaitables. Threads as in
-// container_factory.hpp. LogStoreSet (log_store_set.hpp) is several stores behind this one interface.
+// A LogStore as the core sees it: whatever plugins the operator chose, behind awaitables. Threads
+// as in container_factory.hpp. LogStoreSet (log_store_set.hpp) is several stores behind this one
+// interface.
 #pragma once
 
 #include <cstdint>

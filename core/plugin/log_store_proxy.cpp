@@ -9,10 +9,14 @@ namespace berth::plugin {
 namespace {
 
 berth_activation_ref wire_activation(const ActivationRef& a) {
-  return {sizeof(berth_activation_ref), 0,
-          to_wire(a.activation_id),     to_wire(a.namespace_name),
-          to_wire(a.namespace_id),      to_wire(a.action),
-          to_wire(a.container_id),      a.start_ms,
+  return {sizeof(berth_activation_ref),
+          0,
+          to_wire(a.activation_id),
+          to_wire(a.namespace_name),
+          to_wire(a.namespace_id),
+          to_wire(a.action),
+          to_wire(a.container_id),
+          a.start_ms,
           a.end_ms};
 }
 

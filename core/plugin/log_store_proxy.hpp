@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `PluginLogStore`: the LogStore over a plugin's berth.log-store/1 table. Thread-safe; valid until the
-// plugin is closed.
+// `PluginLogStore`: the LogStore over a plugin's berth.log-store/1 table. Thread-safe; valid until
+// the plugin is closed.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,8 @@ class PluginLogStore final : public LogStore {
  public:
   // `table` is complete (see check_table) and valid as long as `runtime`. `owner` owns
   // this and `runtime`.
-  PluginLogStore(PluginRuntime& runtime, void* self, const berth_log_store& table,
-                 bool out_of_band, std::weak_ptr<const void> owner);
+  PluginLogStore(PluginRuntime& runtime, void* self, const berth_log_store& table, bool out_of_band,
+                 std::weak_ptr<const void> owner);
 
   // Empty, or what is missing in a table that claims to be of version 1.
   static std::string check_table(const berth_log_store& table);

@@ -100,7 +100,7 @@ class LogStoreSet::Lane : public std::enable_shared_from_this<Lane> {
   void push(Part part, const boost::asio::any_io_executor& background) {
     {
       const std::lock_guard lock(mutex_);
-      if (backlog_ + part.bytes <= kMaxBacklog) {
+      if (backlog_ == 0 || backlog_ + part.bytes <= kMaxBacklog) {
         backlog_ += part.bytes;
         const auto [queue, fresh] = waiting_.try_emplace(part.activation.activation_id);
         if (!fresh) {
@@ -113,11 +113,25 @@ class LogStoreSet::Lane : public std::enable_shared_from_this<Lane> {
       }
     }
     if (part.lines == nullptr) {
-      part.vote->cast(sdk::resource_exhausted("too much is waiting for the log store '" + name_ + "'"));
+      part.vote->cast(
+          sdk::resource_exhausted("too much is waiting for the log store '" + name_ + "'"));
       return;
     }
     boost::asio::co_spawn(background, run(shared_from_this(), std::move(part)),
                           boost::asio::detached);
+  }
+
+  // For a store that is alone: nobody else needs to be spared its delays.
+  boost::asio::awaitable<Result<void>> append_directly(ActivationRef activation,
+                                                       std::vector<LogLine> lines, bool final,
+                                                       SteadyTime deadline) {
+    Result<void> kept =
+        co_await store_.append(std::move(activation), std::move(lines), final, deadline);
+    if (!kept) {
+      const std::lock_guard lock(mutex_);
+      lost(kept.error());
+    }
+    co_return kept;
   }
 
   bool idle() {
@@ -135,8 +149,8 @@ class LogStoreSet::Lane : public std::enable_shared_from_this<Lane> {
       const std::string key = part.activation.activation_id;
       const std::size_t bytes = part.bytes;
       const std::shared_ptr<Vote> vote = part.vote;
-      const Result<void> kept = co_await self->store_.append(std::move(part.activation), *part.lines,
-                                                             part.final, part.deadline);
+      const Result<void> kept = co_await self->store_.append(
+          std::move(part.activation), *part.lines, part.final, part.deadline);
       vote->cast(kept ? Status() : kept.error());
       const std::lock_guard lock(self->mutex_);
       if (!kept) self->lost(kept.error());
@@ -245,6 +259,10 @@ Awaitable<void> LogStoreSet::append(ActivationRef activation, std::vector<LogLin
   }
   if (to.empty()) co_return sdk::unavailable("no log store is up");
 
+  if (lanes_.size() == 1) {
+    co_return co_await to[0]->append_directly(std::move(activation), std::move(lines), final,
+                                              deadline);
+  }
   const auto vote = std::make_shared<Vote>(static_cast<int>(to.size()));
   const std::size_t bytes = bytes_of(lines);
   const Lines shared = std::make_shared<const std::vector<LogLine>>(std::move(lines));
@@ -301,7 +319,8 @@ Awaitable<void> LogStoreSet::drain(SteadyTime deadline) {
     boost::asio::steady_timer pause(co_await boost::asio::this_coro::executor);
     while (!lane->idle()) {
       if (std::chrono::steady_clock::now() >= until) {
-        co_return sdk::deadline_exceeded("log store '" + lane->name() + "' still has lines to take");
+        co_return sdk::deadline_exceeded("log store '" + lane->name() +
+                                         "' still has lines to take");
       }
       pause.expires_after(kLookAgain);
       co_await pause.async_wait(boost::asio::use_awaitable);

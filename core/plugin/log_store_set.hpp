@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// `LogStoreSet`: several LogStores behind one: written to all, fetched from the first that answers. One
-// that is down never hurts the others:
+// `LogStoreSet`: several LogStores behind one: written to all, fetched from the first that answers.
+// One that is down never hurts the others:
 //
 //  - `start` succeeds if one does; one that fails to start is left out from then on.
-//  - `append` is answered as soon as one store has the lines, or when all have failed. The others go on
-//    in the background, in order within an activation, with at most kMaxBacklog bytes waiting for each
-//    store; what a store loses is counted in berth_log_store_append_failures_total{store}.
+//  - `append` is answered as soon as one store has the lines, or when all have failed. The others
+//  go on
+//    in the background, in order within an activation, with at most kMaxBacklog bytes waiting for
+//    each store; what a store loses is counted in berth_log_store_append_failures_total{store}.
 //  - `fetch` asks one after another, giving each its share of the time.
 //
-// Out-of-band stores get no append; the set is out of band only if all its stores are. Thread-safe; the
-// stores and the executor outlive it.
+// Out-of-band stores get no append; the set is out of band only if all its stores are. Thread-safe;
+// the stores and the executor outlive it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -29,11 +29,11 @@ void MemoryPluginState::get(Executor on, std::string plugin, std::string key,
   const std::lock_guard lock(mutex_);
   const auto there = values_.find({plugin, key});
   if (there == values_.end()) {
-    return answer<store::PluginStateEntry>(on, std::move(done), sdk::not_found("no key '" + key + "'"));
+    return answer<store::PluginStateEntry>(on, std::move(done),
+                                           sdk::not_found("no key '" + key + "'"));
   }
   answer<store::PluginStateEntry>(
-      on, std::move(done),
-      store::PluginStateEntry{key, there->second.text, there->second.version});
+      on, std::move(done), store::PluginStateEntry{key, there->second.text, there->second.version});
 }
 
 void MemoryPluginState::put(Executor on, std::string plugin, std::string key, std::string value,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `MemoryPluginState`: a PluginStateStore that forgets everything at the end; for tests and for hosts
-// that only look at a plugin. Thread-safe.
+// `MemoryPluginState`: a PluginStateStore that forgets everything at the end; for tests and for
+// hosts that only look at a plugin. Thread-safe.
 #pragma once
 
 #include <cstdint>

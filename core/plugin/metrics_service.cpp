@@ -49,7 +49,8 @@ std::uint64_t MetricsService::series(std::int32_t kind, berth_str name, berth_st
   for (const auto& [label, value] : label_map) key.append(1, '\0').append(label + '=' + value);
 
   const std::lock_guard lock(mutex_);
-  if (!good) return refuse(told_bad_, "'" + std::string(to_view(name)) + "' or a label's name is bad");
+  if (!good)
+    return refuse(told_bad_, "'" + std::string(to_view(name)) + "' or a label's name is bad");
   if (const auto known = ids_.find(key); known != ids_.end()) return known->second;
   const std::size_t index = count_.load();
   if (index == kMaxSeries) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `MetricsService`: berth.metrics/1 for one plugin: its series, named berth_plugin_<plugin>_<name>, at
-// most kMaxSeries of them so that a runaway label cannot fill /metrics. Thread-safe; `record` takes no
-// lock of ours.
+// `MetricsService`: berth.metrics/1 for one plugin: its series, named berth_plugin_<plugin>_<name>,
+// at most kMaxSeries of them so that a runaway label cannot fill /metrics. Thread-safe; `record`
+// takes no lock of ours.
 #pragma once
 
 #include <array>

@@ -2,9 +2,9 @@
 // `OneShot`: one coroutine waits, once, for one thing that some thread sets, once.
 //
 // The problem it solves: a plugin answers on a thread of its own, perhaps before the call returned,
-// and the coroutine must go on exactly once, on its own executor. A OneShot lives in the coroutine's
-// frame and costs no allocation of its own. `set` may come from any thread; after it the OneShot may be
-// gone. A coroutine that waits must be resumed before its executor dies: set it.
+// and the coroutine must go on exactly once, on its own executor. A OneShot lives in the
+// coroutine's frame and costs no allocation of its own. `set` may come from any thread; after it
+// the OneShot may be gone. A coroutine that waits must be resumed before its executor dies: set it.
 #pragma once
 
 #include <atomic>
@@ -32,16 +32,15 @@ class OneShot {
     boost::asio::post(std::move(handler));
   }
 
-  // `on_cancel(context)` is called on the waiting coroutine's executor if the coroutine is cancelled
-  // meanwhile; it then has to bring about `set`.
+  // `on_cancel(context)` is called on the waiting coroutine's executor if the coroutine is
+  // cancelled meanwhile; it then has to bring about `set`.
   boost::asio::awaitable<void> wait(void (*on_cancel)(void*) = nullptr, void* context = nullptr) {
     return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void()>(
         Initiation{this, on_cancel, context}, boost::asio::use_awaitable);
   }
 
  private:
-  using Handler =
-      boost::asio::async_result<boost::asio::use_awaitable_t<>, void()>::handler_type;
+  using Handler = boost::asio::async_result<boost::asio::use_awaitable_t<>, void()>::handler_type;
 
   // After the exchange nothing may be touched: the coroutine may run already, on another thread.
   struct Initiation {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin/operation_table.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <cassert>
+#include <pthread.h>
 #include <random>
 #include <string>
 
@@ -18,9 +17,15 @@ constexpr std::uint64_t kIndexMask = (std::uint64_t{1} << kIndexBits) - 1;
 std::uint64_t make_id(std::uint32_t generation, CallKind kind, std::uint32_t index) {
   return std::uint64_t{generation} << 32 | static_cast<std::uint64_t>(kind) << kIndexBits | index;
 }
-std::uint32_t index_of(std::uint64_t id) { return static_cast<std::uint32_t>(id & kIndexMask); }
-std::uint32_t generation_of(std::uint64_t id) { return static_cast<std::uint32_t>(id >> 32); }
-std::uint8_t kind_of(std::uint64_t id) { return static_cast<std::uint8_t>(id >> kIndexBits); }
+std::uint32_t index_of(std::uint64_t id) {
+  return static_cast<std::uint32_t>(id & kIndexMask);
+}
+std::uint32_t generation_of(std::uint64_t id) {
+  return static_cast<std::uint32_t>(id >> 32);
+}
+std::uint8_t kind_of(std::uint64_t id) {
+  return static_cast<std::uint8_t>(id >> kIndexBits);
+}
 
 template <typename Phase>
 std::uint64_t make_state(std::uint32_t generation, Phase phase) {
@@ -32,7 +37,8 @@ std::uint32_t state_generation(std::uint64_t state) {
 
 }  // namespace
 
-// Each table starts its generations elsewhere, so that an id of another plugin is not taken for ours.
+// Each table starts its generations elsewhere, so that an id of another plugin is not taken for
+// ours.
 OperationTable::OperationTable(const Clock& clock, StrayAnswers& stray, bool watch)
     : clock_(clock),
       stray_(stray),
@@ -64,7 +70,8 @@ std::uint32_t OperationTable::take_free() noexcept {
     const auto top = static_cast<std::uint32_t>(head);
     if (top == 0) return 0;
     const std::uint64_t next = slot(top - 1)->next_free.load(std::memory_order_relaxed);
-    // The tag in the upper half keeps a slot that was taken and put back meanwhile from being mistaken.
+    // The tag in the upper half keeps a slot that was taken and put back meanwhile from being
+    // mistaken.
     const std::uint64_t changed = ((head >> 32) + 1) << 32 | next;
     if (free_.compare_exchange_weak(head, changed, std::memory_order_acq_rel)) return top;
   }
@@ -149,8 +156,7 @@ bool OperationTable::give_up(berth_op op, const Status& why) noexcept {
   Slot* const s = slot(index);
   PendingCall* const call = s->call.load(std::memory_order_relaxed);
   std::uint64_t active = make_state(generation_of(op.id), Phase::kActive);
-  if (!s->state.compare_exchange_strong(active,
-                                        make_state(generation_of(op.id), Phase::kAbandoned),
+  if (!s->state.compare_exchange_strong(active, make_state(generation_of(op.id), Phase::kAbandoned),
                                         std::memory_order_acq_rel)) {
     return false;
   }
@@ -172,9 +178,8 @@ void OperationTable::free_abandoned(std::uint64_t op_id) noexcept {
   const std::uint32_t index = index_of(op_id);
   const std::uint32_t generation = generation_of(op_id);
   std::uint64_t abandoned = make_state(generation, Phase::kAbandoned);
-  if (slot(index)->state.compare_exchange_strong(abandoned,
-                                                 make_state(generation + 1, Phase::kFree),
-                                                 std::memory_order_acq_rel)) {
+  if (slot(index)->state.compare_exchange_strong(
+          abandoned, make_state(generation + 1, Phase::kFree), std::memory_order_acq_rel)) {
     put_free(index);
   }
 }
@@ -233,7 +238,8 @@ void OperationTable::run_watcher() {
         watch_changed_.wait(lock);
       } else {
         // Bounded, so that a far deadline does not overflow the clock's arithmetic.
-        const std::uint64_t wait_ns = std::min(wanted_wake_ns_ - now, std::uint64_t{3'600'000'000'000});
+        const std::uint64_t wait_ns =
+            std::min(wanted_wake_ns_ - now, std::uint64_t{3'600'000'000'000});
         watch_changed_.wait_for(lock, std::chrono::nanoseconds(wait_ns));
       }
       continue;
@@ -256,7 +262,11 @@ std::size_t OperationTable::count(Phase phase) const {
   return counted;
 }
 
-std::size_t OperationTable::in_flight() const { return count(Phase::kActive); }
-std::size_t OperationTable::abandoned() const { return count(Phase::kAbandoned); }
+std::size_t OperationTable::in_flight() const {
+  return count(Phase::kActive);
+}
+std::size_t OperationTable::abandoned() const {
+  return count(Phase::kAbandoned);
+}
 
 }  // namespace berth::plugin

@@ -2,10 +2,11 @@
 // `OperationTable`: the operations that one plugin has been given and not answered.
 //
 // The problem it solves: a plugin answers late, twice, never, or with an id it made up, and none of
-// that may touch memory that is in use for something else. An operation is a value (slot, generation,
-// kind of call); the first of answer, deadline and cancellation to claim the slot's generation decides
-// the outcome, and every other one is told so. A slot whose operation the host gave up stays
-// "abandoned" until the plugin answers, so that a late answer is known for what it is.
+// that may touch memory that is in use for something else. An operation is a value (slot,
+// generation, kind of call); the first of answer, deadline and cancellation to claim the slot's
+// generation decides the outcome, and every other one is told so. A slot whose operation the host
+// gave up stays "abandoned" until the plugin answers, so that a late answer is known for what it
+// is.
 //
 // Thread-safe. The way begin → complete takes no lock. Deadlines are watched by one thread, started
 // with the first one, that sleeps until the earliest and calls PendingCall::give_up; it never calls
@@ -32,8 +33,8 @@ namespace berth::plugin {
 // Whoever waits for an operation. Exactly one of the two is called, once, and may end the object.
 class PendingCall {
  public:
-  // The plugin's answer; both are borrowed, a berth_buf in the result is handed over. Runs inside the
-  // plugin's call of `complete`, on its thread.
+  // The plugin's answer; both are borrowed, a berth_buf in the result is handed over. Runs inside
+  // the plugin's call of `complete`, on its thread.
   virtual void accept(const berth_status* status, const void* result) noexcept = 0;
   // The host gives `op` up.
   virtual void give_up(berth_op op, const Status& why) noexcept = 0;
@@ -59,12 +60,13 @@ class StrayAnswers {
 
 class OperationTable {
  public:
-  // Abandoned operations remembered at most; beyond, the oldest are forgotten, and their late answers
-  // count as given twice.
+  // Abandoned operations remembered at most; beyond, the oldest are forgotten, and their late
+  // answers count as given twice.
   static constexpr std::size_t kMaxAbandoned = 65536;
   static constexpr std::size_t kMaxOperations = std::size_t{1} << 20;
 
-  // `watch` false: nobody watches deadlines but whoever calls give_up_due (tests with their own clock).
+  // `watch` false: nobody watches deadlines but whoever calls give_up_due (tests with their own
+  // clock).
   OperationTable(const Clock& clock, StrayAnswers& stray, bool watch = true);
   // Misuse: destroying it with operations in flight (assertion). Call give_up_all first.
   ~OperationTable();

@@ -49,9 +49,12 @@ struct PluginInstance::Impl : std::enable_shared_from_this<Impl> {
   }
 
   Status call_open(const Options& options, const std::string& data, const std::string& run) {
-    const berth_open_args args{sizeof(berth_open_args),      0,
-                               runtime.services.host(),      to_wire(options.config_json),
-                               to_wire(options.instance),    to_wire(data),
+    const berth_open_args args{sizeof(berth_open_args),
+                               0,
+                               runtime.services.host(),
+                               to_wire(options.config_json),
+                               to_wire(options.instance),
+                               to_wire(data),
                                to_wire(run)};
     void* made = nullptr;
     std::int32_t code = BERTH_INTERNAL;
@@ -158,14 +161,20 @@ Result<std::unique_ptr<PluginInstance>> PluginInstance::open(const Manifest& man
 
 PluginInstance::PluginInstance(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-PluginInstance::~PluginInstance() { impl_->close(); }
+PluginInstance::~PluginInstance() {
+  impl_->close();
+}
 
-const Manifest& PluginInstance::manifest() const { return impl_->manifest; }
+const Manifest& PluginInstance::manifest() const {
+  return impl_->manifest;
+}
 
 ContainerFactory* PluginInstance::container_factory() {
   return impl_->factory ? &*impl_->factory : nullptr;
 }
 
-LogStore* PluginInstance::log_store() { return impl_->log_store ? &*impl_->log_store : nullptr; }
+LogStore* PluginInstance::log_store() {
+  return impl_->log_store ? &*impl_->log_store : nullptr;
+}
 
 }  // namespace berth::plugin

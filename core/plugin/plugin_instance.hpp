@@ -8,12 +8,13 @@
 //   co_await factory->stop(StopMode::kDetach, deadline);
 //   instance->reset();                       // close; afterwards the LoadedPlugin may be unmapped
 //
-// The order at the end is stop, close, unmap. Closing refuses new calls, waits for those that are inside
-// the plugin, calls its `close`, and fails what it left unanswered; after that nothing of the plugin is
-// called and every awaitable of it has its result.
+// The order at the end is stop, close, unmap. Closing refuses new calls, waits for those that are
+// inside the plugin, calls its `close`, and fails what it left unanswered; after that nothing of
+// the plugin is called and every awaitable of it has its result.
 //
-// Threads: open and close on one thread, the loader thread. The interfaces are thread-safe and valid as
-// long as the instance. Executors that await one of its calls must live until it is closed.
+// Threads: open and close on one thread, the loader thread. The interfaces are thread-safe and
+// valid as long as the instance. Executors that await one of its calls must live until it is
+// closed.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -36,7 +37,7 @@ namespace berth::plugin {
 class PluginInstance {
  public:
   struct Options {
-    const Clock& clock;                        // outlives the instance, as do the next two
+    const Clock& clock;  // outlives the instance, as do the next two
     Metrics& metrics;
     store::PluginStateStore* state = nullptr;  // null: no berth.state/1
     std::string instance;                      // name of this berthd, [a-z0-9-]{1,32}
@@ -44,14 +45,14 @@ class PluginInstance {
     // The plugin gets <root>/<name> of each, made with mode 0700.
     std::filesystem::path data_root;
     std::filesystem::path runtime_root;
-    // Where `start` and `stop` are called: the loader thread's executor. Empty: on the thread of the
-    // coroutine that awaits them.
+    // Where `start` and `stop` are called: the loader thread's executor. Empty: on the thread of
+    // the coroutine that awaits them.
     boost::asio::any_io_executor loader;
   };
 
-  // Opens the plugin. FAILED_PRECONDITION if it needs a service this host has not, or does not provide
-  // what its note says; else the plugin's own code and reason. `plugin` outlives the instance.
-  // [loader-thread]
+  // Opens the plugin. FAILED_PRECONDITION if it needs a service this host has not, or does not
+  // provide what its note says; else the plugin's own code and reason. `plugin` outlives the
+  // instance. [loader-thread]
   static Result<std::unique_ptr<PluginInstance>> open(const LoadedPlugin& plugin, Options options);
   // The same for a plugin that is not in a file of its own.
   static Result<std::unique_ptr<PluginInstance>> open(const Manifest& manifest,

@@ -19,7 +19,9 @@ constexpr std::chrono::seconds kDestroyLate{30};
 boost::asio::awaitable<void> destroy_container(PluginRuntime& runtime,
                                                const berth_container_factory* table, void* self,
                                                std::string id) {
-  const Interface interface{runtime, self, table->cancel, {}};
+  const Interface interface {
+    runtime, self, table->cancel, {}
+  };
   Call<void> call(interface, CallKind::kDestroy, runtime.clock.steady_now() + kDestroyLate);
   call.invoke([&](berth_op op, std::uint64_t deadline_ns) {
     table->destroy(self, op, deadline_ns, to_wire(id));
@@ -38,7 +40,8 @@ boost::asio::awaitable<void> destroy_container(PluginRuntime& runtime,
 }  // namespace
 
 PluginRuntime::PluginRuntime(const std::string& plugin, const Clock& the_clock, Metrics& metrics,
-                             store::PluginStateStore* state, boost::asio::any_io_executor the_loader)
+                             store::PluginStateStore* state,
+                             boost::asio::any_io_executor the_loader)
     : clock(the_clock),
       stats(plugin, metrics, the_clock),
       table(the_clock, *this),
@@ -82,7 +85,9 @@ void PluginRuntime::again(CallKind kind, const berth_status*, const void* result
   release_result(kind, result);
 }
 
-void PluginRuntime::unknown(berth_op) noexcept { stats.repeated("unknown"); }
+void PluginRuntime::unknown(berth_op) noexcept {
+  stats.repeated("unknown");
+}
 
 // On the house thread: `complete` never re-enters the plugin.
 void PluginRuntime::destroy_late(const std::string& id) {

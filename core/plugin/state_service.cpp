@@ -71,13 +71,13 @@ struct StateService::Impl {
     if (!silent) {
       std::vector<berth_state_entry> wire_entries;
       for (auto& entry : entries) {
-        wire_entries.push_back({to_wire(entry.key),
-                                sdk::detail::hand_over(std::move(entry.value)), entry.version});
+        wire_entries.push_back(
+            {to_wire(entry.key), sdk::detail::hand_over(std::move(entry.value)), entry.version});
       }
       const berth_status wire_status{sizeof(berth_status), static_cast<std::int32_t>(status.code()),
                                      status.flags(), 0, to_wire(status.message())};
-      const berth_state_result result{sizeof(berth_state_result), 0, wire_entries.data(),
-                                      wire_entries.size(), version, to_wire(next_cursor)};
+      const berth_state_result result{sizeof(berth_state_result), 0,       wire_entries.data(),
+                                      wire_entries.size(),        version, to_wire(next_cursor)};
       const auto begun = std::chrono::steady_clock::now();
       try {
         caller.done(caller.context, &wire_status, status.ok() ? &result : nullptr);

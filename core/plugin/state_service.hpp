@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `StateService`: berth.state/1 for one plugin, over the store's PluginStateStore; results come on the
-// plugin's house thread. Thread-safe; contract in berth/plugin/host.h.
+// `StateService`: berth.state/1 for one plugin, over the store's PluginStateStore; results come on
+// the plugin's house thread. Thread-safe; contract in berth/plugin/host.h.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +34,8 @@ class StateService {
   void remove(berth_str key, std::uint64_t expected_version, berth_state_done done, void* context);
   void list(berth_str prefix, berth_str cursor, std::uint32_t limit, berth_state_done done,
             void* context);
-  // Waits until the store answered everything. From now on nothing is told to the plugin, whose code
-  // may be gone.
+  // Waits until the store answered everything. From now on nothing is told to the plugin, whose
+  // code may be gone.
   void stop();
 
  private:

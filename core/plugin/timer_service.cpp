@@ -93,7 +93,8 @@ std::uint64_t TimerService::start(std::uint64_t due_ns, berth_timer_fired fired,
     const std::lock_guard lock(impl_->mutex);
     if (impl_->stopped) return 0;
     id = ++impl_->last_id;
-    const auto [place, _] = impl_->timers.emplace(std::pair(due_ns, id), Impl::Entry{fired, context});
+    const auto [place, _] =
+        impl_->timers.emplace(std::pair(due_ns, id), Impl::Entry{fired, context});
     impl_->due_of.emplace(id, due_ns);
     first = place == impl_->timers.begin();
   }

@@ -32,7 +32,9 @@ class Released {
   const berth_buf buf_;
 };
 
-std::string text(berth_str from) { return std::string(to_view(from)); }
+std::string text(berth_str from) {
+  return std::string(to_view(from));
+}
 
 Pairs read_pairs(berth_pairs from) {
   Pairs pairs;
@@ -131,9 +133,9 @@ Result<LogBatch> read_answer(const berth_status* from, const void* result) {
   read.records.reserve(batch->count);
   for (std::uint64_t i = 0; i < batch->count; ++i) {
     const berth_log_record& record = batch->records[i];
-    read.records.push_back({read_stream(record.stream), (record.flags & BERTH_LOG_PARTIAL_LINE) != 0,
-                            (record.flags & BERTH_LOG_TIME_IS_OURS) != 0, record.time_ns,
-                            text(record.bytes)});
+    read.records.push_back(
+        {read_stream(record.stream), (record.flags & BERTH_LOG_PARTIAL_LINE) != 0,
+         (record.flags & BERTH_LOG_TIME_IS_OURS) != 0, record.time_ns, text(record.bytes)});
   }
   return read;
 }

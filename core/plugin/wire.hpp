@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The boundary's C structs to the core's types and back. What a plugin hands in is checked as far as
-// memory allows (sizes, null pointers, unknown codes); a malformed result is INTERNAL. Thread-safe.
+// The boundary's C structs to the core's types and back. What a plugin hands in is checked as far
+// as memory allows (sizes, null pointers, unknown codes); a malformed result is INTERNAL.
+// Thread-safe.
 #pragma once
 
 #include <string>
@@ -20,7 +21,9 @@ inline std::string_view to_view(berth_str text) {
   return text.len == 0 || text.data == nullptr ? std::string_view()
                                                : std::string_view(text.data, text.len);
 }
-inline berth_str to_wire(std::string_view text) { return {text.data(), text.size()}; }
+inline berth_str to_wire(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 // Borrows from `pairs`.
 class WirePairs {
@@ -35,8 +38,8 @@ class WirePairs {
 // A null `status` is OK. An unknown code is UNKNOWN; a message is cut at 4 KiB.
 Status read_status(const berth_status* status);
 
-// What an answer says, by the type of the result. An OK without the result that the call promises is
-// INTERNAL. Buffers that are handed over are released.
+// What an answer says, by the type of the result. An OK without the result that the call promises
+// is INTERNAL. Buffers that are handed over are released.
 template <typename T>
 Result<T> read_answer(const berth_status* status, const void* result);
 template <>

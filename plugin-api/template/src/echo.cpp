@@ -1,6 +1,5 @@
 // A complete Berth plugin: a ContainerFactory whose containers exist in its memory only.
 #include <berth/sdk/plugin.hpp>
-
 #include <map>
 #include <mutex>
 #include <string>

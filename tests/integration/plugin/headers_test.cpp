@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each header of plugin-api compiles alone, as strict as its dialects and compilers can be.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <gtest/gtest.h>
 #include <string>
 #include <vector>
 
@@ -75,7 +74,9 @@ TEST_P(HeadersTest, CompileAlone) {
   }
 }
 
-std::string name_of(const testing::TestParamInfo<Dialect>& info) { return info.param.name; }
+std::string name_of(const testing::TestParamInfo<Dialect>& info) {
+  return info.param.name;
+}
 INSTANTIATE_TEST_SUITE_P(PluginApi, HeadersTest, testing::ValuesIn(dialects()), name_of);
 
 }  // namespace

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One plugin, five toolchains, one host: the tiny plugin is built outside the tree, against what
-// `cmake --install` put into a prefix, through find_package or pkg-config, loaded and used. So is the
-// template project, unchanged.
-#include <gtest/gtest.h>
-
+// `cmake --install` put into a prefix, through find_package or pkg-config, loaded and used. So is
+// the template project, unchanged.
 #include <cstdlib>
+#include <fstream>
+#include <gtest/gtest.h>
 #include <map>
+#include <sstream>
+#include <thread>
 
 #include "command.hpp"
 #include "host_support.hpp"
@@ -30,6 +32,8 @@ struct Toolchain {
   std::string source;
   std::string c, cxx, flags;  // flags: of both languages
   bool pkg_config = false;    // else find_package
+
+  friend void PrintTo(const Toolchain& toolchain, std::ostream* out) { *out << toolchain.label; }
 };
 
 const std::vector<Toolchain>& toolchains() {
@@ -67,7 +71,8 @@ class Workshop {
   std::string build(const Toolchain& toolchain) {
     if (!failure_.empty()) return failure_;
     const auto [known, fresh] = built_.try_emplace(toolchain.label);
-    if (fresh) known->second = toolchain.pkg_config ? with_pkg_config(toolchain) : with_cmake(toolchain);
+    if (fresh)
+      known->second = toolchain.pkg_config ? with_pkg_config(toolchain) : with_cmake(toolchain);
     return known->second;
   }
 
@@ -102,12 +107,11 @@ class Workshop {
   std::string with_cmake(const Toolchain& toolchain) {
     const std::string build_directory = (root() / ("build-" + toolchain.label)).string();
     const bool is_c = toolchain.source == "tiny.c";
-    const Ran configured =
-        run({"cmake", "-S", kTiny, "-B", build_directory, "-DCMAKE_PREFIX_PATH=" + prefix(),
-             "-DCMAKE_C_COMPILER=" + toolchain.c, "-DCMAKE_CXX_COMPILER=" + toolchain.cxx,
-             (is_c ? "-DCMAKE_C_FLAGS=" : "-DCMAKE_CXX_FLAGS=") + toolchain.flags,
-             "-DTINY_NAME=tiny-" + toolchain.label,
-             "-DTINY_SOURCE=" + kTiny + "/" + toolchain.source});
+    const Ran configured = run(
+        {"cmake", "-S", kTiny, "-B", build_directory, "-DCMAKE_PREFIX_PATH=" + prefix(),
+         "-DCMAKE_C_COMPILER=" + toolchain.c, "-DCMAKE_CXX_COMPILER=" + toolchain.cxx,
+         (is_c ? "-DCMAKE_C_FLAGS=" : "-DCMAKE_CXX_FLAGS=") + toolchain.flags,
+         "-DTINY_NAME=tiny-" + toolchain.label, "-DTINY_SOURCE=" + kTiny + "/" + toolchain.source});
     if (configured.exit_code != 0) return configured.output;
     const Ran made = run({"cmake", "--build", build_directory});
     if (made.exit_code != 0) return made.output;
@@ -181,7 +185,8 @@ struct Running {
   ContainerFactory& factory() { return *instance->container_factory(); }
   std::vector<std::string> ids() {
     std::vector<std::string> ids;
-    for (const ContainerInfo& info : await<std::vector<ContainerInfo>>(factory().list(later())).value()) {
+    for (const ContainerInfo& info :
+         await<std::vector<ContainerInfo>>(factory().list(later())).value()) {
       ids.push_back(info.id);
     }
     return ids;
@@ -283,6 +288,29 @@ TEST_P(ToolchainTest, IsMappedTwiceInOneProcess) {
             0u);
 }
 
+// What stays mapped would pile up with every reload. The calls come from a thread that ends: a
+// thread-local with a destructor (Rust's standard library has some) keeps the code while it lives.
+TEST_P(ToolchainTest, IsUnmappedAfterItsEnd) {
+  const std::string name = file().filename();
+  const auto mapped = [&name] {
+    std::ifstream maps("/proc/self/maps");
+    std::stringstream text;
+    text << maps.rdbuf();
+    return text.str().find(name) != std::string::npos;
+  };
+  ASSERT_FALSE(mapped());
+  std::unique_ptr<Running> running;
+  std::thread([&] {
+    running = start(file());
+    ASSERT_NE(running, nullptr);
+    EXPECT_TRUE(running->create("one"));
+    EXPECT_FALSE(running->create("two", "throws"));
+  }).join();
+  EXPECT_TRUE(mapped());
+  running.reset();
+  EXPECT_FALSE(mapped());
+}
+
 std::string label(const testing::TestParamInfo<Toolchain>& info) {
   return underscored(info.param.label);
 }
@@ -315,9 +343,9 @@ TEST(Template, BuildsFromTheInstalledPrefixAndRuns) {
   ASSERT_EQ(workshop->failure(), "");
   const std::string source = workshop->prefix() + "/" BERTH_DATADIR "/berth/plugin-template";
   const std::string build = (workshop->root() / "build-template").string();
-  const Ran configured = run({"cmake", "-S", source, "-B", build,
-                              "-DCMAKE_PREFIX_PATH=" + workshop->prefix(),
-                              std::string("-DCMAKE_INSTALL_LIBDIR=lib")});
+  const Ran configured =
+      run({"cmake", "-S", source, "-B", build, "-DCMAKE_PREFIX_PATH=" + workshop->prefix(),
+           std::string("-DCMAKE_INSTALL_LIBDIR=lib")});
   ASSERT_EQ(configured.exit_code, 0) << configured.output;
   const Ran made = run({"cmake", "--build", build});
   ASSERT_EQ(made.exit_code, 0) << made.output;
@@ -330,7 +358,8 @@ TEST(Template, BuildsFromTheInstalledPrefixAndRuns) {
   ASSERT_TRUE(running->create("a"));
   ASSERT_TRUE(running->create("b"));
   EXPECT_EQ(running->ids(), (Strings{"a", "b"}));
-  EXPECT_EQ(await<LogBatch>(running->factory().read_logs("a", "", 10, later()))->records.size(), 1u);
+  EXPECT_EQ(await<LogBatch>(running->factory().read_logs("a", "", 10, later()))->records.size(),
+            1u);
 }
 
 TEST(Template, BuildsWithMakeAndPkgConfig) {
@@ -342,9 +371,8 @@ TEST(Template, BuildsWithMakeAndPkgConfig) {
   const fs::path copy = workshop->root() / "template-make";
   fs::copy(fs::path(workshop->prefix()) / BERTH_DATADIR "/berth/plugin-template", copy,
            fs::copy_options::recursive);
-  const Ran made =
-      run({"make", "-C", copy},
-          {{"PKG_CONFIG_PATH", workshop->prefix() + "/" BERTH_LIBDIR "/pkgconfig"}});
+  const Ran made = run({"make", "-C", copy},
+                       {{"PKG_CONFIG_PATH", workshop->prefix() + "/" BERTH_LIBDIR "/pkgconfig"}});
   ASSERT_EQ(made.exit_code, 0) << made.output;
   EXPECT_NE(start(copy / "libberth_echo.so"), nullptr);
 }

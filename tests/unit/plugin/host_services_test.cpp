@@ -2,10 +2,9 @@
 // The host's services as a plugin written with the SDK sees them.
 #include "plugin/host_services.hpp"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <condition_variable>
+#include <gtest/gtest.h>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -105,13 +104,15 @@ TEST_F(HostServicesTest, StateIsComparedAndSet) {
   EXPECT_EQ(read.result.entries[0].value, "two");
   EXPECT_EQ(read.result.entries[0].version, second.result.version);
 
-  EXPECT_EQ(ask([&](auto done) { host_.state().remove("k", first.result.version, done); })
-                .status.code(),
-            StatusCode::kAborted);
-  EXPECT_TRUE(
-      ask([&](auto done) { host_.state().remove("k", sdk::State::kAnyVersion, done); }).status.ok());
-  EXPECT_EQ(ask([&](auto done) { host_.state().remove("k", sdk::State::kAnyVersion, done); })
-                .status.code(),
+  EXPECT_EQ(
+      ask([&](auto done) { host_.state().remove("k", first.result.version, done); }).status.code(),
+      StatusCode::kAborted);
+  EXPECT_TRUE(ask([&](auto done) {
+                host_.state().remove("k", sdk::State::kAnyVersion, done);
+              }).status.ok());
+  EXPECT_EQ(ask([&](auto done) {
+              host_.state().remove("k", sdk::State::kAnyVersion, done);
+            }).status.code(),
             StatusCode::kNotFound);
   // What was removed and made again is not taken for what it was.
   EXPECT_GT(put("k", "three", 0).result.version, second.result.version);
@@ -179,7 +180,9 @@ TEST_F(HostServicesTest, ACancelledTimerDoesNotFire) {
   sdk::Timer timer = host_.timers().after(milliseconds(20), [&] { ++fired; });
   EXPECT_TRUE(timer.cancel());
   EXPECT_FALSE(timer.cancel());
-  { const sdk::Timer dropped = host_.timers().after(milliseconds(20), [&] { ++fired; }); }
+  {
+    const sdk::Timer dropped = host_.timers().after(milliseconds(20), [&] { ++fired; });
+  }
   std::atomic<bool> passed{false};
   const sdk::Timer after = host_.timers().after(milliseconds(40), [&] { passed = true; });
   EXPECT_TRUE(test::eventually([&] { return passed.load(); }));

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of the host side share: a clock the test owns, waiting for a coroutine, a temporary
-// directory, and an instance of a plugin that is written in the test itself.
+// What the tests of the host side share: a clock the test owns, waiting for a coroutine, a
+// temporary directory, and an instance of a plugin that is written in the test itself.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
@@ -12,6 +10,7 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <gtest/gtest.h>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -29,7 +28,9 @@ namespace berth::plugin::test {
 
 class ManualClock final : public Clock {
  public:
-  SteadyTime steady_now() const override { return SteadyTime(std::chrono::nanoseconds(ns_.load())); }
+  SteadyTime steady_now() const override {
+    return SteadyTime(std::chrono::nanoseconds(ns_.load()));
+  }
   WallTime wall_now() const override { return WallTime(std::chrono::nanoseconds(ns_.load())); }
   void advance(std::chrono::nanoseconds by) { ns_ += by.count(); }
 
@@ -46,7 +47,8 @@ inline bool eventually(const std::function<bool()>& is_true) {
   return false;
 }
 
-// An executor must outlive the call of `complete` that posts to it: these live as long as the process.
+// An executor must outlive the call of `complete` that posts to it: these live as long as the
+// process.
 inline boost::asio::io_context& lasting_context() {
   static std::mutex mutex;
   static std::list<boost::asio::io_context> contexts;
@@ -69,9 +71,13 @@ Result<T> await(boost::asio::awaitable<Result<T>> coroutine) {
   return std::move(*result);
 }
 
-inline SteadyTime in(std::chrono::nanoseconds time) { return std::chrono::steady_clock::now() + time; }
+inline SteadyTime in(std::chrono::nanoseconds time) {
+  return std::chrono::steady_clock::now() + time;
+}
 // Later than any test lasts.
-inline SteadyTime later() { return in(std::chrono::minutes(10)); }
+inline SteadyTime later() {
+  return in(std::chrono::minutes(10));
+}
 
 class TemporaryDirectory {
  public:
@@ -91,10 +97,16 @@ class TemporaryDirectory {
 // The entry of a plugin class that stands in the test.
 template <typename T>
 const berth_plugin_entry_v1& entry_of() {
-  static constexpr berth_plugin_entry_v1 kEntry{
-      sizeof(berth_plugin_entry_v1), BERTH_ABI_MAJOR, BERTH_ABI_MINOR,     0,
-      "inside",                      "org.example.inside", "1.0.0",
-      &sdk::detail::open<T>,         &sdk::detail::query,  &sdk::detail::close};
+  static constexpr berth_plugin_entry_v1 kEntry{sizeof(berth_plugin_entry_v1),
+                                                BERTH_ABI_MAJOR,
+                                                BERTH_ABI_MINOR,
+                                                0,
+                                                "inside",
+                                                "org.example.inside",
+                                                "1.0.0",
+                                                &sdk::detail::open<T>,
+                                                &sdk::detail::query,
+                                                &sdk::detail::close};
   return kEntry;
 }
 

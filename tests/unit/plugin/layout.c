@@ -11,6 +11,7 @@
 #define MEMBER(type, member) \
   {#type, #member, offsetof(type, member), sizeof(((const type*)0)->member)},
 
+/* clang-format off */
 const struct layout_row berth_layout[] = {
     STRUCT(berth_str)
     MEMBER(berth_str, data)
@@ -211,4 +212,5 @@ const struct layout_row berth_layout[] = {
     MEMBER(berth_log_store, stop)
     MEMBER(berth_log_store, cancel)
 };
+/* clang-format on */
 const size_t berth_layout_rows = sizeof(berth_layout) / sizeof(berth_layout[0]);

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layout lock: tests/data/abi/<version>.layout has every struct of a release as it was. What is there
-// never changes; a struct that carries its size may have members appended, others may not grow.
-// Prints the layout of now if the environment has BERTH_PRINT_LAYOUT=1, to commit with a release.
-#include <gtest/gtest.h>
+// The layout lock: tests/data/abi/<version>.layout has every struct of a release as it was. What is
+// there never changes; a struct that carries its size may have members appended, others may not
+// grow. Prints the layout of now if the environment has BERTH_PRINT_LAYOUT=1, to commit with a
+// release.
+#include "layout.h"
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <gtest/gtest.h>
 #include <iostream>
 #include <map>
 #include <sstream>
 #include <string>
 #include <vector>
-
-#include "layout.h"
 
 namespace {
 
@@ -101,7 +101,8 @@ TEST(Layout, OfEachReleaseIsKept) {
   const char* source = std::getenv("BERTH_SOURCE_DIR");
   ASSERT_NE(source, nullptr) << "run by ctest, or set BERTH_SOURCE_DIR";
   int releases = 0;
-  for (const auto& file : std::filesystem::directory_iterator(std::string(source) + "/tests/data/abi")) {
+  for (const auto& file :
+       std::filesystem::directory_iterator(std::string(source) + "/tests/data/abi")) {
     std::ifstream text(file.path());
     const Layout old = parse(text);
     EXPECT_FALSE(old.empty());

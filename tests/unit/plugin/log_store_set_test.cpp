@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin/log_store_set.hpp"
 
-#include <gtest/gtest.h>
-
 #include <boost/asio/thread_pool.hpp>
 #include <functional>
+#include <gtest/gtest.h>
 #include <mutex>
 
 #include "host_support.hpp"
@@ -196,6 +195,20 @@ TEST_F(LogStoreSetTest, OneThatDoesNotStartIsLeftOut) {
   EXPECT_EQ(first_.stopped, 0);
   EXPECT_EQ(second_.stopped, 1);
   EXPECT_EQ(fetch("a")->lines[0].text, "x");
+}
+
+TEST_F(LogStoreSetTest, OneAloneIsAskedDirectly) {
+  LogStoreSet alone({{"first", &first_}}, background_.get_executor(), metrics_, system_clock());
+  ActivationRef activation;
+  activation.activation_id = "a";
+  const std::vector<LogLine> lines = {{Stream::kStdout, 0, 0, "x"}};
+  ASSERT_TRUE(await<void>(alone.append(activation, lines, true, later())));
+  EXPECT_EQ(first_.text("a"), "x");
+  first_.append_status = sdk::resource_exhausted("full");
+  EXPECT_EQ(await<void>(alone.append(activation, lines, true, later())).error(),
+            sdk::resource_exhausted("full"));
+  EXPECT_NE(metrics_.text().find("berth_log_store_append_failures_total{store=\"first\"} 1"),
+            std::string::npos);
 }
 
 TEST_F(LogStoreSetTest, StartFailsIfNoneStarts) {

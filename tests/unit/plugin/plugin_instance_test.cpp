@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin/plugin_instance.hpp"
 
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <future>
+#include <gtest/gtest.h>
 #include <mutex>
+#include <sys/stat.h>
 #include <thread>
 
 #include "host_support.hpp"
@@ -61,12 +60,17 @@ class Both final : public sdk::Plugin, public sdk::ContainerFactory {
     events_.died(id, 137, true, "out of memory");
     done.fail(sdk::not_found("no " + std::string(id)));
   }
-  void list(std::string_view cursor, std::uint32_t, sdk::Promise<sdk::ContainerList> done) override {
+  void list(std::string_view cursor, std::uint32_t,
+            sdk::Promise<sdk::ContainerList> done) override {
     sdk::ContainerList page;
     const int from = cursor.empty() ? 0 : std::stoi(std::string(cursor));
     for (int i = from; i < from + 2 && i < 5; ++i) {
-      page.containers.push_back({"c" + std::to_string(i), "t", "unix:/x", "n",
-                                 sdk::ContainerState::kPaused, {{"l", std::to_string(i)}}});
+      page.containers.push_back({"c" + std::to_string(i),
+                                 "t",
+                                 "unix:/x",
+                                 "n",
+                                 sdk::ContainerState::kPaused,
+                                 {{"l", std::to_string(i)}}});
     }
     if (from + 2 < 5) page.next_cursor = std::to_string(from + 2);
     done.ok(std::move(page));
@@ -106,7 +110,8 @@ class Both final : public sdk::Plugin, public sdk::ContainerFactory {
     void fetch(const sdk::ActivationRefView&, std::string_view cursor, std::uint64_t,
                sdk::Promise<sdk::LogPage> done) override {
       sdk::LogPage page;
-      for (const sdk::LogLine& line : kept) page.add(line.stream, line.time_ns, line.sequence, line.text);
+      for (const sdk::LogLine& line : kept)
+        page.add(line.stream, line.time_ns, line.sequence, line.text);
       page.next_cursor = std::string(cursor) + "!";
       done.partial(std::move(page));
     }

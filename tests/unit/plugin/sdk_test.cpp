@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The SDK by itself: what a Promise answers, against a host that only writes down.
 #include <gtest/gtest.h>
-
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -25,8 +24,7 @@ struct WritingHost {
   std::string error;
   berth_host host{sizeof(berth_host), 1, 0, 0, this, &complete, &query, &set_error};
 
-  static void complete(void* context, berth_op op, const berth_status* status,
-                       const void* result) {
+  static void complete(void* context, berth_op op, const berth_status* status, const void* result) {
     static_cast<WritingHost*>(context)->answers.push_back(
         {op.id, sdk::detail::status_from(status), result != nullptr});
   }

@@ -131,7 +131,7 @@ TEST_F(SurvivedZoo, AnswersWithoutAWellFormedResult) {
 
 TEST_F(SurvivedZoo, NeverAnswers) {
   ASSERT_TRUE(open_with("").ok());
-  const auto created = create("never", test::in(milliseconds(20)));
+  const auto created = create("never", test::in(milliseconds(400)));
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().code(), StatusCode::kDeadlineExceeded);
   // It is told that nobody waits any more, and ignores that.
@@ -141,7 +141,7 @@ TEST_F(SurvivedZoo, NeverAnswers) {
 
 TEST_F(SurvivedZoo, ALateSuccessOfCreateIsDestroyed) {
   ASSERT_TRUE(open_with("").ok());
-  EXPECT_EQ(create("late", test::in(milliseconds(20))).error().code(),
+  EXPECT_EQ(create("late", test::in(milliseconds(400))).error().code(),
             StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(await<void>(factory_->destroy("release late", later())));
   EXPECT_TRUE(test::eventually([&] { return told().find("destroyed:late") != std::string::npos; }))
@@ -156,6 +156,13 @@ TEST_F(SurvivedZoo, BlocksInACallAndOnlyItsCallerWaits) {
   expect_alive();
   blocked.join();
   EXPECT_EQ(counted("berth_plugin_blocked_calls_total", "create", 1), "");
+}
+
+TEST_F(SurvivedZoo, BlocksPastItsDeadlineAndIsToldOfAtOnce) {
+  ASSERT_TRUE(open_with("").ok());
+  EXPECT_EQ(create("blocks-long", test::in(milliseconds(600))).error().code(),
+            StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(counted("berth_plugin_blocked_calls_total", "create", 1), "") << "and only once";
 }
 
 TEST_F(SurvivedZoo, AnswersFromAnotherThread) {

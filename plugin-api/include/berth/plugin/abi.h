@@ -58,8 +58,8 @@ extern "C" {
 
 /* Non-zero if the struct `table` points to is long enough to hold `member` and the member is set.
  * Use it before touching anything that a newer minor version appended. */
-#define BERTH_HAS(table, member)                                                        \
-  ((size_t)(table)->struct_size >=                                                      \
+#define BERTH_HAS(table, member)                                                                   \
+  ((size_t)(table)->struct_size >=                                                                 \
        (size_t)((const char*)&(table)->member - (const char*)(table)) + sizeof((table)->member) && \
    (table)->member != 0)
 
@@ -133,7 +133,8 @@ typedef struct berth_status {
 
 struct berth_host;
 
-/* What a plugin is told when it is opened. Borrowed until `open` returns; `host` until `close` did. */
+/* What a plugin is told when it is opened. Borrowed until `open` returns; `host` until `close` did.
+ */
 typedef struct berth_open_args {
   uint32_t struct_size;
   uint32_t reserved0;
@@ -152,8 +153,8 @@ typedef struct berth_plugin_entry_v1 {
   uint32_t abi_major; /* BERTH_ABI_MAJOR the plugin was built with */
   uint32_t abi_minor;
   uint32_t reserved0;
-  const char* name;    /* short name [a-z][a-z0-9-]*, NUL-terminated; the file is libberth_<name>.so */
-  const char* id;      /* reverse DNS, NUL-terminated, e.g. "org.example.echo" */
+  const char* name; /* short name [a-z][a-z0-9-]*, NUL-terminated; the file is libberth_<name>.so */
+  const char* id;   /* reverse DNS, NUL-terminated, e.g. "org.example.echo" */
   const char* version; /* of the plugin, NUL-terminated, e.g. "1.2.0" */
 
   /* Makes an instance. On success returns BERTH_OK and sets *instance (not null). On failure leaves

@@ -2,13 +2,14 @@
 /*
  * berth.container-factory/1: creates, pauses, resumes, lists, adopts and destroys containers.
  *
- * A container is a sandbox in which an action proxy serves POST /init and POST /run over HTTP/1.1 at
- * an address. The core drives it through that address; the factory only owns its life.
+ * A container is a sandbox in which an action proxy serves POST /init and POST /run over HTTP/1.1
+ * at an address. The core drives it through that address; the factory only owns its life.
  *
  * Every operation takes a berth_op and a deadline (ns of CLOCK_MONOTONIC, 0: none) and ends with
  * berth_host.complete(op, status, result), from any thread, possibly before the call returned. The
- * host may give up on an operation at its deadline and then calls `cancel`; the plugin still completes
- * it (usually CANCELLED). A `create` that succeeds after the host gave up is answered with `destroy`.
+ * host may give up on an operation at its deadline and then calls `cancel`; the plugin still
+ * completes it (usually CANCELLED). A `create` that succeeds after the host gave up is answered
+ * with `destroy`.
  */
 #ifndef BERTH_PLUGIN_CONTAINER_FACTORY_H_
 #define BERTH_PLUGIN_CONTAINER_FACTORY_H_
@@ -24,20 +25,21 @@ extern "C" {
 /* What to create. Borrowed until `create` returns. */
 typedef struct berth_create_request {
   uint32_t struct_size;
-  uint32_t user_provided_image; /* 1: the function's author named the image (pull it, distrust it) */
-  berth_str transaction_id;     /* for logs */
-  berth_str name;               /* unique in this instance: berth-<instance>-<n> */
-  berth_str kind;               /* e.g. "python:3.11", or "blackbox" */
-  berth_str image;              /* e.g. "berth/action-python:latest" */
-  uint64_t memory_bytes;        /* hard limit, swap not counted */
-  uint32_t cpu_shares;          /* relative weight, 2..262144, 1024 is one usual container */
-  uint32_t cpu_quota_millis;    /* hard limit in 1/1000 of a core; 0: none */
-  uint32_t pids_limit;          /* processes and threads; 0: the plugin's default */
-  uint32_t concurrency;         /* activations that may run in it at once, >= 1 */
-  berth_pairs environment;      /* of the proxy, e.g. __OW_API_HOST */
-  berth_pairs labels;           /* to be found again by, where the engine keeps labels */
-  berth_pairs log_parameters;   /* multi-map of the LogStore's container parameters, e.g.
-                                   ("log-driver", "splunk"), ("log-opt", "tag=x") */
+  uint32_t
+      user_provided_image;    /* 1: the function's author named the image (pull it, distrust it) */
+  berth_str transaction_id;   /* for logs */
+  berth_str name;             /* unique in this instance: berth-<instance>-<n> */
+  berth_str kind;             /* e.g. "python:3.11", or "blackbox" */
+  berth_str image;            /* e.g. "berth/action-python:latest" */
+  uint64_t memory_bytes;      /* hard limit, swap not counted */
+  uint32_t cpu_shares;        /* relative weight, 2..262144, 1024 is one usual container */
+  uint32_t cpu_quota_millis;  /* hard limit in 1/1000 of a core; 0: none */
+  uint32_t pids_limit;        /* processes and threads; 0: the plugin's default */
+  uint32_t concurrency;       /* activations that may run in it at once, >= 1 */
+  berth_pairs environment;    /* of the proxy, e.g. __OW_API_HOST */
+  berth_pairs labels;         /* to be found again by, where the engine keeps labels */
+  berth_pairs log_parameters; /* multi-map of the LogStore's container parameters, e.g.
+                                 ("log-driver", "splunk"), ("log-opt", "tag=x") */
 } berth_create_request;
 
 /* Result of `create` and element of `list`. Borrowed until `complete` returns. */
@@ -67,10 +69,11 @@ typedef struct berth_container_list {
 #define BERTH_STREAM_STDOUT 1
 #define BERTH_STREAM_STDERR 2
 #define BERTH_LOG_PARTIAL_LINE 1u /* the bytes do not end a line: the next record continues it */
-#define BERTH_LOG_TIME_IS_OURS 2u /* the time is when the factory read it, not when it was written */
+#define BERTH_LOG_TIME_IS_OURS \
+  2u /* the time is when the factory read it, not when it was written */
 typedef struct berth_log_record {
-  int32_t stream; /* BERTH_STREAM_... */
-  uint32_t flags; /* BERTH_LOG_... */
+  int32_t stream;  /* BERTH_STREAM_... */
+  uint32_t flags;  /* BERTH_LOG_... */
   int64_t time_ns; /* since the epoch */
   berth_str bytes; /* without the line's end if PARTIAL_LINE is not set */
 } berth_log_record;
@@ -93,12 +96,12 @@ typedef struct berth_log_batch {
 #define BERTH_CAPACITY_PIDS_ENFORCED 8u
 typedef struct berth_capacity {
   uint32_t struct_size;
-  uint32_t features; /* BERTH_CAPACITY_... */
-  int64_t memory_bytes;      /* in all */
+  uint32_t features;    /* BERTH_CAPACITY_... */
+  int64_t memory_bytes; /* in all */
   int64_t memory_free_bytes;
-  int64_t cpu_millis;        /* in all, 1/1000 of a core */
+  int64_t cpu_millis; /* in all, 1/1000 of a core */
   int64_t containers_max;
-  berth_str detail;          /* for people: what is not enforced here and why; may be empty */
+  berth_str detail; /* for people: what is not enforced here and why; may be empty */
 } berth_capacity;
 
 #define BERTH_STOP_KILL 1   /* destroy every container */
@@ -107,8 +110,8 @@ typedef struct berth_capacity {
 /* How a container died. Borrowed until the call returns. */
 typedef struct berth_container_died {
   uint32_t struct_size;
-  int32_t exit_code;  /* 0..255; 128+N: ended by signal N; -1: unknown */
-  uint32_t oom;       /* 1: it ran out of memory */
+  int32_t exit_code; /* 0..255; 128+N: ended by signal N; -1: unknown */
+  uint32_t oom;      /* 1: it ran out of memory */
   uint32_t reserved0;
   berth_str id;
   berth_str reason; /* for people; may be empty */
@@ -120,9 +123,8 @@ typedef struct berth_container_events {
   uint32_t reserved0;
   void* context;
 
-  /* Says once that a container ended by itself (not by `destroy`). `destroy` is still called for it.
-   * Never re-enters the plugin.
-   * [any-thread] */
+  /* Says once that a container ended by itself (not by `destroy`). `destroy` is still called for
+   * it. Never re-enters the plugin. [any-thread] */
   void (*container_died)(void* context, const berth_container_died* event);
 } berth_container_events;
 
@@ -137,10 +139,10 @@ typedef struct berth_container_factory {
                 const berth_container_events* events);
 
   /* Creates a container whose proxy accepts connections at the reported address (a connect never
-   * needs a retry). Result: berth_container_info. With USER_ERROR: NOT_FOUND or INVALID_ARGUMENT, a user
-   * image is missing or refused; FAILED_PRECONDITION, it lacks the command to run. With RETRYABLE:
-   * UNAVAILABLE, the engine is down; RESOURCE_EXHAUSTED, no room. On failure nothing is left behind.
-   * [any-thread] */
+   * needs a retry). Result: berth_container_info. With USER_ERROR: NOT_FOUND or INVALID_ARGUMENT, a
+   * user image is missing or refused; FAILED_PRECONDITION, it lacks the command to run. With
+   * RETRYABLE: UNAVAILABLE, the engine is down; RESOURCE_EXHAUSTED, no room. On failure nothing is
+   * left behind. [any-thread] */
   void (*create)(void* self, berth_op op, uint64_t deadline_ns,
                  const berth_create_request* request);
 
@@ -161,15 +163,14 @@ typedef struct berth_container_factory {
    * from then on count as adopted under the reported ids. Pages by `cursor` (empty: start). Result:
    * berth_container_list.
    * [any-thread] */
-  void (*list)(void* self, berth_op op, uint64_t deadline_ns, berth_str cursor,
-               uint32_t limit);
+  void (*list)(void* self, berth_op op, uint64_t deadline_ns, berth_str cursor, uint32_t limit);
 
   /* Reads the output from `cursor` (empty: from the oldest kept) on, at most `max_bytes`. Completes
    * when there is at least one record, the container ended, or the deadline passed (OK and empty).
    * One reader a container. Result: berth_log_batch. OUT_OF_RANGE if the cursor's place is lost.
    * [any-thread] */
-  void (*read_logs)(void* self, berth_op op, uint64_t deadline_ns, berth_str id,
-                    berth_str cursor, uint64_t max_bytes);
+  void (*read_logs)(void* self, berth_op op, uint64_t deadline_ns, berth_str id, berth_str cursor,
+                    uint64_t max_bytes);
 
   /* What there is room for and what is enforced. Result: berth_capacity.
    * [any-thread] */

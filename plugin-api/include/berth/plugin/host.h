@@ -24,8 +24,8 @@ typedef struct berth_host {
   void* context;
 
   /* Ends an operation. `status` null means OK. `result` points to the struct that the operation's
-   * comment names, or is null where it names none or the status is not OK (unless PARTIAL). Both are
-   * borrowed until the call returns; a berth_buf within the result is handed over even if the
+   * comment names, or is null where it names none or the status is not OK (unless PARTIAL). Both
+   * are borrowed until the call returns; a berth_buf within the result is handed over even if the
    * operation is no longer waited for. Exactly one completion counts: a second or late one is
    * counted against the plugin and is otherwise without effect.
    * [any-thread] */
@@ -40,7 +40,8 @@ typedef struct berth_host {
   void (*set_error)(void* context, berth_str message);
 } berth_host;
 
-/* ---- berth.log/1: one line of berthd's own log, tagged with the plugin's name. ---------------- */
+/* ---- berth.log/1: one line of berthd's own log, tagged with the plugin's name. ----------------
+ */
 #define BERTH_SERVICE_LOG "berth.log/1"
 #define BERTH_LOG_DEBUG 0
 #define BERTH_LOG_INFO 1
@@ -102,7 +103,8 @@ typedef struct berth_state_service {
                berth_state_done done, void* done_context);
 } berth_state_service;
 
-/* ---- berth.timer/1: calls back once at a time of CLOCK_MONOTONIC. ------------------------------ */
+/* ---- berth.timer/1: calls back once at a time of CLOCK_MONOTONIC. ------------------------------
+ */
 #define BERTH_SERVICE_TIMER "berth.timer/1"
 typedef struct berth_timer {
   uint64_t id; /* 0 is never a timer */
@@ -126,13 +128,16 @@ typedef struct berth_timer_service {
   int32_t (*cancel)(void* host_context, berth_timer timer);
 } berth_timer_service;
 
-/* ---- berth.metrics/1: counters, gauges and histograms in berthd's /metrics. -------------------- */
+/* ---- berth.metrics/1: counters, gauges and histograms in berthd's /metrics. --------------------
+ */
 #define BERTH_SERVICE_METRICS "berth.metrics/1"
 #define BERTH_METRIC_COUNTER 1   /* only grows */
 #define BERTH_METRIC_GAUGE 2     /* is set */
-#define BERTH_METRIC_HISTOGRAM 3 /* seconds or bytes; the host chooses the buckets by the suffix */
+#define BERTH_METRIC_HISTOGRAM 3 /* seconds or bytes; the host chooses the buckets by the suffix \
+                                  */
 typedef struct berth_metric {
-  uint64_t id; /* 0: refused (bad name, or more than the host's limit of series a plugin may have) */
+  uint64_t
+      id; /* 0: refused (bad name, or more than the host's limit of series a plugin may have) */
 } berth_metric;
 typedef struct berth_metrics_service {
   uint32_t struct_size;

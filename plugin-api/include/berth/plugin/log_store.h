@@ -74,17 +74,15 @@ typedef struct berth_log_store {
 
   /* Keeps lines of one activation. Called with all its lines, or in several parts in their order;
    * `final` is 1 on the last part. An activation without output gets one call with count 0 and
-   * `final` 1. OK means: it is kept and can be fetched. No result. RESOURCE_EXHAUSTED with RETRYABLE if
-   * the store cannot take it now.
-   * [any-thread] */
+   * `final` 1. OK means: it is kept and can be fetched. No result. RESOURCE_EXHAUSTED with
+   * RETRYABLE if the store cannot take it now. [any-thread] */
   void (*append)(void* self, berth_op op, uint64_t deadline_ns,
                  const berth_activation_ref* activation, const berth_log_line* lines,
                  uint64_t count, uint32_t final);
 
   /* Reads the lines of one activation in order from `cursor` (empty: the start), at most about
-   * `max_bytes` (at least one line). Result: berth_log_page. NOT_FOUND if the store knows nothing of
-   * it (yet); OK with PARTIAL if some lines are lost.
-   * [any-thread] */
+   * `max_bytes` (at least one line). Result: berth_log_page. NOT_FOUND if the store knows nothing
+   * of it (yet); OK with PARTIAL if some lines are lost. [any-thread] */
   void (*fetch)(void* self, berth_op op, uint64_t deadline_ns,
                 const berth_activation_ref* activation, berth_str cursor, uint64_t max_bytes);
 

@@ -37,8 +37,8 @@
 #endif
 
 /* Emits the note; use it once, at file scope. `json` is a string literal (adjacent literals are
- * joined). The layout is that of an ELF note: owner padded to 4 bytes, then the payload, whose length
- * excludes the terminating NUL. */
+ * joined). The layout is that of an ELF note: owner padded to 4 bytes, then the payload, whose
+ * length excludes the terminating NUL. */
 #define BERTH_PLUGIN_NOTE(json)                                                       \
   __attribute__((used, aligned(4), section(BERTH_NOTE_SECTION)))                      \
   BERTH_NOTE_PLAIN_ static const struct {                                             \

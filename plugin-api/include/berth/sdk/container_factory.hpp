@@ -2,8 +2,9 @@
 // `ContainerFactory`: derive from it to provide berth.container-factory/1.
 //
 // Each override takes views that are valid until it returns and a Promise to be answered once, from
-// any thread, now or later; no override may block. Except for `start` and `stop`, overrides are called
-// from any thread and concurrently. What each call means is said in berth/plugin/container_factory.h.
+// any thread, now or later; no override may block. Except for `start` and `stop`, overrides are
+// called from any thread and concurrently. What each call means is said in
+// berth/plugin/container_factory.h.
 #pragma once
 
 #include <cstdint>
@@ -158,12 +159,8 @@ class ContainerEvents {
   // `exit_code`: 0..255, 128+N for signal N, -1 unknown.
   void died(std::string_view id, int exit_code, bool oom, std::string_view reason) const noexcept {
     if (events_ == nullptr) return;
-    const berth_container_died event{sizeof(berth_container_died),
-                                     exit_code,
-                                     oom ? 1u : 0u,
-                                     0,
-                                     str(id),
-                                     str(reason)};
+    const berth_container_died event{
+        sizeof(berth_container_died), exit_code, oom ? 1u : 0u, 0, str(id), str(reason)};
     events_->container_died(events_->context, &event);
   }
 
@@ -268,12 +265,9 @@ template <>
 struct Wire<Capacity> {
   static void complete(const berth_host& host, berth_op op, const berth_status& status,
                        const Capacity& capacity) {
-    const berth_capacity wire{sizeof(berth_capacity),
-                              capacity.features,
-                              capacity.memory_bytes,
-                              capacity.memory_free_bytes,
-                              capacity.cpu_millis,
-                              capacity.containers_max,
+    const berth_capacity wire{sizeof(berth_capacity), capacity.features,
+                              capacity.memory_bytes,  capacity.memory_free_bytes,
+                              capacity.cpu_millis,    capacity.containers_max,
                               str(capacity.detail)};
     host.complete(host.context, op, &status, &wire);
   }

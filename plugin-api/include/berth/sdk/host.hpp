@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `Host`: what berthd offers to a plugin, as small handles that may be copied.
 //
-// A Host is valid until the plugin's destructor has returned. Every function is [any-thread] and does
-// not block, but for Timer's cancellation. A service that the host lacks (impossible for those the
-// plugin named in BERTH_NEEDS) does nothing and answers UNIMPLEMENTED.
+// A Host is valid until the plugin's destructor has returned. Every function is [any-thread] and
+// does not block, but for Timer's cancellation. A service that the host lacks (impossible for those
+// the plugin named in BERTH_NEEDS) does nothing and answers UNIMPLEMENTED.
 #pragma once
 
 #include <atomic>
@@ -91,8 +91,8 @@ struct StateResult {
   std::string next_cursor;          // list: empty at the end
 };
 
-// A durable key-value store of the plugin's own, with compare-and-set. `done(Status, StateResult)` is
-// called exactly once, from a host thread; it must not block or throw.
+// A durable key-value store of the plugin's own, with compare-and-set. `done(Status, StateResult)`
+// is called exactly once, from a host thread; it must not block or throw.
 class State {
  public:
   static constexpr std::uint64_t kAnyVersion = BERTH_STATE_ANY_VERSION;
@@ -225,17 +225,17 @@ class Timers {
 
   explicit operator bool() const { return table_ != nullptr; }
 
-  // Calls `f()` once from a host thread at or after `due`, while the returned Timer lives. It must not
-  // block or throw. While the host is stopping the Timer is empty and `f` is not called.
+  // Calls `f()` once from a host thread at or after `due`, while the returned Timer lives. It must
+  // not block or throw. While the host is stopping the Timer is empty and `f` is not called.
   template <typename F>
   [[nodiscard]] Timer at(std::chrono::steady_clock::time_point due, F&& f) const {
     Timer timer;
     if (table_ == nullptr) return timer;
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(due.time_since_epoch());
     Timer::Shared* shared = new Timer::Holder<std::decay_t<F>>(std::forward<F>(f));
-    timer.timer_ = table_->start(
-        host_->context, static_cast<std::uint64_t>(ns.count() < 0 ? 0 : ns.count()), &fired,
-        shared);
+    timer.timer_ =
+        table_->start(host_->context, static_cast<std::uint64_t>(ns.count() < 0 ? 0 : ns.count()),
+                      &fired, shared);
     if (timer.timer_.id == 0) {
       delete shared;
       return timer;
@@ -337,8 +337,8 @@ class Host {
 // What a plugin is told when it is opened. The views are valid in its constructor only.
 struct OpenArgs {
   Host host;
-  std::string_view config_json;  // a JSON object, checked against the plugin's config schema
-  std::string_view instance;     // name of this berthd
+  std::string_view config_json;        // a JSON object, checked against the plugin's config schema
+  std::string_view instance;           // name of this berthd
   std::string_view data_directory;     // private, 0700, kept over restarts
   std::string_view runtime_directory;  // private, 0700, short path, lost at reboot
 };

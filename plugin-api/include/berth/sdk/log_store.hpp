@@ -43,9 +43,12 @@ struct ActivationRefView {
         end_ms(r.end_ms) {}
 
   ActivationRef clone() const {
-    return ActivationRef{std::string(activation_id), std::string(namespace_name),
-                         std::string(namespace_id),  std::string(action),
-                         std::string(container_id),  start_ms,
+    return ActivationRef{std::string(activation_id),
+                         std::string(namespace_name),
+                         std::string(namespace_id),
+                         std::string(action),
+                         std::string(container_id),
+                         start_ms,
                          end_ms};
   }
 
@@ -98,8 +101,8 @@ class LogLinesView {
   std::uint64_t count_;
 };
 
-// A result of `fetch`. Copies each line's text once, into one block that is handed over. Answer with
-// `done.partial(page)` if some lines are lost.
+// A result of `fetch`. Copies each line's text once, into one block that is handed over. Answer
+// with `done.partial(page)` if some lines are lost.
 class LogPage {
  public:
   void add(Stream stream, std::int64_t time_ns, std::uint64_t sequence, std::string_view text) {
@@ -161,10 +164,10 @@ struct Wire<LogPage> {
     const berth_buf owner = detail::hand_over(std::move(page.text_));
     for (const LogPage::Line& l : page.lines_) {
       const std::string_view text(owner.data == nullptr ? "" : owner.data + l.offset, l.size);
-      lines.push_back(berth_log_line{static_cast<std::int32_t>(l.stream), 0, l.time_ns, l.sequence,
-                                     str(text)});
+      lines.push_back(
+          berth_log_line{static_cast<std::int32_t>(l.stream), 0, l.time_ns, l.sequence, str(text)});
     }
-    const berth_log_page wire{sizeof(berth_log_page), 0, lines.data(), lines.size(),
+    const berth_log_page wire{sizeof(berth_log_page), 0,    lines.data(), lines.size(),
                               str(page.next_cursor),  owner};
     host.complete(host.context, op, &status, &wire);
   }

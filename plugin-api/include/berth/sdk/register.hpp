@@ -6,8 +6,9 @@
 //                                    BERTH_NEEDS(BERTH_SERVICE_LOG))
 //
 // The class has a constructor that takes `const berth::sdk::OpenArgs&`; it may throw
-// berth::sdk::Error (or any exception), whose text the operator is shown. Its destructor joins every
-// thread it started. Name, id, version and the schema (a JSON Schema of draft 4) are string literals.
+// berth::sdk::Error (or any exception), whose text the operator is shown. Its destructor joins
+// every thread it started. Name, id, version and the schema (a JSON Schema of draft 4) are string
+// literals.
 #pragma once
 
 #include <cstdint>
@@ -34,14 +35,15 @@ namespace detail {
 struct Access;
 }
 
-// A plugin with several or optional interfaces. Each accessor returns the same object every time, or
-// null. With only one of the two usual interfaces there is no need for this class.
+// A plugin with several or optional interfaces. Each accessor returns the same object every time,
+// or null. With only one of the two usual interfaces there is no need for this class.
 class Plugin {
  public:
   virtual ~Plugin() = default;
   virtual ContainerFactory* container_factory() { return nullptr; }
   virtual LogStore* log_store() { return nullptr; }
-  // The C table of an interface that this SDK does not wrap. Its functions get the Plugin* as `self`.
+  // The C table of an interface that this SDK does not wrap. Its functions get the Plugin* as
+  // `self`.
   virtual const void* query(std::string_view interface_id) {
     static_cast<void>(interface_id);
     return nullptr;
@@ -62,9 +64,8 @@ struct Access {
 template <typename T, auto get, typename Call>
 void operation(void* self, berth_op op, std::uint64_t deadline_ns, Call&& call) noexcept {
   auto& plugin = *static_cast<Plugin*>(self);
-  run_operation<T>(Access::host(plugin), op, deadline_ns, [&](Promise<T> done) {
-    call(*(plugin.*get)(), std::move(done));
-  });
+  run_operation<T>(Access::host(plugin), op, deadline_ns,
+                   [&](Promise<T> done) { call(*(plugin.*get)(), std::move(done)); });
 }
 
 template <auto get>
@@ -88,10 +89,10 @@ inline const berth_container_factory* container_factory_table() {
         });
       },
       [](void* self, berth_op op, std::uint64_t deadline, const berth_create_request* request) {
-        operation<ContainerInfo, kGet>(
-            self, op, deadline, [&](ContainerFactory& f, Promise<ContainerInfo> done) {
-              f.create(CreateRequestView(*request), std::move(done));
-            });
+        operation<ContainerInfo, kGet>(self, op, deadline,
+                                       [&](ContainerFactory& f, Promise<ContainerInfo> done) {
+                                         f.create(CreateRequestView(*request), std::move(done));
+                                       });
       },
       [](void* self, berth_op op, std::uint64_t deadline, berth_str id) {
         operation<void, kGet>(self, op, deadline, [&](ContainerFactory& f, Promise<void> done) {
@@ -109,17 +110,17 @@ inline const berth_container_factory* container_factory_table() {
         });
       },
       [](void* self, berth_op op, std::uint64_t deadline, berth_str cursor, std::uint32_t limit) {
-        operation<ContainerList, kGet>(
-            self, op, deadline, [&](ContainerFactory& f, Promise<ContainerList> done) {
-              f.list(view(cursor), limit, std::move(done));
-            });
+        operation<ContainerList, kGet>(self, op, deadline,
+                                       [&](ContainerFactory& f, Promise<ContainerList> done) {
+                                         f.list(view(cursor), limit, std::move(done));
+                                       });
       },
       [](void* self, berth_op op, std::uint64_t deadline, berth_str id, berth_str cursor,
          std::uint64_t max_bytes) {
-        operation<LogBatch, kGet>(
-            self, op, deadline, [&](ContainerFactory& f, Promise<LogBatch> done) {
-              f.read_logs(view(id), view(cursor), max_bytes, std::move(done));
-            });
+        operation<LogBatch, kGet>(self, op, deadline,
+                                  [&](ContainerFactory& f, Promise<LogBatch> done) {
+                                    f.read_logs(view(id), view(cursor), max_bytes, std::move(done));
+                                  });
       },
       [](void* self, berth_op op, std::uint64_t deadline) {
         operation<Capacity, kGet>(
@@ -127,9 +128,9 @@ inline const berth_container_factory* container_factory_table() {
             [&](ContainerFactory& f, Promise<Capacity> done) { f.capacity(std::move(done)); });
       },
       [](void* self, berth_op op, std::uint64_t deadline) {
-        operation<void, kGet>(
-            self, op, deadline,
-            [&](ContainerFactory& f, Promise<void> done) { f.drain(std::move(done)); });
+        operation<void, kGet>(self, op, deadline, [&](ContainerFactory& f, Promise<void> done) {
+          f.drain(std::move(done));
+        });
       },
       [](void* self, berth_op op, std::uint64_t deadline, std::int32_t mode) {
         operation<void, kGet>(self, op, deadline, [&](ContainerFactory& f, Promise<void> done) {
@@ -147,9 +148,8 @@ inline const berth_log_store* log_store_table() {
       sizeof(berth_log_store),
       0,
       [](void* self, berth_op op, std::uint64_t deadline) {
-        operation<void, kGet>(
-            self, op, deadline,
-            [&](LogStore& s, Promise<void> done) { s.start(std::move(done)); });
+        operation<void, kGet>(self, op, deadline,
+                              [&](LogStore& s, Promise<void> done) { s.start(std::move(done)); });
       },
       [](void* self, berth_op op, std::uint64_t deadline) {
         operation<Pairs, kGet>(self, op, deadline, [&](LogStore& s, Promise<Pairs> done) {
@@ -170,14 +170,12 @@ inline const berth_log_store* log_store_table() {
         });
       },
       [](void* self, berth_op op, std::uint64_t deadline) {
-        operation<void, kGet>(
-            self, op, deadline,
-            [&](LogStore& s, Promise<void> done) { s.drain(std::move(done)); });
+        operation<void, kGet>(self, op, deadline,
+                              [&](LogStore& s, Promise<void> done) { s.drain(std::move(done)); });
       },
       [](void* self, berth_op op, std::uint64_t deadline) {
-        operation<void, kGet>(
-            self, op, deadline,
-            [&](LogStore& s, Promise<void> done) { s.stop(std::move(done)); });
+        operation<void, kGet>(self, op, deadline,
+                              [&](LogStore& s, Promise<void> done) { s.stop(std::move(done)); });
       },
       &cancel_operation<kGet>,
   };
@@ -262,12 +260,15 @@ inline const void* query(void* instance, berth_str interface_id) noexcept {
   }
 }
 
-inline void close(void* instance) noexcept { delete static_cast<Plugin*>(instance); }
+inline void close(void* instance) noexcept {
+  delete static_cast<Plugin*>(instance);
+}
 
 }  // namespace detail
 }  // namespace berth::sdk
 
-// The text of a JSON array of string literals: BERTH_NEEDS("berth.log/1"), or BERTH_NEEDS() for none.
+// The text of a JSON array of string literals: BERTH_NEEDS("berth.log/1"), or BERTH_NEEDS() for
+// none.
 #define BERTH_JSON_LIST_(...) "[" #__VA_ARGS__ "]"
 #define BERTH_JSON_LIST(...) BERTH_JSON_LIST_(__VA_ARGS__)
 #define BERTH_PROVIDES(...) BERTH_JSON_LIST(__VA_ARGS__)
@@ -278,33 +279,33 @@ inline void close(void* instance) noexcept { delete static_cast<Plugin*>(instanc
 #define BERTH_STRINGIFY(x) BERTH_STRINGIFY_(x)
 
 // Registers a class derived from Plugin, ContainerFactory or LogStore, saying everything.
-#define BERTH_REGISTER_PLUGIN(Class, name, id, version, provides, needs, flags, schema)            \
-  BERTH_PLUGIN_NOTE("{\"name\":\"" name "\",\"id\":\"" id "\",\"version\":\"" version              \
-                    "\",\"abi\":\"" BERTH_STRINGIFY(BERTH_ABI_MAJOR) "." BERTH_STRINGIFY(          \
-                        BERTH_ABI_MINOR) "\",\"provides\":" provides ",\"needs\":" needs           \
-                                         ",\"flags\":" flags ",\"config_schema\":" schema "}");    \
-  extern "C" {                                                                                     \
-  BERTH_EXPORT extern const berth_plugin_entry_v1 berth_plugin_entry;                              \
-  }                                                                                                \
-  const berth_plugin_entry_v1 berth_plugin_entry = {sizeof(berth_plugin_entry_v1),                 \
-                                                    BERTH_ABI_MAJOR,                               \
-                                                    BERTH_ABI_MINOR,                               \
-                                                    0,                                             \
-                                                    name,                                          \
-                                                    id,                                            \
-                                                    version,                                       \
-                                                    &::berth::sdk::detail::open<Class>,            \
-                                                    &::berth::sdk::detail::query,                  \
+#define BERTH_REGISTER_PLUGIN(Class, name, id, version, provides, needs, flags, schema)         \
+  BERTH_PLUGIN_NOTE("{\"name\":\"" name "\",\"id\":\"" id "\",\"version\":\"" version           \
+                    "\",\"abi\":\"" BERTH_STRINGIFY(BERTH_ABI_MAJOR) "." BERTH_STRINGIFY(       \
+                        BERTH_ABI_MINOR) "\",\"provides\":" provides ",\"needs\":" needs        \
+                                         ",\"flags\":" flags ",\"config_schema\":" schema "}"); \
+  extern "C" {                                                                                  \
+  BERTH_EXPORT extern const berth_plugin_entry_v1 berth_plugin_entry;                           \
+  }                                                                                             \
+  const berth_plugin_entry_v1 berth_plugin_entry = {sizeof(berth_plugin_entry_v1),              \
+                                                    BERTH_ABI_MAJOR,                            \
+                                                    BERTH_ABI_MINOR,                            \
+                                                    0,                                          \
+                                                    name,                                       \
+                                                    id,                                         \
+                                                    version,                                    \
+                                                    &::berth::sdk::detail::open<Class>,         \
+                                                    &::berth::sdk::detail::query,               \
                                                     &::berth::sdk::detail::close}
 
 // Registers a class derived from ContainerFactory.
-#define BERTH_REGISTER_CONTAINER_FACTORY(Class, name, id, version, schema, needs)                  \
-  BERTH_REGISTER_PLUGIN(Class, name, id, version,                                                  \
-                        BERTH_PROVIDES(BERTH_INTERFACE_CONTAINER_FACTORY), needs, BERTH_FLAGS(),   \
+#define BERTH_REGISTER_CONTAINER_FACTORY(Class, name, id, version, schema, needs)                \
+  BERTH_REGISTER_PLUGIN(Class, name, id, version,                                                \
+                        BERTH_PROVIDES(BERTH_INTERFACE_CONTAINER_FACTORY), needs, BERTH_FLAGS(), \
                         schema)
 
 // Registers a class derived from LogStore. `flags` is BERTH_FLAGS() for a store that keeps what the
 // core appends, BERTH_FLAGS("log-store-out-of-band") for one whose output the engine ships.
-#define BERTH_REGISTER_LOG_STORE(Class, name, id, version, schema, needs, flags)                   \
-  BERTH_REGISTER_PLUGIN(Class, name, id, version, BERTH_PROVIDES(BERTH_INTERFACE_LOG_STORE), needs, \
-                        flags, schema)
+#define BERTH_REGISTER_LOG_STORE(Class, name, id, version, schema, needs, flags)             \
+  BERTH_REGISTER_PLUGIN(Class, name, id, version, BERTH_PROVIDES(BERTH_INTERFACE_LOG_STORE), \
+                        needs, flags, schema)

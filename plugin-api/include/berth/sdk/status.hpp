@@ -6,8 +6,10 @@
 // threads is fine.
 //
 // Which code:
-//  - kInvalidArgument: the caller must change the request; kFailedPrecondition: the state must change.
-//  - kUnavailable (with kRetryable): retrying just this call may help. kAborted: retry a larger unit.
+//  - kInvalidArgument: the caller must change the request; kFailedPrecondition: the state must
+//  change.
+//  - kUnavailable (with kRetryable): retrying just this call may help. kAborted: retry a larger
+//  unit.
 //  - kResourceExhausted: a limit or a lack of room; kRetryable if room may come.
 //  - kInternal: a bug, ours or the plugin's.
 #pragma once
@@ -108,13 +110,21 @@ class [[nodiscard]] Status {
   std::string message_;
 };
 
-inline Status cancelled(std::string m) { return {StatusCode::kCancelled, std::move(m)}; }
-inline Status invalid_argument(std::string m) { return {StatusCode::kInvalidArgument, std::move(m)}; }
+inline Status cancelled(std::string m) {
+  return {StatusCode::kCancelled, std::move(m)};
+}
+inline Status invalid_argument(std::string m) {
+  return {StatusCode::kInvalidArgument, std::move(m)};
+}
 inline Status deadline_exceeded(std::string m) {
   return {StatusCode::kDeadlineExceeded, std::move(m)};
 }
-inline Status not_found(std::string m) { return {StatusCode::kNotFound, std::move(m)}; }
-inline Status already_exists(std::string m) { return {StatusCode::kAlreadyExists, std::move(m)}; }
+inline Status not_found(std::string m) {
+  return {StatusCode::kNotFound, std::move(m)};
+}
+inline Status already_exists(std::string m) {
+  return {StatusCode::kAlreadyExists, std::move(m)};
+}
 inline Status permission_denied(std::string m) {
   return {StatusCode::kPermissionDenied, std::move(m)};
 }
@@ -124,13 +134,23 @@ inline Status resource_exhausted(std::string m) {
 inline Status failed_precondition(std::string m) {
   return {StatusCode::kFailedPrecondition, std::move(m)};
 }
-inline Status aborted(std::string m) { return {StatusCode::kAborted, std::move(m)}; }
-inline Status out_of_range(std::string m) { return {StatusCode::kOutOfRange, std::move(m)}; }
-inline Status unimplemented(std::string m) { return {StatusCode::kUnimplemented, std::move(m)}; }
-inline Status internal(std::string m) { return {StatusCode::kInternal, std::move(m)}; }
+inline Status aborted(std::string m) {
+  return {StatusCode::kAborted, std::move(m)};
+}
+inline Status out_of_range(std::string m) {
+  return {StatusCode::kOutOfRange, std::move(m)};
+}
+inline Status unimplemented(std::string m) {
+  return {StatusCode::kUnimplemented, std::move(m)};
+}
+inline Status internal(std::string m) {
+  return {StatusCode::kInternal, std::move(m)};
+}
 inline Status unavailable(std::string m) {
   return {StatusCode::kUnavailable, std::move(m), kRetryable};
 }
-inline Status data_loss(std::string m) { return {StatusCode::kDataLoss, std::move(m)}; }
+inline Status data_loss(std::string m) {
+  return {StatusCode::kDataLoss, std::move(m)};
+}
 
 }  // namespace berth::sdk

@@ -24,7 +24,9 @@ inline std::string_view view(berth_str text) {
 }
 
 // Borrows from `text`.
-inline berth_str str(std::string_view text) { return berth_str{text.data(), text.size()}; }
+inline berth_str str(std::string_view text) {
+  return berth_str{text.data(), text.size()};
+}
 
 // A borrowed multi-map.
 //

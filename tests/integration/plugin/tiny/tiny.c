@@ -201,7 +201,8 @@ static void tiny_close(void* instance) {
   free(tiny);
 }
 
-BERTH_PLUGIN_NOTE("{\"name\":\"" TINY_NAME "\",\"id\":\"org.example.tiny\",\"version\":\"1.0.0\","
+BERTH_PLUGIN_NOTE("{\"name\":\"" TINY_NAME
+                  "\",\"id\":\"org.example.tiny\",\"version\":\"1.0.0\","
                   "\"abi\":\"1.0\",\"provides\":[\"berth.container-factory/1\"],\"needs\":[],"
                   "\"flags\":[],\"config_schema\":{\"type\":\"object\"}}");
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One small plugin in many bad shapes: refused.cmake compiles it once for each, with the macros below.
- * Its constructor leaves a file: where that is missing, no code of the plugin ran. */
+ * One small plugin in many bad shapes: refused.cmake compiles it once for each, with the macros
+ * below. Its constructor leaves a file: where that is missing, no code of the plugin ran. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,10 +41,13 @@
 #define SPACES_64_KIB TIMES_16(TIMES_16(TIMES_16("                ")))
 
 #ifndef ZOO_NOTE
-#define ZOO_NOTE                                                                                  \
-  "{\"name\": \"" ZOO_NAME "\", \"id\": \"org.example.zoo\", \"version\": \"1.2.3\", \"abi\": \"" \
-  TEXT(ZOO_ABI_MAJOR) "." TEXT(ZOO_ABI_MINOR) "\", \"provides\": [" ZOO_PROVIDES                  \
-  "], \"needs\": [" ZOO_NEEDS "], \"flags\": [], \"config_schema\": " ZOO_SCHEMA ZOO_PADDING "}"
+#define ZOO_NOTE                                                                                \
+  "{\"name\": \"" ZOO_NAME                                                                      \
+  "\", \"id\": \"org.example.zoo\", \"version\": \"1.2.3\", \"abi\": \"" TEXT(                  \
+      ZOO_ABI_MAJOR) "." TEXT(ZOO_ABI_MINOR) "\", \"provides\": [" ZOO_PROVIDES                 \
+                                             "], \"needs\": [" ZOO_NEEDS                        \
+                                             "], \"flags\": [], \"config_schema\": " ZOO_SCHEMA \
+                                                 ZOO_PADDING "}"
 #endif
 
 #ifndef ZOO_WITHOUT_NOTE
@@ -75,7 +78,9 @@ static const void* zoo_query(void* instance, berth_str interface_id) {
   return 0;
 }
 
-static void zoo_close(void* instance) { (void)instance; }
+static void zoo_close(void* instance) {
+  (void)instance;
+}
 
 #ifdef ZOO_HIDDEN_ENTRY
 #define ZOO_EXPORT __attribute__((visibility("hidden"), used))

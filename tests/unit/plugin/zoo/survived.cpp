@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The survived half of the zoo: a plugin without the SDK that breaks the contract on demand. The config
-// says how it opens ({"misbehave": "..."}), a request's `kind` how it creates. `capacity` tells what it
-// was asked, in `detail`: "destroyed:a,b cancelled:2".
+// The survived half of the zoo: a plugin without the SDK that breaks the contract on demand. The
+// config says how it opens ({"misbehave": "..."}), a request's `kind` how it creates. `capacity`
+// tells what it was asked, in `detail`: "destroyed:a,b cancelled:2".
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -31,8 +31,12 @@ struct Zoo {
   const berth_container_events* events = nullptr;
 };
 
-std::string_view view(berth_str text) { return {text.data, text.len}; }
-berth_str str(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(berth_str text) {
+  return {text.data, text.len};
+}
+berth_str str(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 void answer(Zoo& zoo, berth_op op, std::int32_t code = BERTH_OK, const void* result = nullptr) {
   const berth_status status{sizeof(berth_status), code, 0, 0, str("said the zoo")};
@@ -68,6 +72,7 @@ void create(void* self, berth_op op, std::uint64_t, const berth_create_request* 
     return;
   }
   if (kind == "blocks") std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  if (kind == "blocks-long") std::this_thread::sleep_for(std::chrono::milliseconds(1200));
   if (kind == "twice") answer_created(zoo, op, name);
   if (kind == "forged") answer(zoo, {op.id ^ 0xffff00000000u});
   if (kind == "no-result") return answer(zoo, op);
@@ -124,7 +129,9 @@ void capacity(void* self, berth_op op, std::uint64_t) {
   answer(zoo, op, BERTH_OK, &result);
 }
 
-void drain(void* self, berth_op op, std::uint64_t) { answer(*static_cast<Zoo*>(self), op); }
+void drain(void* self, berth_op op, std::uint64_t) {
+  answer(*static_cast<Zoo*>(self), op);
+}
 void stop(void* self, berth_op op, std::uint64_t, std::int32_t) {
   answer(*static_cast<Zoo*>(self), op);
 }
@@ -134,9 +141,9 @@ void cancel(void* self, berth_op) {
   ++zoo.cancelled;
 }
 
-constexpr berth_container_factory kTable{sizeof(kTable), 0,         &start,    &create, &destroy, &pause,
-                                         &pause,         &list,     &read_logs, &capacity,
-                                         &drain,         &stop,     &cancel};
+constexpr berth_container_factory kTable{sizeof(kTable), 0,      &start, &create,    &destroy,
+                                         &pause,         &pause, &list,  &read_logs, &capacity,
+                                         &drain,         &stop,  &cancel};
 constexpr berth_container_factory kShort{16, 0, &start};
 constexpr berth_container_factory kHoles{sizeof(kHoles), 0, &start};
 
@@ -178,21 +185,13 @@ void close_zoo(void* instance) {
 
 }  // namespace
 
-BERTH_PLUGIN_NOTE(
-    R"({"name":"survived","id":"org.example.survived","version":"1.0.0","abi":"1.0",)"
-    R"("provides":["berth.container-factory/1"],"needs":[],"flags":[],)"
-    R"("config_schema":{"type":"object"}})");
+BERTH_PLUGIN_NOTE(R"({"name":"survived","id":"org.example.survived","version":"1.0.0","abi":"1.0",)"
+                  R"("provides":["berth.container-factory/1"],"needs":[],"flags":[],)"
+                  R"("config_schema":{"type":"object"}})");
 
 extern "C" {
 BERTH_EXPORT extern const berth_plugin_entry_v1 berth_plugin_entry;
 }
-const berth_plugin_entry_v1 berth_plugin_entry = {sizeof(berth_plugin_entry_v1),
-                                                  BERTH_ABI_MAJOR,
-                                                  BERTH_ABI_MINOR,
-                                                  0,
-                                                  "survived",
-                                                  "org.example.survived",
-                                                  "1.0.0",
-                                                  &open_zoo,
-                                                  &query_zoo,
-                                                  &close_zoo};
+const berth_plugin_entry_v1 berth_plugin_entry = {
+    sizeof(berth_plugin_entry_v1), BERTH_ABI_MAJOR, BERTH_ABI_MINOR, 0,          "survived",
+    "org.example.survived",        "1.0.0",         &open_zoo,       &query_zoo, &close_zoo};
