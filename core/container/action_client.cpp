@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "container/action_client.hpp"
 
-#include <fmt/format.h>
-
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 #include <utility>
 
 #include "container/json_text.hpp"
@@ -151,7 +150,8 @@ struct ActionClient::Impl : std::enable_shared_from_this<ActionClient::Impl> {
     return reply;
   }
 
-  http::ClientRequest make_request(std::string_view path, std::string body, const Timing& timing) const {
+  http::ClientRequest make_request(std::string_view path, std::string body,
+                                   const Timing& timing) const {
     http::ClientRequest request;
     request.path = path;
     request.body = std::move(body);
@@ -174,8 +174,8 @@ struct ActionClient::Impl : std::enable_shared_from_this<ActionClient::Impl> {
                  [self = weak_from_this(), init, &steady = clock](http::ClientResponse response) {
                    const auto impl = self.lock();
                    const bool refused = response.exchange == http::Exchange::kConnectFailed;
-                   const bool in_time =
-                       steady.steady_now() + kConnectRetry < init->timing.start + init->timing.timeout;
+                   const bool in_time = steady.steady_now() + kConnectRetry <
+                                        init->timing.start + init->timing.timeout;
                    if (!impl || !impl->client || !refused || !in_time) {
                      init->handler(make_reply(steady, init->timing, std::move(response)));
                      return;
@@ -199,7 +199,9 @@ struct ActionClient::Impl : std::enable_shared_from_this<ActionClient::Impl> {
 
 ActionClient::ActionClient(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-ActionClient::~ActionClient() { impl_->client.reset(); }
+ActionClient::~ActionClient() {
+  impl_->client.reset();
+}
 
 Result<std::unique_ptr<ActionClient>> ActionClient::open(boost::asio::io_context& io,
                                                          const Clock& clock,
@@ -221,24 +223,26 @@ void ActionClient::init(const Caller& caller, std::chrono::milliseconds timeout,
         std::move(body), timing, std::move(handler), boost::asio::steady_timer(impl_->io)}));
     return;
   }
-  impl_->client->post(impl_->make_request("/init", std::move(body), timing),
-                      [timing, &clock = impl_->clock,
-                       handler = std::move(handler)](http::ClientResponse response) {
-                        handler(Impl::make_reply(clock, timing, std::move(response)));
-                      });
+  impl_->client->post(
+      impl_->make_request("/init", std::move(body), timing),
+      [timing, &clock = impl_->clock, handler = std::move(handler)](http::ClientResponse response) {
+        handler(Impl::make_reply(clock, timing, std::move(response)));
+      });
 }
 
 void ActionClient::run(const Caller& caller, std::string_view arguments,
                        std::chrono::milliseconds timeout, Handler handler) {
   const Impl::Timing timing = impl_->start_timing(timeout);
   std::string body = run_body(caller, arguments, timing.start_ms + timeout.count());
-  impl_->client->post(impl_->make_request("/run", std::move(body), timing),
-                      [timing, &clock = impl_->clock,
-                       handler = std::move(handler)](http::ClientResponse response) {
-                        handler(Impl::make_reply(clock, timing, std::move(response)));
-                      });
+  impl_->client->post(
+      impl_->make_request("/run", std::move(body), timing),
+      [timing, &clock = impl_->clock, handler = std::move(handler)](http::ClientResponse response) {
+        handler(Impl::make_reply(clock, timing, std::move(response)));
+      });
 }
 
-void ActionClient::close_idle() { impl_->client->close_idle(); }
+void ActionClient::close_idle() {
+  impl_->client->close_idle();
+}
 
 }  // namespace berth::container

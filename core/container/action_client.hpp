@@ -24,11 +24,11 @@ namespace berth::container {
 // How the proxy answered, or did not.
 struct Reply {
   http::Exchange exchange = http::Exchange::kConnectFailed;
-  int status = 0;            // of a response
-  std::string body;          // of a response, at most the limit
-  bool truncated = false;    // the body was longer than the limit
-  std::uint64_t length = 0;  // of the whole body as far as known
-  std::string error;         // for logs: what went wrong on the wire
+  int status = 0;             // of a response
+  std::string body;           // of a response, at most the limit
+  bool truncated = false;     // the body was longer than the limit
+  std::uint64_t length = 0;   // of the whole body as far as known
+  std::string error;          // for logs: what went wrong on the wire
   std::int64_t start_ms = 0;  // wall time of the request
   std::int64_t end_ms = 0;    // start_ms + interval, whole milliseconds
   std::chrono::nanoseconds interval{0};
@@ -63,9 +63,9 @@ class ActionClient {
                                                     std::size_t max_response_bytes);
   ~ActionClient();  // requests under way end as kBroken
 
-  // Sends /init. With `retry_connect` a refused connection is tried again every 50 ms until `timeout`
-  // is used up (a proxy that was just started may not listen yet). The handler is called once, from the
-  // io_context.
+  // Sends /init. With `retry_connect` a refused connection is tried again every 50 ms until
+  // `timeout` is used up (a proxy that was just started may not listen yet). The handler is called
+  // once, from the io_context.
   void init(const Caller& caller, std::chrono::milliseconds timeout, bool retry_connect,
             Handler handler);
   // Sends /run once.

@@ -12,8 +12,8 @@
 
 namespace berth::container {
 
-// Calls `handler(Result<T>)` once, on `io`'s thread and never from inside this call. An exception in the
-// operation is a bug of its implementation; it becomes INTERNAL.
+// Calls `handler(Result<T>)` once, on `io`'s thread and never from inside this call. An exception
+// in the operation is a bug of its implementation; it becomes INTERNAL.
 template <typename T, typename Handler>
 void start_call(boost::asio::io_context& io, boost::asio::awaitable<Result<T>> operation,
                 Handler handler) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One container as the pool keeps it: its place in the state machine, what it holds and its links into
-// the pool's lists. Only the pool changes it; everybody else holds a Lease (container_pool.hpp).
-// Belongs to the pool's io_context; not thread-safe.
+// One container as the pool keeps it: its place in the state machine, what it holds and its links
+// into the pool's lists. Only the pool changes it; everybody else holds a Lease
+// (container_pool.hpp). Belongs to the pool's io_context; not thread-safe.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -43,17 +43,18 @@ struct Container : std::enable_shared_from_this<Container> {
   StartKind start_kind = StartKind::kCold;
   std::unique_ptr<ActionClient> client;
 
-  ActionSlot* slot = nullptr;         // whose code it holds, from initialising on
-  ActionSlot* started_for = nullptr;  // counted in that slot's `starts`: creating or resuming for it
-  std::uint32_t active = 0;           // leases
-  std::uint32_t holds = 0;            // reasons to delay the destroy, e.g. logs not read yet
-  bool prewarm = false;               // being created for the stock, counted in the class
-  bool accounted = false;             // its memory counts as used
-  bool leaving = false;               // and as about to be free
-  bool destroying = false;            // the factory was asked
-  bool resume_wanted = false;         // while pausing
-  bool retired = false;               // to be removed when its last lease ends
-  SteadyTime assigned_at;             // when it got its slot
+  ActionSlot* slot = nullptr;  // whose code it holds, from initialising on
+  ActionSlot* started_for =
+      nullptr;                 // counted in that slot's `starts`: creating or resuming for it
+  std::uint32_t active = 0;    // leases
+  std::uint32_t holds = 0;     // reasons to delay the destroy, e.g. logs not read yet
+  bool prewarm = false;        // being created for the stock, counted in the class
+  bool accounted = false;      // its memory counts as used
+  bool leaving = false;        // and as about to be free
+  bool destroying = false;     // the factory was asked
+  bool resume_wanted = false;  // while pausing
+  bool retired = false;        // to be removed when its last lease ends
+  SteadyTime assigned_at;      // when it got its slot
   SteadyTime last_used;
   SteadyTime created_at;
   SteadyTime destroy_again_at;
@@ -61,11 +62,11 @@ struct Container : std::enable_shared_from_this<Container> {
   std::optional<plugin::ContainerDied> death;
   std::vector<std::function<void()>> on_death;  // called once, in order
 
-  ListHook all_hook;      // every container of the pool
-  ListHook free_hook;     // slot: free or resting; class: stock
-  ListHook idle_hook;     // pool: warm idle ones or stock, least recently used first
-  ListHook unpaused_hook;  // pool: idle and not paused, oldest first
-  ListHook work_hook;     // pool: planned, or waiting for another destroy
+  ListHook all_hook;                // every container of the pool
+  ListHook free_hook;               // slot: free or resting; class: stock
+  ListHook idle_hook;               // pool: warm idle ones or stock, least recently used first
+  ListHook unpaused_hook;           // pool: idle and not paused, oldest first
+  ListHook work_hook;               // pool: planned, or waiting for another destroy
   std::shared_ptr<Container> self;  // the pool's own reference, until it is gone
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Leases and the queue. pool_memory.cpp decides which containers exist, pool_lifecycle.cpp speaks to the
-// factory.
+// Leases and the queue. pool_memory.cpp decides which containers exist, pool_lifecycle.cpp speaks
+// to the factory.
 #include "container/container_pool.hpp"
 
 #include <algorithm>
@@ -31,7 +31,9 @@ Lease& Lease::operator=(Lease&& other) noexcept {
   return *this;
 }
 
-Lease::~Lease() { release(false); }
+Lease::~Lease() {
+  release(false);
+}
 
 void Lease::release(bool fit) {
   if (!container_) return;
@@ -49,15 +51,18 @@ void Lease::on_death(std::function<void()> handler) {
   container_->on_death.push_back(std::move(handler));
 }
 
-void Lease::initialised() { pool_->initialised(*container_); }
+void Lease::initialised() {
+  pool_->initialised(*container_);
+}
 
 std::shared_ptr<void> Lease::hold() const {
   ++container_->holds;
-  return std::shared_ptr<void>(
-      nullptr, [pool = pool_->weak_from_this(), container = container_](void*) {
-        --container->holds;
-        if (const auto alive = pool.lock()) alive->destroy_if_unused(*container);
-      });
+  return std::shared_ptr<void>(nullptr,
+                               [pool = pool_->weak_from_this(), container = container_](void*) {
+                                 --container->holds;
+                                 if (const auto alive = pool.lock())
+                                   alive->destroy_if_unused(*container);
+                               });
 }
 
 // ContainerPool
@@ -111,9 +116,8 @@ Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
   slot->sentinelled = sentinelled;
   slot->concurrency =
       static_cast<std::uint32_t>(std::max<std::int64_t>(1, action.limits.concurrency));
-  slot->size_class =
-      &find_class(kind, image, user_provided, slot->concurrency > 1,
-                  static_cast<std::uint64_t>(action.limits.memory_mb) * 1024 * 1024);
+  slot->size_class = &find_class(kind, image, user_provided, slot->concurrency > 1,
+                                 static_cast<std::uint64_t>(action.limits.memory_mb) * 1024 * 1024);
   ActionSlot* raw = slot.get();
   slots_.emplace(SlotKey{raw->namespace_uuid, raw->action}, std::move(slot));
   return raw;
@@ -127,8 +131,12 @@ void ContainerPool::forget_slot_if_unused(ActionSlot& slot) {
   slots_.erase(found);
 }
 
-Status ContainerPool::acquire(Waiter& waiter) { return acquire(waiter, false); }
-Status ContainerPool::acquire_again(Waiter& waiter) { return acquire(waiter, true); }
+Status ContainerPool::acquire(Waiter& waiter) {
+  return acquire(waiter, false);
+}
+Status ContainerPool::acquire_again(Waiter& waiter) {
+  return acquire(waiter, true);
+}
 
 Status ContainerPool::acquire(Waiter& waiter, bool again) {
   if (stopping_) return sdk::unavailable("the container pool is stopping");
@@ -144,10 +152,9 @@ Status ContainerPool::acquire(Waiter& waiter, bool again) {
   SizeClass& size_class = *slot.size_class;
   if (!fits_ever(size_class.memory_bytes)) {
     forget_slot_if_unused(slot);
-    return sdk::resource_exhausted("the action needs " +
-                                   std::to_string(size_class.memory_bytes >> 20) +
-                                   " MB and the container pool has " +
-                                   std::to_string(capacity_bytes_ >> 20) + " MB in all");
+    return sdk::resource_exhausted(
+        "the action needs " + std::to_string(size_class.memory_bytes >> 20) +
+        " MB and the container pool has " + std::to_string(capacity_bytes_ >> 20) + " MB in all");
   }
   if (Container* stocked = take_stock(size_class)) {
     SizeClass& from = *stocked->size_class;
@@ -278,10 +285,9 @@ void ContainerPool::release(Container& container, bool fit) {
   }
   step(container, Event::kIdle);
   // Others have waited too long for memory: an action that had its share of time gives way.
-  const bool give_way =
-      slot.waiting > 0 && balance() < 0 && promised_ != nullptr &&
-      promised_->started_for != &slot &&
-      with_.clock.steady_now() - container.assigned_at >= options_.residency;
+  const bool give_way = slot.waiting > 0 && balance() < 0 && promised_ != nullptr &&
+                        promised_->started_for != &slot &&
+                        with_.clock.steady_now() - container.assigned_at >= options_.residency;
   if (slot.waiting > 0 && !give_way) {
     serve(slot);
     return;

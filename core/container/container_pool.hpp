@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ContainerPool: hands out containers to activations and decides which ones exist.
 //
-// An activation that wants a container is a Waiter. It gets a Lease of, in this order: a warm container
-// of its action and namespace; a prewarmed one of its kind (its memory, else the next larger); a new one,
-// made room for by removing idle ones, least recently used first and prewarmed last. Who has to wait is
-// never tied to the start made for it: it takes what comes free first, and a start that comes too late
-// goes to another waiter or into the stock.
+// An activation that wants a container is a Waiter. It gets a Lease of, in this order: a warm
+// container of its action and namespace; a prewarmed one of its kind (its memory, else the next
+// larger); a new one, made room for by removing idle ones, least recently used first and prewarmed
+// last. Who has to wait is never tied to the start made for it: it takes what comes free first, and
+// a start that comes too late goes to another waiter or into the stock.
 //
 // Waiters queue first come, first served within an action; actions take turns. One that needs more
-// memory than there is is overtaken by those that fit, but only for PoolOptions::overtake_limit: then
-// room is made for it.
+// memory than there is is overtaken by those that fit, but only for PoolOptions::overtake_limit:
+// then room is made for it.
 //
-// All memory counts: of containers being created, idle, paused, and being removed until the factory says
-// they are gone. Every operation takes time independent of the number of containers and of waiters (it
-// grows with the number of different sizes that wait).
+// All memory counts: of containers being created, idle, paused, and being removed until the factory
+// says they are gone. Every operation takes time independent of the number of containers and of
+// waiters (it grows with the number of different sizes that wait).
 //
-// A pool belongs to one io_context that one thread runs and is not thread-safe, but for died_handler().
-// Several pools (one a worker) share nothing: memory is the only thing they would trade.
+// A pool belongs to one io_context that one thread runs and is not thread-safe, but for
+// died_handler(). Several pools (one a worker) share nothing: memory is the only thing they would
+// trade.
 #pragma once
 
+#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,8 +44,8 @@ namespace berth::container {
 
 class ContainerPool;
 
-// The right to run one activation in a container. Move-only; ends with release(), or, if it is dropped,
-// as if the container were unfit. Valid while the pool is.
+// The right to run one activation in a container. Move-only; ends with release(), or, if it is
+// dropped, as if the container were unfit. Valid while the pool is.
 class Lease {
  public:
   Lease() = default;
@@ -69,7 +70,8 @@ class Lease {
   void on_death(std::function<void()> handler);
   // /init went well: the container is warm from now on.
   void initialised();
-  // Delays the destruction of the container until the result was destroyed (its output is still read).
+  // Delays the destruction of the container until the result was destroyed (its output is still
+  // read).
   std::shared_ptr<void> hold() const;
 
   // The activation ended. `fit`: the container may serve another one.
@@ -129,17 +131,19 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   // Called with the id of each container that is gone, on the pool's thread.
   void on_gone(std::function<void(const std::string& id)> handler) { gone_ = std::move(handler); }
 
-  // Once, after the factory's start: asks for its capacity, removes what an earlier berthd left, begins
-  // to prewarm and to tick.
+  // Once, after the factory's start: asks for its capacity, removes what an earlier berthd left,
+  // begins to prewarm and to tick.
   boost::asio::awaitable<Status> start(SteadyTime deadline);
   // LogStore::container_parameters, known after the stores started; before start().
-  void set_log_parameters(plugin::Pairs parameters) { options_.log_parameters = std::move(parameters); }
+  void set_log_parameters(plugin::Pairs parameters) {
+    options_.log_parameters = std::move(parameters);
+  }
 
   // Whether an action of that memory could run here at all.
   bool fits_ever(std::uint64_t memory_bytes) const { return memory_bytes <= options_.memory_bytes; }
 
-  // Gives `waiter` a lease now or later. RESOURCE_EXHAUSTED: the queue is full, or the memory can never
-  // fit; NOT_FOUND: the manifest has no such kind; UNAVAILABLE: the pool is stopping.
+  // Gives `waiter` a lease now or later. RESOURCE_EXHAUSTED: the queue is full, or the memory can
+  // never fit; NOT_FOUND: the manifest has no such kind; UNAVAILABLE: the pool is stopping.
   Status acquire(Waiter& waiter);
   // The same, before those that came later: for one whose container turned out to be gone.
   Status acquire_again(Waiter& waiter);
@@ -153,7 +157,8 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void tick();
   // Starts nothing any more and gives no lease. Containers stay: the factory's stop() decides.
   void stop();
-  // The factory is not spoken to any more: leases may still end, without effect.
+  // The factory is not spoken to any more: leases may still end, without effect; requests under way
+  // end as broken.
   void close();
 
   PoolStats stats() const;
@@ -241,7 +246,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   ContainerList<&Container::unpaused_hook> unpaused_;  // idle and could be paused, oldest first
   ContainerList<&Container::work_hook> planned_;       // wait for memory that is about to come
   Container* promised_ = nullptr;  // that of `planned_` for which there is not memory enough yet
-  ContainerList<&Container::work_hook> undestroyed_;   // the factory failed to destroy them
+  ContainerList<&Container::work_hook> undestroyed_;  // the factory failed to destroy them
   SlotList<&ActionSlot::retry_hook> retrying_;
 
   // Bytes. used: containers that exist; leaving: those of them being removed; planned: not yet

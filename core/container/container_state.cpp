@@ -10,7 +10,9 @@ namespace {
 constexpr std::uint8_t kNo = 0xff;
 using Row = std::array<std::uint8_t, kEvents>;
 
-constexpr std::uint8_t to(State state) { return static_cast<std::uint8_t>(state); }
+constexpr std::uint8_t to(State state) {
+  return static_cast<std::uint8_t>(state);
+}
 constexpr std::uint8_t kPrew = to(State::kPrewarmed), kInit = to(State::kInitialising),
                        kReady = to(State::kReady), kRun = to(State::kRunning),
                        kPing = to(State::kPausing), kPsed = to(State::kPaused),
@@ -38,7 +40,7 @@ constexpr std::array<std::string_view, kStates> kStateNames{
     "creating", "prewarmed", "initialising", "ready",    "running",
     "pausing",  "paused",    "resuming",     "removing", "gone"};
 constexpr std::array<std::string_view, kEvents> kEventNames{
-    "created", "init",    "initialised", "run",    "idle",   "pause", "paused",
+    "created",       "init",   "initialised", "run",    "idle",   "pause", "paused",
     "pause refused", "resume", "resumed",     "failed", "remove", "died",  "destroyed"};
 
 }  // namespace
@@ -49,7 +51,11 @@ std::optional<State> next_state(State state, Event event) {
   return static_cast<State>(next);
 }
 
-std::string_view to_string(State state) { return kStateNames[to(state)]; }
-std::string_view to_string(Event event) { return kEventNames[static_cast<std::size_t>(event)]; }
+std::string_view to_string(State state) {
+  return kStateNames[to(state)];
+}
+std::string_view to_string(Event event) {
+  return kEventNames[static_cast<std::size_t>(event)];
+}
 
 }  // namespace berth::container

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of one container as one table: which state follows which event.
 //
-// The pool asks the table before it does anything to a container, so that a late or doubled event (a
-// destroy that races with a death, a pause that ends after the container was removed) cannot bring one
-// into a state nobody thought of. Pure functions; thread-safe.
+// The pool asks the table before it does anything to a container, so that a late or doubled event
+// (a destroy that races with a death, a pause that ends after the container was removed) cannot
+// bring one into a state nobody thought of. Pure functions; thread-safe.
 //
-//   creating -> prewarmed -> initialising -> running <-> ready -> pausing -> paused -> resuming -> ready
-//   and from every one of them -> removing -> gone
+//   creating -> prewarmed -> initialising -> running <-> ready -> pausing -> paused -> resuming ->
+//   ready and from every one of them -> removing -> gone
 #pragma once
 
 #include <cstddef>

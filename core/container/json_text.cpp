@@ -5,7 +5,9 @@
 
 namespace berth::container {
 namespace {
-bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
+bool is_plain(char c) {
+  return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+}
 }  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {

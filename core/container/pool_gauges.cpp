@@ -15,7 +15,8 @@ ContainerPool::Gauges::Gauges(Metrics& metrics)
                                        "Time of activations by phase", {{"phase", "create"}})),
       create_failures(
           metrics.counter("berth_container_create_failures_total", "Containers not created")),
-      deaths(metrics.counter("berth_container_deaths_total", "Containers that ended by themselves")),
+      deaths(
+          metrics.counter("berth_container_deaths_total", "Containers that ended by themselves")),
       evictions(metrics.counter("berth_container_evictions_total",
                                 "Idle containers removed to make room")),
       destroy_failures(metrics.counter("berth_container_destroy_failures_total",

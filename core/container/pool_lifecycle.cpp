@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the pool asks of the factory, the answers, and the work of every tick.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <charconv>
+#include <fmt/format.h>
 
 #include "base/log.hpp"
 #include "container/async_call.hpp"
@@ -39,8 +38,8 @@ void ContainerPool::issue_create(Container& container) {
   request.user_provided_image = size_class.user_provided;
   request.memory_bytes = container.memory_bytes;
   request.cpu_shares = cpu_shares(capacity_bytes_, container.memory_bytes);
-  request.cpu_quota_millis = static_cast<std::uint32_t>(
-      options_.cpu_quota_millis_per_gb * (container.memory_bytes >> 20) / 1024);
+  request.cpu_quota_millis = static_cast<std::uint32_t>(options_.cpu_quota_millis_per_gb *
+                                                        (container.memory_bytes >> 20) / 1024);
   request.pids_limit = options_.pids_limit;
   request.environment = options_.environment;
   request.log_parameters = options_.log_parameters;
@@ -59,12 +58,13 @@ void ContainerPool::issue_create(Container& container) {
               {"transaction", request.transaction_id},
               {"kind", request.kind},
               {"image", request.image}});
-  start_call(with_.io,
-             with_.factory.create(std::move(request), container.created_at + options_.create_timeout),
-             [pool = weak_from_this(),
-              container = container.shared_from_this()](Result<plugin::ContainerInfo> info) {
-               if (const auto alive = pool.lock()) alive->created(*container, std::move(info));
-             });
+  start_call(
+      with_.io,
+      with_.factory.create(std::move(request), container.created_at + options_.create_timeout),
+      [pool = weak_from_this(),
+       container = container.shared_from_this()](Result<plugin::ContainerInfo> info) {
+        if (const auto alive = pool.lock()) alive->created(*container, std::move(info));
+      });
 }
 
 void ContainerPool::uncount_start(Container& container) {
@@ -99,10 +99,12 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
   if (container.death) {
     broken = sdk::unavailable("the container ended at once: " + container.death->reason);
   } else {
-    auto client = ActionClient::open(with_.io, with_.clock, info->address,
-                                     options_.max_response_bytes);
-    if (client) container.client = std::move(*client);
-    else broken = client.error().with_context("address of the container");
+    auto client =
+        ActionClient::open(with_.io, with_.clock, info->address, options_.max_response_bytes);
+    if (client)
+      container.client = std::move(*client);
+    else
+      broken = client.error().with_context("address of the container");
   }
   if (!broken.ok()) {
     create_failed(container, broken);
@@ -162,12 +164,12 @@ void ContainerPool::pause(Container& container) {
   if (!step(container, Event::kPause)) return;
   container.slot->resting.push_front(container);
   if (container.client) container.client->close_idle();
-  start_call(with_.io,
-             with_.factory.pause(container.id, with_.clock.steady_now() + options_.pause_timeout),
-             [pool = weak_from_this(),
-              container = container.shared_from_this()](Result<void> result) {
-               if (const auto alive = pool.lock()) alive->paused(*container, std::move(result));
-             });
+  start_call(
+      with_.io,
+      with_.factory.pause(container.id, with_.clock.steady_now() + options_.pause_timeout),
+      [pool = weak_from_this(), container = container.shared_from_this()](Result<void> result) {
+        if (const auto alive = pool.lock()) alive->paused(*container, std::move(result));
+      });
 }
 
 void ContainerPool::paused(Container& container, Result<void> result) {
@@ -211,12 +213,12 @@ void ContainerPool::resume(Container& container) {
     return;
   }
   if (!step(container, Event::kResume)) return;
-  start_call(with_.io,
-             with_.factory.resume(container.id, with_.clock.steady_now() + options_.pause_timeout),
-             [pool = weak_from_this(),
-              container = container.shared_from_this()](Result<void> result) {
-               if (const auto alive = pool.lock()) alive->resumed(*container, std::move(result));
-             });
+  start_call(
+      with_.io,
+      with_.factory.resume(container.id, with_.clock.steady_now() + options_.pause_timeout),
+      [pool = weak_from_this(), container = container.shared_from_this()](Result<void> result) {
+        if (const auto alive = pool.lock()) alive->resumed(*container, std::move(result));
+      });
 }
 
 void ContainerPool::resumed(Container& container, Result<void> result) {
@@ -262,12 +264,12 @@ void ContainerPool::destroy_if_unused(Container& container) {
   }
   container.destroying = true;
   container.work_hook.unlink();
-  start_call(with_.io,
-             with_.factory.destroy(container.id, with_.clock.steady_now() + options_.destroy_timeout),
-             [pool = weak_from_this(),
-              container = container.shared_from_this()](Result<void> result) {
-               if (const auto alive = pool.lock()) alive->destroyed(*container, std::move(result));
-             });
+  start_call(
+      with_.io,
+      with_.factory.destroy(container.id, with_.clock.steady_now() + options_.destroy_timeout),
+      [pool = weak_from_this(), container = container.shared_from_this()](Result<void> result) {
+        if (const auto alive = pool.lock()) alive->destroyed(*container, std::move(result));
+      });
 }
 
 void ContainerPool::destroyed(Container& container, Result<void> result) {
@@ -381,11 +383,11 @@ boost::asio::awaitable<Status> ContainerPool::start(SteadyTime deadline) {
   }
   for (const entity::Runtime& runtime : with_.manifest.runtimes()) {
     for (const entity::StemCell& cell : runtime.stem_cells) {
-      SizeClass& size_class =
-          find_class(runtime.kind, runtime.image, false, false,
-                     static_cast<std::uint64_t>(cell.memory_mb) * 1024 * 1024);
+      SizeClass& size_class = find_class(runtime.kind, runtime.image, false, false,
+                                         static_cast<std::uint64_t>(cell.memory_mb) * 1024 * 1024);
       if (size_class.wanted == 0) prewarmed_classes_.push_back(&size_class);
-      size_class.wanted += static_cast<std::uint32_t>(std::max<std::int64_t>(0, cell.initial_count));
+      size_class.wanted +=
+          static_cast<std::uint32_t>(std::max<std::int64_t>(0, cell.initial_count));
     }
   }
   started_ = true;
@@ -447,6 +449,11 @@ void ContainerPool::stop() {
 void ContainerPool::close() {
   stop();
   closed_ = true;
+  // What waits for an answer or a death may own, in the end, this pool: let go of it.
+  for (Container& container : all_) {
+    container.client.reset();
+    container.on_death.clear();
+  }
 }
 
 }  // namespace berth::container

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the ContainerPool sorts containers and waiters by: one ActionSlot for each action, revision and
-// invoking namespace, one SizeClass for each way of creating a container. Private to the pool.
+// What the ContainerPool sorts containers and waiters by: one ActionSlot for each action, revision
+// and invoking namespace, one SizeClass for each way of creating a container. Private to the pool.
 // Not thread-safe.
 #pragma once
 
@@ -56,7 +56,8 @@ template <ListHook ActionSlot::*Hook>
 using SlotList =
     boost::intrusive::list<ActionSlot, boost::intrusive::member_hook<ActionSlot, ListHook, Hook>,
                            boost::intrusive::constant_time_size<false>>;
-// Containers that differ in nothing but their number: each of them can take any action of the class.
+// Containers that differ in nothing but their number: each of them can take any action of the
+// class.
 struct SizeClass {
   std::string group;  // the key of the classes that differ from this one by memory only
   std::string kind;
@@ -66,8 +67,8 @@ struct SizeClass {
   std::uint64_t memory_bytes = 0;
 
   SlotList<&ActionSlot::waiting_hook> waiting;
-  SlotList<&ActionSlot::needy_hook> needy;  // by their turns
-  ListHook needy_hook;                      // pool: this class has needy slots
+  SlotList<&ActionSlot::needy_hook> needy;     // by their turns
+  ListHook needy_hook;                         // pool: this class has needy slots
   ContainerList<&Container::free_hook> stock;  // prewarmed and idle, last come first
   std::uint32_t stocked = 0;
 
@@ -76,10 +77,9 @@ struct SizeClass {
   std::uint32_t failures = 0;  // of prewarming, in a row
   SteadyTime not_before;       // the next try after a failure
 };
-using NeedyClasses =
-    boost::intrusive::list<SizeClass,
-                           boost::intrusive::member_hook<SizeClass, ListHook, &SizeClass::needy_hook>,
-                           boost::intrusive::constant_time_size<false>>;
+using NeedyClasses = boost::intrusive::list<
+    SizeClass, boost::intrusive::member_hook<SizeClass, ListHook, &SizeClass::needy_hook>,
+    boost::intrusive::constant_time_size<false>>;
 
 // The key of a slot, and a borrowed one to look it up without copies.
 struct SlotKeyView {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which containers exist: memory, eviction, starts and the prewarmed stock.
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "base/log.hpp"
 #include "container/container_pool.hpp"
@@ -12,11 +11,12 @@ namespace berth::container {
 
 std::uint32_t cpu_shares(std::uint64_t pool_memory_bytes, std::uint64_t memory_bytes) {
   const std::uint64_t parts = memory_bytes == 0 ? 1 : pool_memory_bytes / memory_bytes;
-  return static_cast<std::uint32_t>(std::max<std::uint64_t>(2, 1024 / std::max<std::uint64_t>(1, parts)));
+  return static_cast<std::uint32_t>(
+      std::max<std::uint64_t>(2, 1024 / std::max<std::uint64_t>(1, parts)));
 }
 
-// What will be free once everything under way has ended; negative while a start that waited too long is
-// promised more than there is.
+// What will be free once everything under way has ended; negative while a start that waited too
+// long is promised more than there is.
 std::int64_t ContainerPool::balance() const {
   return static_cast<std::int64_t>(capacity_bytes_) - static_cast<std::int64_t>(used_ - leaving_) -
          static_cast<std::int64_t>(planned_bytes_);
@@ -37,7 +37,9 @@ bool ContainerPool::evict_for(std::uint64_t memory_bytes) {
   return evicted;
 }
 
-void ContainerPool::settle_deficit() { evict_for(0); }
+void ContainerPool::settle_deficit() {
+  evict_for(0);
+}
 
 SizeClass& ContainerPool::find_class(const std::string& kind, const std::string& image,
                                      bool user_provided, bool concurrent,
@@ -159,7 +161,8 @@ void ContainerPool::unlink_idle(Container& container) {
 }
 
 void ContainerPool::ensure_prewarmed(SizeClass& size_class) {
-  if (stopping_ || !started_ || size_class.stocked + size_class.starting >= size_class.wanted) return;
+  if (stopping_ || !started_ || size_class.stocked + size_class.starting >= size_class.wanted)
+    return;
   if (size_class.failures > 0 && with_.clock.steady_now() < size_class.not_before) return;
   // Only what nobody else needs: waiting activations come first, and nothing is removed for it.
   while (size_class.stocked + size_class.starting < size_class.wanted && needy_classes_.empty() &&
@@ -176,7 +179,8 @@ void ContainerPool::ensure_prewarmed(SizeClass& size_class) {
 
 void ContainerPool::prewarm_failed(SizeClass& size_class, std::string_view why) {
   const auto shift = std::min<std::uint32_t>(size_class.failures++, 16);
-  const auto delay = std::min(options_.prewarm_backoff_max, options_.prewarm_backoff_min * (1 << shift));
+  const auto delay =
+      std::min(options_.prewarm_backoff_max, options_.prewarm_backoff_min * (1 << shift));
   size_class.not_before = with_.clock.steady_now() + delay;
   log::warn("pool", "a prewarmed container failed; trying again later",
             {{"kind", size_class.kind},
