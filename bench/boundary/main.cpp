@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_boundary: what the plugin boundary costs. A no-op through the C table beside a virtual call, both
-// into another shared object; and a whole operation (destroy, answered at once by the bench-noop plugin)
-// through the awaitable proxy, with its heap allocations. Interleaved, shuffled, first round dropped. Prints a
-// JSON array.
+// bench_boundary: what the plugin boundary costs. A no-op through the C table beside a virtual
+// call, both into another shared object; and a whole operation (destroy, answered at once by the
+// bench-noop plugin) through the awaitable proxy, with its heap allocations. Interleaved, shuffled,
+// first round dropped. Prints a JSON array.
 //
 // Usage: bench_boundary [ROUNDS]
 #include <algorithm>
@@ -37,8 +37,12 @@ void* operator new(std::size_t size) {
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
 
 namespace {
 
@@ -64,7 +68,8 @@ T* opaque(T* pointer) {
 double table_call() {
   const berth_container_factory* table = opaque(&berth_bench_table);
   return ns_each(kCalls, [table] {
-    for (int i = 0; i < kCalls; ++i) table->cancel(nullptr, berth_op{static_cast<std::uint64_t>(i)});
+    for (int i = 0; i < kCalls; ++i)
+      table->cancel(nullptr, berth_op{static_cast<std::uint64_t>(i)});
   });
 }
 

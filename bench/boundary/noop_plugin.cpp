@@ -13,7 +13,8 @@ class Noop final : public ContainerFactory {
   void create(const CreateRequestView&, Promise<ContainerInfo> done) override { done.ok({}); }
   void destroy(std::string_view, Promise<void> done) override { done.ok(); }
   void list(std::string_view, std::uint32_t, Promise<ContainerList> done) override { done.ok({}); }
-  void read_logs(std::string_view, std::string_view, std::uint64_t, Promise<LogBatch> done) override {
+  void read_logs(std::string_view, std::string_view, std::uint64_t,
+                 Promise<LogBatch> done) override {
     done.ok({});
   }
   void stop(StopMode, Promise<void> done) override { done.ok(); }
@@ -22,4 +23,5 @@ class Noop final : public ContainerFactory {
 }  // namespace
 
 BERTH_REGISTER_CONTAINER_FACTORY(Noop, "bench-noop", "org.berth.bench-noop", "1.0.0",
-                                 R"({"type": "object", "additionalProperties": false})", BERTH_NEEDS());
+                                 R"({"type": "object", "additionalProperties": false})",
+                                 BERTH_NEEDS());

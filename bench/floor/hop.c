@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The floor of a hop: a minimal epoll proxy. It reads one HTTP request whole (Content-Length framed) from
- * a TCP client, writes it as it is to a kept unix-socket connection, and the reply back. No JSON, no
- * checks, no records, no time limits: what is left is what the kernel asks for being in between.
+ * The floor of a hop: a minimal epoll proxy. It reads one HTTP request whole (Content-Length
+ * framed) from a TCP client, writes it as it is to a kept unix-socket connection, and the reply
+ * back. No JSON, no checks, no records, no time limits: what is left is what the kernel asks for
+ * being in between.
  *
  * Usage: hop UNIX_PATH. Prints its port on stdout and serves until it is killed.
  */
@@ -117,7 +118,8 @@ int main(int argc, char** argv) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (bind(listener, (struct sockaddr*)&address, size) != 0 || listen(listener, 128) != 0) die("listen");
+  if (bind(listener, (struct sockaddr*)&address, size) != 0 || listen(listener, 128) != 0)
+    die("listen");
   getsockname(listener, (struct sockaddr*)&address, &size);
   printf("%d\n", ntohs(address.sin_port));
   fflush(stdout);

@@ -2,17 +2,16 @@
 #include "load.hpp"
 
 #include <arpa/inet.h>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <netinet/tcp.h>
+#include <stdexcept>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <stdexcept>
 
 namespace berth::bench {
 namespace {
@@ -45,7 +44,8 @@ int dial(const std::string& address) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     result = connect(fd, reinterpret_cast<sockaddr*>(&name), sizeof name);
   }
-  if (result != 0) throw std::runtime_error("cannot connect to " + address + ": " + strerror(errno));
+  if (result != 0)
+    throw std::runtime_error("cannot connect to " + address + ": " + strerror(errno));
   return fd;
 }
 

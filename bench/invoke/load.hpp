@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A load generator: the same request again and again over kept connections, one outstanding on each.
-// Plain epoll and no allocation a request, so that what it costs is small and the same for every arm.
+// A load generator: the same request again and again over kept connections, one outstanding on
+// each. Plain epoll and no allocation a request, so that what it costs is small and the same for
+// every arm.
 #pragma once
 
 #include <chrono>

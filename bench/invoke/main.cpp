@@ -2,9 +2,9 @@
 // bench_invoke: the invocation path beside its floors, in one interleaved run.
 //
 // Usage: bench_invoke ROUNDS WINDOW_MS NAME ADDRESS REQUEST_FILE [NAME ADDRESS REQUEST_FILE]...
-// Each round runs every arm once with 1 connection (latency) and once with 32 (rate), in an order shuffled
-// every round; the first round is dropped. Prints one JSON object: per arm p50 and p99 in microseconds with 1
-// connection, and requests a second with 32, each the median over the rounds.
+// Each round runs every arm once with 1 connection (latency) and once with 32 (rate), in an order
+// shuffled every round; the first round is dropped. Prints one JSON object: per arm p50 and p99 in
+// microseconds with 1 connection, and requests a second with 32, each the median over the rounds.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -29,7 +29,8 @@ struct Samples {
 };
 
 double quantile(std::vector<std::uint32_t>& values, double share) {
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  const auto at =
+      values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
   std::nth_element(values.begin(), at, values.end());
   return *at / 1000.0;
 }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bare_start.hpp"
 
+#include <chrono>
+#include <cstring>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdexcept>
+#include <string>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <chrono>
-#include <cstring>
-#include <stdexcept>
-#include <string>
 
 #include "base/unique_fd.hpp"
 #include "first_byte.hpp"

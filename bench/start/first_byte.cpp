@@ -2,14 +2,13 @@
 #include "first_byte.hpp"
 
 #include <arpa/inet.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <cstdlib>
 #include <cstring>
+#include <poll.h>
 #include <stdexcept>
 #include <string_view>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/unique_fd.hpp"
 
@@ -17,7 +16,8 @@ namespace berth::bench {
 namespace {
 
 constexpr std::string_view kRequest =
-    "POST /run HTTP/1.1\r\nHost: function\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n"
+    "POST /run HTTP/1.1\r\nHost: function\r\nContent-Type: application/json\r\nContent-Length: "
+    "12\r\n\r\n"
     "{\"value\":{}}";
 constexpr int kTimeoutMs = 60'000;
 

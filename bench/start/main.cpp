@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_start: container start latency of any ContainerFactory plugin, from asking for a container to the
-// first byte of its first HTTP reply, beside a bare fork+exec of the same native program.
+// bench_start: container start latency of any ContainerFactory plugin, from asking for a container
+// to the first byte of its first HTTP reply, beside a bare fork+exec of the same native program.
 //
 // Usage: bench_start --bin DIR [--plugin NAME]... [--config FILE] [--rounds N] [--plugin-dir DIR]
 //                    [--image IMAGE]
-// It knows no plugin: whatever is in the plugin directory under a name is loaded, configured from the
-// [plugin.NAME] table of the file, and measured. The arms run in an order shuffled every round; the first round
-// is dropped. Prints a JSON array of {bench, metric, value, unit, reference, ratio}.
-#include <unistd.h>
-
+// It knows no plugin: whatever is in the plugin directory under a name is loaded, configured from
+// the [plugin.NAME] table of the file, and measured. The arms run in an order shuffled every round;
+// the first round is dropped. Prints a JSON array of {bench, metric, value, unit, reference,
+// ratio}.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -21,10 +20,11 @@
 #include <future>
 #include <random>
 #include <thread>
+#include <unistd.h>
 
+#include "bare_start.hpp"
 #include "base/config.hpp"
 #include "base/ids.hpp"
-#include "bare_start.hpp"
 #include "first_byte.hpp"
 #include "keys.hpp"
 #include "plugin/memory_state.hpp"
@@ -46,14 +46,17 @@ struct Arm {
 
 double quantile(std::vector<double> values, double share) {
   std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
+  return values.empty()
+             ? 0
+             : values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
 }
 
 // A plugin opened for the bench; its calls are awaited from this thread by futures.
 class Plugin {
  public:
   Plugin(const std::string& name, const config::Document& config,
-         const plugin::PluginDirectory& directory, const std::filesystem::path& work, std::string image)
+         const plugin::PluginDirectory& directory, const std::filesystem::path& work,
+         std::string image)
       : image_(std::move(image)), thread_([this] { io_.run(); }) {
     const std::string settings = boost::json::serialize(config.plugin(name));
     auto loaded = directory.load(name, settings, [&](std::string_view pointer) {
@@ -107,7 +110,8 @@ class Plugin {
 
   template <typename T>
   T await(plugin::Awaitable<T> awaitable) {
-    Result<T> result = boost::asio::co_spawn(io_, std::move(awaitable), boost::asio::use_future).get();
+    Result<T> result =
+        boost::asio::co_spawn(io_, std::move(awaitable), boost::asio::use_future).get();
     if (!result) throw std::runtime_error(result.error().to_string());
     if constexpr (!std::is_void_v<T>) return std::move(*result);
   }
@@ -117,7 +121,8 @@ class Plugin {
   Metrics metrics_;
   plugin::MemoryPluginState state_;
   boost::asio::io_context io_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{io_.get_executor()};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{
+      io_.get_executor()};
   std::thread thread_;
   std::unique_ptr<plugin::LoadedPlugin> loaded_;
   std::unique_ptr<plugin::PluginInstance> instance_;
@@ -149,13 +154,14 @@ boost::json::array measure(std::vector<Arm>& arms, int rounds) {
     const bool is_floor = &arm == &arms.front();
     for (const auto& [suffix, share] : {std::pair{"", 0.5}, std::pair{"_p99", 0.99}}) {
       const double value = quantile(arm.samples, share);
-      rows.push_back({{"bench", "start"},
-                      {"metric", arm.name + suffix},
-                      {"value", value},
-                      {"unit", "us"},
-                      {"reference", is_floor ? boost::json::value()
-                                             : boost::json::value("bare fork+exec of the same program, p50")},
-                      {"ratio", is_floor ? boost::json::value() : boost::json::value(value / floor)}});
+      rows.push_back(
+          {{"bench", "start"},
+           {"metric", arm.name + suffix},
+           {"value", value},
+           {"unit", "us"},
+           {"reference", is_floor ? boost::json::value()
+                                  : boost::json::value("bare fork+exec of the same program, p50")},
+           {"ratio", is_floor ? boost::json::value() : boost::json::value(value / floor)}});
     }
   }
   return rows;
@@ -179,7 +185,9 @@ int run(const Options& options) {
     std::vector<std::unique_ptr<Plugin>> plugins;
     for (const std::string& name : options.plugins) {
       plugins.push_back(std::make_unique<Plugin>(name, *config, *directory, work, options.image));
-      arms.push_back({name + "_native_none", [plugin = plugins.back().get()] { return plugin->start_us(); }, {}});
+      arms.push_back({name + "_native_none",
+                      [plugin = plugins.back().get()] { return plugin->start_us(); },
+                      {}});
     }
     rows = measure(arms, options.rounds);
   }
@@ -194,13 +202,17 @@ int main(int argc, char** argv) {
   CLI::App app{"bench_start: container start latency of ContainerFactory plugins"};
   Options options;
   app.add_option("--bin", options.bin, "where berthd is")->required();
-  app.add_option("--plugin-dir", options.plugin_directory, "where the plugins are; default: beside --bin");
-  app.add_option("--plugin", options.plugins, "a plugin to measure; repeatable")->required()->allow_extra_args(false);
+  app.add_option("--plugin-dir", options.plugin_directory,
+                 "where the plugins are; default: beside --bin");
+  app.add_option("--plugin", options.plugins, "a plugin to measure; repeatable")
+      ->required()
+      ->allow_extra_args(false);
   app.add_option("--config", options.config, "berthd's configuration, for [plugin.NAME]");
   app.add_option("--image", options.image, "image that holds the native runtime");
   app.add_option("--rounds", options.rounds, "starts of each arm")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
-  if (options.plugin_directory.empty()) options.plugin_directory = options.bin.parent_path() / "plugins";
+  if (options.plugin_directory.empty())
+    options.plugin_directory = options.bin.parent_path() / "plugins";
   try {
     return run(options);
   } catch (const std::exception& error) {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdlib>
+#include <fmt/format.h>
 
 #include "base/files.hpp"
 #include "base/log.hpp"
@@ -89,7 +88,8 @@ Result<PluginChoice> PluginChoice::make(const config::Document& config,
   if (choice.log_stores_.empty()) choice.log_stores_ = {config.text("logs.plugin")};
 
   std::vector<std::string> errors;
-  const auto check_role = [&](const std::string& name, const char* key, std::string_view interface_id) {
+  const auto check_role = [&](const std::string& name, const char* key,
+                              std::string_view interface_id) {
     const auto listing = choice.directory_.find(name);
     if (!listing) {
       errors.push_back(fmt::format("{}: {} = \"{}\": {}", config.origin(key), key, name,
@@ -157,24 +157,27 @@ Status Backends::open_one(const std::string& name, const PluginChoice& choice,
   const std::string& settings = choice.settings(name).json;
   auto loaded = choice.directory().load(name, settings, locate_in(options.config, name));
   if (!loaded) return loaded.error();
-  auto instance = plugin::PluginInstance::open(**loaded, {.clock = options.clock,
-                                                          .metrics = options.metrics,
-                                                          .state = options.state,
-                                                          .instance = options.config.text("instance"),
-                                                          .config_json = settings,
-                                                          .data_root = options.data_root,
-                                                          .runtime_root = options.runtime_root,
-                                                          .loader = options.loader});
+  auto instance =
+      plugin::PluginInstance::open(**loaded, {.clock = options.clock,
+                                              .metrics = options.metrics,
+                                              .state = options.state,
+                                              .instance = options.config.text("instance"),
+                                              .config_json = settings,
+                                              .data_root = options.data_root,
+                                              .runtime_root = options.runtime_root,
+                                              .loader = options.loader});
   if (!instance) return instance.error();
   const plugin::Manifest& manifest = (*loaded)->manifest();
-  log::info("plugin", "opened",
-            {{"plugin", name}, {"version", manifest.version}, {"file", (*loaded)->file().string()}});
+  log::info(
+      "plugin", "opened",
+      {{"plugin", name}, {"version", manifest.version}, {"file", (*loaded)->file().string()}});
   loaded_.push_back(std::move(*loaded));
   instances_.push_back(std::move(*instance));
   return {};
 }
 
-Result<std::unique_ptr<Backends>> Backends::open(const PluginChoice& choice, const Options& options) {
+Result<std::unique_ptr<Backends>> Backends::open(const PluginChoice& choice,
+                                                 const Options& options) {
   std::unique_ptr<Backends> backends(new Backends());
   std::vector<std::string> names = choice.log_stores();
   if (std::find(names.begin(), names.end(), choice.factory()) == names.end()) {
@@ -192,7 +195,7 @@ Result<std::unique_ptr<Backends>> Backends::open(const PluginChoice& choice, con
     }
   }
   backends->set_ = std::make_unique<plugin::LogStoreSet>(std::move(stores), options.loader,
-                                                          options.metrics, options.clock);
+                                                         options.metrics, options.clock);
   backends->logs_ = backends->set_.get();
   return backends;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operator's choice of plugins, from config words to opened instances.
 //
-// Threads: everything here, destruction included, on the loader thread; what the accessors return is
-// thread-safe.
+// Threads: everything here, destruction included, on the loader thread; what the accessors return
+// is thread-safe.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,15 +23,16 @@
 
 namespace berth::daemon {
 
-// A plugin's settings as it will get them: the [plugin.NAME] table with secrets given as {file = ...} or
-// {env = ...} read in.
+// A plugin's settings as it will get them: the [plugin.NAME] table with secrets given as {file =
+// ...} or {env = ...} read in.
 struct PluginSettings {
   std::string json;
   std::vector<std::string> secrets;  // dotted keys, "plugin.NAME.key"
 };
 
-// Checks the settings of every [plugin.NAME] that is among `names` against its schema, and that no other
-// such table is there (a plugin in the directory that is not chosen may have one). All errors in one.
+// Checks the settings of every [plugin.NAME] that is among `names` against its schema, and that no
+// other such table is there (a plugin in the directory that is not chosen may have one). All errors
+// in one.
 class PluginChoice {
  public:
   static Result<PluginChoice> make(const config::Document& config,

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon.hpp"
 
-#include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -17,9 +13,12 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/object.hpp>
 #include <exception>
+#include <fmt/format.h>
 #include <future>
 #include <memory>
 #include <optional>
+#include <signal.h>
+#include <unistd.h>
 
 #include "activation/pooled_invoker.hpp"
 #include "api/admin.hpp"
@@ -119,11 +118,13 @@ Status Daemon::ensure_guest() {
     std::promise<Result<entity::Identity>> promise;
     auto made = promise.get_future();
     Worker thread;
-    auth.create_namespace(thread.io().get_executor(), kGuest, std::nullopt,
-                          [&](Result<entity::Identity> identity) { promise.set_value(std::move(identity)); });
+    auth.create_namespace(
+        thread.io().get_executor(), kGuest, std::nullopt,
+        [&](Result<entity::Identity> identity) { promise.set_value(std::move(identity)); });
     const auto identity = made.get();
     if (!identity) return identity.error().with_context("namespace guest");
-    log::info("berthd", "made the namespace guest", {{"key_file", (data_->path() / "guest.auth").string()}});
+    log::info("berthd", "made the namespace guest",
+              {{"key_file", (data_->path() / "guest.auth").string()}});
   }
   const auto guest = auth.find_namespace(kGuest);
   return guest ? data_->write_guest_key(guest->key) : Status();
@@ -132,7 +133,8 @@ Status Daemon::ensure_guest() {
 asio::awaitable<Status> Daemon::start_backends() {
   const auto started = co_await backends_->logs().start(in(kStartTimeout));
   if (!started) co_return started.error().with_context("LogStore");
-  const auto factory = co_await backends_->factory().start(house_->invoker->died_handler(), in(kStartTimeout));
+  const auto factory =
+      co_await backends_->factory().start(house_->invoker->died_handler(), in(kStartTimeout));
   if (!factory) {
     co_return factory.error().with_context("ContainerFactory " + config_.text("containers.plugin"));
   }
@@ -167,7 +169,8 @@ Status Daemon::build_house() {
         house_->admin->handle(request, std::move(responder));
       },
       api::server_error);
-  // Bound now, so that a taken port is told before any container starts; answered from the worker on.
+  // Bound now, so that a taken port is told before any container starts; answered from the worker
+  // on.
   Status listening = house_->server->listen_tcp(config_.text("http.listen"));
   if (!listening.ok()) return listening.with_context(config_.origin("http.listen"));
   address_ = api_address(config_.text("http.listen"), house_->server->port());
@@ -181,20 +184,22 @@ Status Daemon::build_house() {
                                       .activations = store_->activations(),
                                       .manifest = *manifest_},
       activation::InvokerOptions{.pool = pool_options(config_, address_)});
-  house_->api = std::make_unique<api::Api>(api::Dependencies{
-      .io = io,
-      .entities = store_->entities(),
-      .activations = store_->activations(),
-      .auth = store_->auth(),
-      .invoker = *house_->invoker,
-      .logs = backends_->logs(),
-      .runtimes = *manifest_,
-      .metrics = metrics_,
-      .clock = system_clock(),
-      .limits = limit_bounds(config_),
-      .throttles = throttles(config_),
-      .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
-      .not_ready = [this] { return ready_ ? std::string() : std::string("starting or stopping"); }});
+  house_->api = std::make_unique<api::Api>(
+      api::Dependencies{.io = io,
+                        .entities = store_->entities(),
+                        .activations = store_->activations(),
+                        .auth = store_->auth(),
+                        .invoker = *house_->invoker,
+                        .logs = backends_->logs(),
+                        .runtimes = *manifest_,
+                        .metrics = metrics_,
+                        .clock = system_clock(),
+                        .limits = limit_bounds(config_),
+                        .throttles = throttles(config_),
+                        .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
+                        .not_ready = [this] {
+                          return ready_ ? std::string() : std::string("starting or stopping");
+                        }});
   house_->admin = std::make_unique<api::AdminApi>(api::AdminDependencies{
       .io = io,
       .auth = store_->auth(),
@@ -202,39 +207,41 @@ Status Daemon::build_house() {
       .plugins = [this](auto done) { done(boost::json::value(backends_->describe())); },
       .key_changed =
           [this](const entity::Identity& identity) {
-            return identity.namespace_name == kGuest ? data_->write_guest_key(identity.key) : Status();
+            return identity.namespace_name == kGuest ? data_->write_guest_key(identity.key)
+                                                     : Status();
           }});
   return house_->admin_server->listen_unix(data_->admin_socket().string());
 }
 
 void Daemon::status(std::function<void(Result<boost::json::value>)> done) const {
-  const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(system_clock().steady_now() - began_);
+  const auto uptime =
+      std::chrono::duration_cast<std::chrono::seconds>(system_clock().steady_now() - began_);
   const container::PoolStats pool = house_->invoker->pool().stats();
   boost::json::object containers;
   for (std::size_t state = 0; state < pool.containers.size(); ++state) {
     containers[container::to_string(static_cast<container::State>(state))] = pool.containers[state];
   }
-  done(boost::json::value{
-      {"version", BERTH_VERSION},
-      {"pid", ::getpid()},
-      {"uptime_seconds", uptime.count()},
-      {"ready", ready_.load()},
-      {"address", address_},
-      {"containers",
-       {{"plugin", config_.text("containers.plugin")},
-        {"states", std::move(containers)},
-        {"memory_used_bytes", pool.used_bytes},
-        {"memory_bytes", config_.bytes("containers.memory")},
-        {"queue", pool.queue},
-        {"can_pause", capacity_.can_pause},
-        {"memory_enforced", capacity_.memory_enforced},
-        {"cpu_enforced", capacity_.cpu_enforced},
-        {"pids_enforced", capacity_.pids_enforced},
-        {"detail", capacity_.detail}}}});
+  done(boost::json::value{{"version", BERTH_VERSION},
+                          {"pid", ::getpid()},
+                          {"uptime_seconds", uptime.count()},
+                          {"ready", ready_.load()},
+                          {"address", address_},
+                          {"containers",
+                           {{"plugin", config_.text("containers.plugin")},
+                            {"states", std::move(containers)},
+                            {"memory_used_bytes", pool.used_bytes},
+                            {"memory_bytes", config_.bytes("containers.memory")},
+                            {"queue", pool.queue},
+                            {"can_pause", capacity_.can_pause},
+                            {"memory_enforced", capacity_.memory_enforced},
+                            {"cpu_enforced", capacity_.cpu_enforced},
+                            {"pids_enforced", capacity_.pids_enforced},
+                            {"detail", capacity_.detail}}}});
 }
 
 void Daemon::tell(std::string_view step, const Result<void>& result) const {
-  if (!result) log::error("berthd", fmt::format("{} failed", step), {{"error", result.error().to_string()}});
+  if (!result)
+    log::error("berthd", fmt::format("{} failed", step), {{"error", result.error().to_string()}});
 }
 
 asio::awaitable<Status> Daemon::start() {
@@ -266,8 +273,9 @@ asio::awaitable<Status> Daemon::start() {
   if (!told.ok()) co_return told;
   ready_ = true;
   notify_service_manager("READY=1");
-  log::info("berthd", "ready",
-            {{"version", BERTH_VERSION}, {"address", address_}, {"data_dir", data_->path().string()}});
+  log::info(
+      "berthd", "ready",
+      {{"version", BERTH_VERSION}, {"address", address_}, {"data_dir", data_->path().string()}});
   co_return Status();
 }
 
@@ -285,7 +293,8 @@ void Daemon::on_signal(int signal) {
     return;
   }
   ++stops_;
-  log::info("berthd", stops_ == 1 ? "stopping" : "stopping at once", {{"signal", std::to_string(signal)}});
+  log::info("berthd", stops_ == 1 ? "stopping" : "stopping at once",
+            {{"signal", std::to_string(signal)}});
   stop_asked_.cancel();
   if (stops_ > 1 && house_ && house_->invoker) {
     asio::co_spawn(worker_->io(), house_->invoker->shut_down(in(0s)), asio::detached);
@@ -315,8 +324,9 @@ asio::awaitable<void> Daemon::stop() {
     tell("stopping the LogStore", co_await backends_->logs().stop(in(kStopTimeout)));
     tell("draining the ContainerFactory", co_await backends_->factory().drain(in(kStopTimeout)));
     const auto mode = config_.text("containers.on_stop") == "kill" ? plugin::StopMode::kKill
-                                                                    : plugin::StopMode::kDetach;
-    tell("stopping the ContainerFactory", co_await backends_->factory().stop(mode, in(kStopTimeout)));
+                                                                   : plugin::StopMode::kDetach;
+    tell("stopping the ContainerFactory",
+         co_await backends_->factory().stop(mode, in(kStopTimeout)));
   }
 }
 
@@ -324,7 +334,8 @@ asio::awaitable<void> Daemon::live() {
   outcome_ = co_await start();
   if (outcome_.ok()) {
     boost::system::error_code woken;
-    if (stops_ == 0) co_await stop_asked_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+    if (stops_ == 0)
+      co_await stop_asked_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
     co_await stop();
   } else if (backends_) {
     co_await stop();
@@ -342,8 +353,8 @@ Status Daemon::run() {
     if (bug) std::rethrow_exception(bug);
   });
   loader_.run();
-  // Nothing of the house runs any more; what still comes back from plugins and store finds its loops
-  // until both are closed.
+  // Nothing of the house runs any more; what still comes back from plugins and store finds its
+  // loops until both are closed.
   if (worker_) {
     if (house_) {
       worker_->run([this] {
@@ -367,6 +378,8 @@ Status Daemon::run() {
 
 }  // namespace
 
-Status run(const config::Document& config) { return Daemon(config).run(); }
+Status run(const config::Document& config) {
+  return Daemon(config).run();
+}
 
 }  // namespace berth::daemon

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data_directory.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "base/files.hpp"
 
@@ -26,9 +25,9 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& path) {
   }
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     const auto holder = read_file(lock_path);
-    return sdk::failed_precondition(
-        fmt::format("data_dir {} is in use by another berthd (process {}): stop it or give another --data-dir",
-                    path.string(), holder && !holder->empty() ? *holder : "unknown"));
+    return sdk::failed_precondition(fmt::format(
+        "data_dir {} is in use by another berthd (process {}): stop it or give another --data-dir",
+        path.string(), holder && !holder->empty() ? *holder : "unknown"));
   }
   const std::string pid = std::to_string(::getpid());
   if (::ftruncate(lock.get(), 0) != 0 ||
@@ -47,6 +46,8 @@ Status DataDirectory::write_guest_key(const entity::AuthKey& key) const {
   return write_file_atomically(path_ / "guest.auth", key.uuid + ":" + key.secret + "\n");
 }
 
-void DataDirectory::remove_api_host() const { ::unlink((path_ / "apihost").c_str()); }
+void DataDirectory::remove_api_host() const {
+  ::unlink((path_ / "apihost").c_str());
+}
 
 }  // namespace berth::daemon

@@ -14,8 +14,8 @@ namespace berth::daemon {
 
 class DataDirectory {
  public:
-  // Makes the directory (0700) and takes its lock, which is held as long as the object lives. Errors name
-  // the directory and the mend; a held lock names the process that holds it.
+  // Makes the directory (0700) and takes its lock, which is held as long as the object lives.
+  // Errors name the directory and the mend; a held lock names the process that holds it.
   static Result<DataDirectory> open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "default_runtimes.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <fcntl.h>
 #include <poll.h>
+#include <regex>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
-#include <regex>
 
 #include "base/unique_fd.hpp"
 
@@ -78,13 +77,18 @@ std::string default_runtimes(const Interpreters& interpreters, bool prewarm) {
   boost::json::object families;
   const std::string python =
       first_match(output_of(interpreters.python, "-V"), R"(^Python (\d+\.\d+)\.)");
-  if (!python.empty()) families["python"] = boost::json::array{runtime("python:" + python, "action-python", stem_cells)};
+  if (!python.empty())
+    families["python"] =
+        boost::json::array{runtime("python:" + python, "action-python", stem_cells)};
   const std::string nodejs = first_match(output_of(interpreters.nodejs, "-v"), R"(^v(\d+)\.)");
-  if (!nodejs.empty()) families["nodejs"] = boost::json::array{runtime("nodejs:" + nodejs, "action-nodejs", stem_cells)};
+  if (!nodejs.empty())
+    families["nodejs"] =
+        boost::json::array{runtime("nodejs:" + nodejs, "action-nodejs", stem_cells)};
   families["native"] = boost::json::array{runtime("native:1", "action-native", 0)};
-  const boost::json::object manifest{
-      {"runtimes", families},
-      {"blackboxes", boost::json::array{{{"prefix", "openwhisk"}, {"name", "dockerskeleton"}, {"tag", "latest"}}}}};
+  const boost::json::object manifest{{"runtimes", families},
+                                     {"blackboxes", boost::json::array{{{"prefix", "openwhisk"},
+                                                                        {"name", "dockerskeleton"},
+                                                                        {"tag", "latest"}}}}};
   return boost::json::serialize(manifest);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The runtimes manifest of a machine on which nobody wrote one: the kinds whose interpreters it has.
+// The runtimes manifest of a machine on which nobody wrote one: the kinds whose interpreters it
+// has.
 #pragma once
 
 #include <string>
@@ -11,9 +12,9 @@ struct Interpreters {
   std::string nodejs = "/usr/bin/node";
 };
 
-// A runtimes.json. Asks each interpreter for its version (the kind is "python:3.11", "nodejs:20"); one
-// that is missing or does not answer within 5 s gives no kind. `native` is always there. With `prewarm` one
-// container of each interpreted kind is started ahead.
+// A runtimes.json. Asks each interpreter for its version (the kind is "python:3.11", "nodejs:20");
+// one that is missing or does not answer within 5 s gives no kind. `native` is always there. With
+// `prewarm` one container of each interpreted kind is started ahead.
 std::string default_runtimes(const Interpreters& interpreters, bool prewarm);
 
 }  // namespace berth::daemon

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every configuration key of berthd: its type, default, range and meaning. The reference in docs/ is
-// printed from this table by `berthd --reference`.
+// Every configuration key of berthd: its type, default, range and meaning. The reference in docs/
+// is printed from this table by `berthd --reference`.
 #pragma once
 
 #include <vector>

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.hpp"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <fmt/format.h>
 #include <functional>
+#include <unistd.h>
 
 extern char** environ;
 
@@ -27,20 +26,25 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   std::string data_dir;
   std::string listen;
   std::string plugin_dir;
-  app.add_option("--config", file, "TOML file; docs/configuration.md lists every key")->type_name("FILE");
-  app.add_option("--set", options.sources.sets, "set one key, e.g. --set http.listen=127.0.0.1:8080")
+  app.add_option("--config", file, "TOML file; docs/configuration.md lists every key")
+      ->type_name("FILE");
+  app.add_option("--set", options.sources.sets,
+                 "set one key, e.g. --set http.listen=127.0.0.1:8080")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  auto* data_dir_option = app.add_option("--data-dir", data_dir, "where everything is kept (data_dir)");
+  auto* data_dir_option =
+      app.add_option("--data-dir", data_dir, "where everything is kept (data_dir)");
   auto* listen_option = app.add_option("--listen", listen, "address of the REST API (http.listen)");
   auto* plugin_dir_option =
       app.add_option("--plugin-dir", plugin_dir, "where the plugins are (plugins.directory)");
   app.add_flag("--check", options.check, "validate, print each value with its origin, and exit");
-  app.add_flag("--reference", options.reference, "print every key with its default and meaning, and exit");
+  app.add_flag("--reference", options.reference,
+               "print every key with its default and meaning, and exit");
   app.set_version_flag("--version", "berthd " BERTH_VERSION);
   app.footer(
       "Precedence: option > --set > environment (BERTH_HTTP__LISTEN) > file > default.\n"
-      "Signals: SIGTERM stops after shutdown.grace, a second one at once; SIGHUP is for log rotation.\n"
+      "Signals: SIGTERM stops after shutdown.grace, a second one at once; SIGHUP is for log "
+      "rotation.\n"
       "Exit codes: 0 stopped as asked, 1 could not start or run, 2 bad usage or configuration.");
   try {
     app.parse(argc, argv);

@@ -25,8 +25,8 @@ std::filesystem::path data_directory(const config::Document& config);
 std::filesystem::path program_directory();
 // plugins.directory, or the default beside the program.
 std::filesystem::path plugin_directory(const config::Document& config);
-// A short private folder for sockets, one for each data directory: below /run/berth for root, else below
-// $XDG_RUNTIME_DIR or /tmp.
+// A short private folder for sockets, one for each data directory: below /run/berth for root, else
+// below $XDG_RUNTIME_DIR or /tmp.
 std::filesystem::path runtime_directory(const std::filesystem::path& data_directory);
 
 }  // namespace berth::daemon

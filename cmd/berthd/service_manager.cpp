@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "service_manager.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/unique_fd.hpp"
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "settings.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <vector>
 
 #include "base/files.hpp"
@@ -38,8 +37,8 @@ Status check(const config::Document& config) {
   const auto ordered = [&](const char* low, const char* high, std::int64_t low_value,
                            std::int64_t high_value) {
     if (low_value <= high_value) return;
-    errors.push_back(fmt::format("{}: {} must not be larger than {} ({})", config.origin(low), low, high,
-                                 config.origin(high)));
+    errors.push_back(fmt::format("{}: {} must not be larger than {} ({})", config.origin(low), low,
+                                 high, config.origin(high)));
   };
   const auto durations = [&](const char* low, const char* high) {
     ordered(low, high, config.duration(low).count(), config.duration(high).count());
@@ -59,8 +58,8 @@ Status check(const config::Document& config) {
 
 void configure_log(const config::Document& config) {
   const std::string level = config.text("log.level");
-  log::configure(level == "debug"  ? log::Level::kDebug
-                 : level == "warn" ? log::Level::kWarn
+  log::configure(level == "debug"   ? log::Level::kDebug
+                 : level == "warn"  ? log::Level::kWarn
                  : level == "error" ? log::Level::kError
                                     : log::Level::kInfo,
                  config.text("log.format") == "json" ? log::Format::kJson : log::Format::kLogfmt);
@@ -71,7 +70,8 @@ entity::LimitBounds limit_bounds(const config::Document& config) {
   bounds.timeout_ms = {config.duration("limits.timeout_min").count(),
                        config.duration("limits.timeout_default").count(),
                        config.duration("limits.timeout_max").count()};
-  bounds.memory_mb = {megabytes(config, "limits.memory_min"), megabytes(config, "limits.memory_default"),
+  bounds.memory_mb = {megabytes(config, "limits.memory_min"),
+                      megabytes(config, "limits.memory_default"),
                       megabytes(config, "limits.memory_max")};
   bounds.logs_mb = {0, megabytes(config, "limits.logs_max"), megabytes(config, "limits.logs_max")};
   bounds.max_code_bytes = config.bytes("limits.code_max");

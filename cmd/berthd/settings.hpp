@@ -16,8 +16,8 @@
 
 namespace berth::daemon {
 
-// Checks what one key's range cannot say: min <= default <= max, a sane instance name. All errors in one,
-// each with its origin.
+// Checks what one key's range cannot say: min <= default <= max, a sane instance name. All errors
+// in one, each with its origin.
 Status check(const config::Document& config);
 
 void configure_log(const config::Document& config);
@@ -27,8 +27,8 @@ http::ServerOptions server_options(const config::Document& config);
 store::SqliteStore::Options store_options(const config::Document& config, Metrics& metrics);
 // `api_host` is the address functions may call back.
 container::PoolOptions pool_options(const config::Document& config, const std::string& api_host);
-// The address clients on this machine use: that of http.listen with the port in use, and loopback in place
-// of "all addresses". E.g. "http://127.0.0.1:3233".
+// The address clients on this machine use: that of http.listen with the port in use, and loopback
+// in place of "all addresses". E.g. "http://127.0.0.1:3233".
 std::string api_address(const std::string& listen, std::uint16_t port);
 // The manifest that runtimes.manifest names, or the one of this machine.
 Result<entity::RuntimesManifest> runtimes_manifest(const config::Document& config);

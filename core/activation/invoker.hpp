@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Invoker: one activation from accepted to stored.
 //
-// It resolves the runtime, asks the ContainerPool for a container, sends /init (once a container) and
-// /run, maps the outcome (OpenWhisk's table, outcome.hpp), hands the reply back, has the LogCollector
-// frame the logs off the busy path, and writes the record. Exactly one outcome and one record for every
-// accepted activation, whatever fails.
+// It resolves the runtime, asks the ContainerPool for a container, sends /init (once a container)
+// and /run, maps the outcome (OpenWhisk's table, outcome.hpp), hands the reply back, has the
+// LogCollector frame the logs off the busy path, and writes the record. Exactly one outcome and one
+// record for every accepted activation, whatever fails.
 //
 // Belongs to one io_context that one thread runs (the worker that owns the pool); not thread-safe.
 #pragma once
@@ -32,14 +32,15 @@ struct Invocation {
   std::string activation_id;
   entity::Identity user;     // who invokes
   entity::ActionPtr action;  // with the package's parameters merged in, where there is a package
-  std::string arguments;     // JSON object text, valid: parameters merged with the payload, init ones out
-  std::string cause;         // of a sequence or trigger, or empty
-  bool blocking = false;     // the caller waits: the reply is wanted before the record is on disk
+  std::string
+      arguments;      // JSON object text, valid: parameters merged with the payload, init ones out
+  std::string cause;  // of a sequence or trigger, or empty
+  bool blocking = false;  // the caller waits: the reply is wanted before the record is on disk
   std::int64_t received_ms = 0;  // wall time when the API received it, for waitTime
 };
 
-// Called once, on the Invoker's thread, as soon as the outcome is known (before logs and record for a
-// blocking invocation).
+// Called once, on the Invoker's thread, as soon as the outcome is known (before logs and record for
+// a blocking invocation).
 using OutcomeHandler = std::function<void(const entity::Activation& activation)>;
 
 class Invoker {
@@ -50,12 +51,12 @@ class Invoker {
   // memory can never fit; UNAVAILABLE: shutting down). After OK `handler` is called exactly once.
   virtual Status invoke(Invocation invocation, OutcomeHandler handler) = 0;
 
-  // Whether logs of this activation are still on their way to the LogStore. The record does not wait for
-  // them, so who shows logs does.
+  // Whether logs of this activation are still on their way to the LogStore. The record does not
+  // wait for them, so who shows logs does.
   virtual bool logs_pending(std::string_view) const { return false; }
 
-  // Stops accepting; done when every accepted activation has its record or `deadline` passed: what still
-  // runs then is recorded as interrupted.
+  // Stops accepting; done when every accepted activation has its record or `deadline` passed: what
+  // still runs then is recorded as interrupted.
   virtual boost::asio::awaitable<void> shut_down(SteadyTime deadline) = 0;
 };
 

@@ -104,7 +104,8 @@ class Walker {
       if (depth == 0 && (c == '"' || c == '}' || c == ']')) break;
     }
     std::string_view found = text_.substr(begin, at_ - begin);
-    while (!found.empty() && static_cast<unsigned char>(found.back()) <= ' ') found.remove_suffix(1);
+    while (!found.empty() && static_cast<unsigned char>(found.back()) <= ' ')
+      found.remove_suffix(1);
     return found;
   }
 
@@ -114,10 +115,12 @@ class Walker {
 };
 
 bool is_key(std::string_view quoted, std::string_view key) {
-  if (quoted.find('\\') == std::string_view::npos) return quoted.substr(1, quoted.size() - 2) == key;
+  if (quoted.find('\\') == std::string_view::npos)
+    return quoted.substr(1, quoted.size() - 2) == key;
   json::error_code error;
   const json::value text = json::parse({quoted.data(), quoted.size()}, error);
-  return !error && text.is_string() && text.get_string() == json::string_view(key.data(), key.size());
+  return !error && text.is_string() &&
+         text.get_string() == json::string_view(key.data(), key.size());
 }
 
 }  // namespace

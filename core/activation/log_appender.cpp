@@ -15,10 +15,11 @@ constexpr std::chrono::milliseconds kFirstRetry{100};
 LogAppender::LogAppender(LogCollectorDependencies dependencies, const LogCollectorOptions& options)
     : with_(dependencies),
       options_(options),
-      dropped_lines_(with_.metrics.counter("berth_logs_dropped_lines_total",
-                                           "Log lines dropped because too many waited for the store")),
-      failed_appends_(
-          with_.metrics.counter("berth_logs_failed_appends_total", "Log batches the store refused")),
+      dropped_lines_(
+          with_.metrics.counter("berth_logs_dropped_lines_total",
+                                "Log lines dropped because too many waited for the store")),
+      failed_appends_(with_.metrics.counter("berth_logs_failed_appends_total",
+                                            "Log batches the store refused")),
       lines_(with_.metrics.counter("berth_logs_lines_total", "Log lines of activations")),
       seconds_(with_.metrics.histogram("berth_activation_phase_seconds",
                                        "Time of activations by phase", {{"phase", "logs"}})) {}

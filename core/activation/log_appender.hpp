@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The second half of the LogCollector: lines that have been told apart go to the LogStore, in batches,
-// in order within an activation, a bounded number of appends at once. Not thread-safe.
+// The second half of the LogCollector: lines that have been told apart go to the LogStore, in
+// batches, in order within an activation, a bounded number of appends at once. Not thread-safe.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -53,8 +53,8 @@ class LogAppender : public std::enable_shared_from_this<LogAppender> {
  private:
   void start_next();
   void append(std::shared_ptr<LogParcel> parcel);
-  void send(std::shared_ptr<LogParcel> parcel, std::vector<plugin::LogLine> lines, std::size_t bytes,
-            bool final, std::uint32_t attempt);
+  void send(std::shared_ptr<LogParcel> parcel, std::vector<plugin::LogLine> lines,
+            std::size_t bytes, bool final, std::uint32_t attempt);
   void sent(const std::shared_ptr<LogParcel>& parcel, std::size_t bytes, bool final);
 
   const LogCollectorDependencies with_;

@@ -20,7 +20,8 @@ constexpr std::chrono::milliseconds kFlushPoll{5};
 
 template <LogReader::Hook LogReader::*Hook>
 using ReaderList =
-    boost::intrusive::list<LogReader, boost::intrusive::member_hook<LogReader, LogReader::Hook, Hook>,
+    boost::intrusive::list<LogReader,
+                           boost::intrusive::member_hook<LogReader, LogReader::Hook, Hook>,
                            boost::intrusive::constant_time_size<false>>;
 }  // namespace
 
@@ -190,8 +191,9 @@ void LogCollector::on_unreadable(std::function<void(const std::string&)> handler
   impl_->unreadable = std::move(handler);
 }
 
-LogCollector::Ticket LogCollector::begin(plugin::ActivationRef activation, std::uint64_t limit_bytes,
-                                         bool sentinelled, std::shared_ptr<void> hold) {
+LogCollector::Ticket LogCollector::begin(plugin::ActivationRef activation,
+                                         std::uint64_t limit_bytes, bool sentinelled,
+                                         std::shared_ptr<void> hold) {
   if (impl_->with.store.out_of_band()) return nullptr;
   auto entry = std::make_shared<Entry>();
   entry->parcel = std::make_shared<LogParcel>();

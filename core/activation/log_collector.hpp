@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the output of containers, gives each activation its part and hands it to the LogStore; all of
-// it off the busy path: a container runs the next activation while the last one's output is framed.
+// Reads the output of containers, gives each activation its part and hands it to the LogStore; all
+// of it off the busy path: a container runs the next activation while the last one's output is
+// framed.
 //
-// Which output is whose: a runtime ends each activation's output with a sentinel on both streams. What
-// comes between two sentinels of a stream belongs to one activation, in the order in which they ran. An
-// image that promises no sentinels gives what arrives until it has been quiet for a moment.
+// Which output is whose: a runtime ends each activation's output with a sentinel on both streams.
+// What comes between two sentinels of a stream belongs to one activation, in the order in which
+// they ran. An image that promises no sentinels gives what arrives until it has been quiet for a
+// moment.
 //
 // What is kept in memory is bounded; over it lines are dropped and counted, never waited for.
 // Belongs to one io_context that one thread runs; not thread-safe.
@@ -27,12 +29,12 @@
 namespace berth::activation {
 
 struct LogCollectorOptions {
-  std::size_t read_bytes = 256 * 1024;       // of one read
-  std::size_t max_line_bytes = 64 * 1024;    // longer lines are cut into several
-  std::size_t max_batch_bytes = 512 * 1024;  // of one append
+  std::size_t read_bytes = 256 * 1024;               // of one read
+  std::size_t max_line_bytes = 64 * 1024;            // longer lines are cut into several
+  std::size_t max_batch_bytes = 512 * 1024;          // of one append
   std::size_t max_pending_bytes = 64 * 1024 * 1024;  // lines not yet appended, of all activations
-  std::size_t max_appends = 64;     // at once
-  std::size_t max_parcels = 65536;  // activations that wait for an append
+  std::size_t max_appends = 64;                      // at once
+  std::size_t max_parcels = 65536;                   // activations that wait for an append
   std::uint32_t append_attempts = 4;
   std::chrono::milliseconds append_timeout{30'000};
   std::chrono::milliseconds delay{5};          // from a run's end to the read: several share one
@@ -70,8 +72,9 @@ class LogCollector {
   // Called when a container's output can no longer be told apart: it should be removed once idle.
   void on_unreadable(std::function<void(const std::string& container_id)> handler);
 
-  // An activation is about to be sent to the container. `hold` is destroyed when the container's output
-  // is not needed any more. `limit_bytes` 0: nothing is read. Null if the store reads logs itself.
+  // An activation is about to be sent to the container. `hold` is destroyed when the container's
+  // output is not needed any more. `limit_bytes` 0: nothing is read. Null if the store reads logs
+  // itself.
   Ticket begin(plugin::ActivationRef activation, std::uint64_t limit_bytes, bool sentinelled,
                std::shared_ptr<void> hold);
   // It ended. A null ticket is fine.
@@ -82,12 +85,13 @@ class LogCollector {
   // The container is gone.
   void forget(const std::string& container_id);
 
-  // Resumes when everything that ended is appended, or the deadline passed (what is left is dropped).
+  // Resumes when everything that ended is appended, or the deadline passed (what is left is
+  // dropped).
   boost::asio::awaitable<void> flush(SteadyTime deadline);
   // Activations whose logs are not all appended yet, running ones not counted.
   std::size_t pending() const;
-  // Whether this activation has begun and its logs are not all appended yet. Looks through those that
-  // are in this state: for readers of logs, not for the way of an invocation.
+  // Whether this activation has begun and its logs are not all appended yet. Looks through those
+  // that are in this state: for readers of logs, not for the way of an invocation.
   bool pending(std::string_view activation_id) const;
 
  private:

@@ -66,8 +66,8 @@ void LogFramer::finish_line(plugin::Stream stream, std::int64_t time_ns, bool ti
   sink.on_sentinel(stream);
 }
 
-void LogFramer::emit(plugin::Stream stream, std::int64_t time_ns, bool time_is_ours, std::string text,
-                     Sink& sink) const {
+void LogFramer::emit(plugin::Stream stream, std::int64_t time_ns, bool time_is_ours,
+                     std::string text, Sink& sink) const {
   while (text.size() > max_line_bytes_) {
     const std::size_t cut = utf8_cut(text, max_line_bytes_);
     sink.on_line(stream, time_ns, time_is_ours, to_utf8(text.substr(0, cut)));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes lines of the pieces of one container's output and finds the sentinels that end an activation's
-// part of it. Not thread-safe.
+// Makes lines of the pieces of one container's output and finds the sentinels that end an
+// activation's part of it. Not thread-safe.
 //
-// The sentinel ends a line; what a function printed before it without a newline is a line of its own.
+// The sentinel ends a line; what a function printed before it without a newline is a line of its
+// own.
 #pragma once
 
 #include <array>

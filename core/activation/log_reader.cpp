@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "activation/log_reader.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <utility>
 
 namespace berth::activation {
@@ -18,7 +17,9 @@ constexpr std::string_view kLost =
 constexpr std::string_view kDeveloperError =
     "The action did not initialize or run as expected. Log data might be missing.";
 
-std::size_t index_of(Stream stream) { return stream == Stream::kStderr ? 1 : 0; }
+std::size_t index_of(Stream stream) {
+  return stream == Stream::kStderr ? 1 : 0;
+}
 
 }  // namespace
 
@@ -92,7 +93,9 @@ void LogReader::lose() {
   if (Entry* entry = at(std::min(position_[0], position_[1]))) entry->parcel->lost = true;
 }
 
-void LogReader::finish() { over_ = true; }
+void LogReader::finish() {
+  over_ = true;
+}
 
 void LogReader::abandon() {
   for (const Ticket& entry : entries_) entry->reader = nullptr;
@@ -137,8 +140,10 @@ void LogReader::add(Entry& entry, Stream stream, std::int64_t time_ns, std::stri
   const std::uint64_t bytes = text.size() + 1;
   if (entry.used_bytes + bytes > entry.limit_bytes) {
     entry.truncated = true;
-    say(entry, fmt::format("Logs were truncated because the total bytes size exceeds the limit of {} bytes.",
-                           entry.limit_bytes));
+    say(entry,
+        fmt::format(
+            "Logs were truncated because the total bytes size exceeds the limit of {} bytes.",
+            entry.limit_bytes));
     return;
   }
   entry.used_bytes += bytes;

@@ -38,8 +38,8 @@ struct LogCollector::Entry {
 class LogReader final : public std::enable_shared_from_this<LogReader>, private LogFramer::Sink {
  public:
   using Ticket = LogCollector::Ticket;
-  using Hook =
-      boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+  using Hook = boost::intrusive::list_member_hook<
+      boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
   LogReader(std::string container_id, LogAppender& appender, const Clock& clock,
             const LogCollectorOptions& options);
@@ -81,7 +81,8 @@ class LogReader final : public std::enable_shared_from_this<LogReader>, private 
   void on_sentinel(plugin::Stream stream) override;
 
   LogCollector::Entry* at(std::size_t position);
-  void add(LogCollector::Entry& entry, plugin::Stream stream, std::int64_t time_ns, std::string text);
+  void add(LogCollector::Entry& entry, plugin::Stream stream, std::int64_t time_ns,
+           std::string text);
   void say(LogCollector::Entry& entry, std::string_view text);
   bool has_sentinels(const LogCollector::Entry& entry) const;
   bool waits_for_sentinel(const LogCollector::Entry& entry) const;
@@ -93,8 +94,8 @@ class LogReader final : public std::enable_shared_from_this<LogReader>, private 
   const LogCollectorOptions& options_;
   LogFramer framer_;
   std::deque<Ticket> entries_;
-  std::size_t first_ = 0;             // the position of entries_.front()
-  std::size_t position_[2] = {0, 0};  // whose lines come next, by stream
+  std::size_t first_ = 0;                  // the position of entries_.front()
+  std::size_t position_[2] = {0, 0};       // whose lines come next, by stream
   std::vector<plugin::LogRecord> strays_;  // lines that came when nobody ran
   std::size_t stray_bytes_ = 0;
   bool sentinel_seen_[2] = {false, false};

@@ -2,7 +2,6 @@
 #include "activation/outcome.hpp"
 
 #include <fmt/format.h>
-
 #include <utility>
 
 #include "activation/json_shape.hpp"
@@ -121,7 +120,8 @@ Response init_response(Reply& reply, const ReplyContext& context) {
     return error_of(Outcome::kDeveloperError, raw_member(reply.body, "error"), size);
   }
   return error_text(Outcome::kDeveloperError,
-                    with_body("The action failed during initialization", std::move(reply.body)), size);
+                    with_body("The action failed during initialization", std::move(reply.body)),
+                    size);
 }
 
 Response start_failed_response(const Status& why, std::string_view image) {
@@ -134,7 +134,9 @@ Response start_failed_response(const Status& why, std::string_view image) {
                     fmt::format("Failed to pull container image '{}'.", image));
 }
 
-Response whisk_error(std::string_view text) { return error_text(Outcome::kWhiskError, text); }
+Response whisk_error(std::string_view text) {
+  return error_text(Outcome::kWhiskError, text);
+}
 
 std::string annotations_json(const entity::Action& action, const Timing& timing,
                              bool caused_by_sequence) {

@@ -47,6 +47,7 @@ struct Timing {
 };
 
 // The record's annotations as JSON text: limits, path, kind, timeout, waitTime, initTime, causedBy.
-std::string annotations_json(const entity::Action& action, const Timing& timing, bool caused_by_sequence);
+std::string annotations_json(const entity::Action& action, const Timing& timing,
+                             bool caused_by_sequence);
 
 }  // namespace berth::activation

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "activation/pooled_invoker.hpp"
 
-#include <fmt/format.h>
-
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 #include <utility>
 
 #include "activation/run.hpp"
@@ -43,7 +42,8 @@ plugin::ContainerFactory::DiedHandler PooledInvoker::died_handler() {
 boost::asio::awaitable<Status> PooledInvoker::start(SteadyTime deadline) {
   const std::shared_ptr<RunContext> context = impl_->context;
   Result<plugin::Pairs> parameters = co_await context->with.logs.container_parameters(deadline);
-  if (!parameters) co_return parameters.error().with_context("container parameters of the log store");
+  if (!parameters)
+    co_return parameters.error().with_context("container parameters of the log store");
   context->pool->set_log_parameters(std::move(*parameters));
   const Status status = co_await context->pool->start(deadline);
   co_return status;
@@ -91,8 +91,12 @@ boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
   }
 }
 
-container::ContainerPool& PooledInvoker::pool() { return *impl_->context->pool; }
+container::ContainerPool& PooledInvoker::pool() {
+  return *impl_->context->pool;
+}
 
-std::size_t PooledInvoker::running() const { return impl_->context->running; }
+std::size_t PooledInvoker::running() const {
+  return impl_->context->running;
+}
 
 }  // namespace berth::activation

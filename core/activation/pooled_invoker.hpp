@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Invoker over a ContainerPool and a LogCollector, both its own.
 //
-// Wiring (berthd): make it; factory.start(invoker.died_handler()), the stores' start(); invoker.start();
-// then invoke(). At the end shut_down(), and only then the stores' and the factory's drain and stop.
-// Threads as in invoker.hpp; died_handler() may be called from any thread.
+// Wiring (berthd): make it; factory.start(invoker.died_handler()), the stores' start();
+// invoker.start(); then invoke(). At the end shut_down(), and only then the stores' and the
+// factory's drain and stop. Threads as in invoker.hpp; died_handler() may be called from any
+// thread.
 #pragma once
 
 #include <chrono>
@@ -26,19 +27,21 @@ namespace berth::activation {
 struct InvokerOptions {
   container::PoolOptions pool;
   LogCollectorOptions logs;
-  // A blocking caller's reply waits until its record is on disk (else the record follows at once, with
-  // the next group commit).
+  // A blocking caller's reply waits until its record is on disk (else the record follows at once,
+  // with the next group commit).
   bool record_before_reply = false;
-  // How often an activation may be given another container because nothing was sent to the last one.
+  // How often an activation may be given another container because nothing was sent to the last
+  // one.
   std::uint32_t max_reschedules = 3;
-  // How long the word of a container's death is waited for when its connection broke (to tell that it
-  // ran out of memory).
+  // How long the word of a container's death is waited for when its connection broke (to tell that
+  // it ran out of memory).
   std::chrono::milliseconds death_wait{200};
   // What flushing logs and records may take beyond the deadline of a shutdown.
   std::chrono::milliseconds flush_wait{5'000};
 };
 
-// All must outlive the Invoker, and the Invoker's io_context must not run any more when it is destroyed.
+// All must outlive the Invoker, and the Invoker's io_context must not run any more when it is
+// destroyed.
 struct InvokerDependencies {
   boost::asio::io_context& io;
   const Clock& clock;
@@ -56,8 +59,8 @@ class PooledInvoker final : public Invoker {
 
   // For ContainerFactory::start.
   plugin::ContainerFactory::DiedHandler died_handler();
-  // Once, after factory and stores have started: log parameters, capacity, removal of what an earlier
-  // berthd left, first prewarmed containers.
+  // Once, after factory and stores have started: log parameters, capacity, removal of what an
+  // earlier berthd left, first prewarmed containers.
   boost::asio::awaitable<Status> start(SteadyTime deadline);
 
   Status invoke(Invocation invocation, OutcomeHandler handler) override;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "activation/run.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <fmt/format.h>
 #include <utility>
 
 #include "base/log.hpp"
@@ -17,7 +16,9 @@ using container::StartKind;
 
 constexpr int kShuttingDown = 503;
 
-double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+double seconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
 
 std::int64_t milliseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
@@ -38,7 +39,8 @@ RunMetrics::RunMetrics(Metrics& metrics)
                                   "Activations given another container before anything was sent")),
       lost_records(metrics.counter("berth_activation_lost_records_total",
                                    "Activation records that could not be stored")),
-      in_flight(metrics.gauge("berth_activations_in_flight", "Accepted activations without outcome")) {
+      in_flight(
+          metrics.gauge("berth_activations_in_flight", "Accepted activations without outcome")) {
   for (int i = 0; i < 4; ++i) {
     std::string outcome(entity::to_string(static_cast<entity::Outcome>(i)));
     for (char& c : outcome) {
@@ -49,7 +51,8 @@ RunMetrics::RunMetrics(Metrics& metrics)
   }
 }
 
-RunContext::RunContext(const InvokerDependencies& the_dependencies, const InvokerOptions& the_options)
+RunContext::RunContext(const InvokerDependencies& the_dependencies,
+                       const InvokerOptions& the_options)
     : with(the_dependencies),
       options(the_options),
       pool(container::ContainerPool::make(
@@ -58,7 +61,9 @@ RunContext::RunContext(const InvokerDependencies& the_dependencies, const Invoke
       metrics(with.metrics) {}
 
 Run::Run(std::shared_ptr<RunContext> context, Invocation invocation, OutcomeHandler handler)
-    : context_(std::move(context)), invocation_(std::move(invocation)), handler_(std::move(handler)) {
+    : context_(std::move(context)),
+      invocation_(std::move(invocation)),
+      handler_(std::move(handler)) {
   action = invocation_.action;
   user = &invocation_.user;
   transaction_id = invocation_.transaction_id;
@@ -74,7 +79,8 @@ Status Run::start() {
   context_->metrics.in_flight.add(1);
   const Status status = context_->pool->acquire(*this);
   if (status.ok()) return status;
-  if (status.code() == StatusCode::kResourceExhausted || status.code() == StatusCode::kUnavailable) {
+  if (status.code() == StatusCode::kResourceExhausted ||
+      status.code() == StatusCode::kUnavailable) {
     leave();
     return status;
   }
@@ -146,8 +152,9 @@ void Run::on_start_failed(const Status& why) {
 void Run::send_init() {
   // A container made for this activation may not listen yet; one that stood prewarmed has listened.
   const bool fresh = lease_.kind() != StartKind::kPrewarmed;
-  lease_.client()->init(caller(), timeout(), fresh,
-                        [run = shared_from_this()](Reply reply) { run->got_init(std::move(reply)); });
+  lease_.client()->init(caller(), timeout(), fresh, [run = shared_from_this()](Reply reply) {
+    run->got_init(std::move(reply));
+  });
 }
 
 void Run::got_init(Reply reply) {

@@ -7,7 +7,8 @@
 namespace berth::activation {
 namespace {
 
-// Bytes of the character at `at`: > 0 if it is whole, else minus the bytes that one U+FFFD replaces.
+// Bytes of the character at `at`: > 0 if it is whole, else minus the bytes that one U+FFFD
+// replaces.
 int character_at(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) {
     return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
@@ -59,7 +60,9 @@ std::size_t valid_prefix(std::string_view text) {
 
 }  // namespace
 
-bool is_utf8(std::string_view text) { return valid_prefix(text) == text.size(); }
+bool is_utf8(std::string_view text) {
+  return valid_prefix(text) == text.size();
+}
 
 std::string to_utf8(std::string text) {
   std::size_t at = valid_prefix(text);

@@ -20,7 +20,8 @@ class Clock {
 
   // Milliseconds since the epoch, as records have it.
   std::int64_t wall_ms() const {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(wall_now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(wall_now().time_since_epoch())
+        .count();
   }
 };
 

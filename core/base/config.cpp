@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/config.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
+#include <fmt/format.h>
 #include <stdexcept>
 
 #include "base/toml.hpp"
@@ -18,8 +17,8 @@ struct Unit {
   std::string_view name;
   std::int64_t factor;
 };
-constexpr Unit kDurationUnits[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000},
-                                   {"d", 86'400'000}};
+constexpr Unit kDurationUnits[] = {
+    {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
 constexpr Unit kSizeUnits[] = {{"B", 1},
                                {"KB", 1024},
                                {"MB", 1024 * 1024},
@@ -93,7 +92,8 @@ std::string normalise(const Key& key, boost::json::value& value) {
                                   : key.type == Type::kSize   ? " bytes"
                                                               : "";
     if (key.max == INT64_MAX) {
-      return fmt::format("{} is {}{} but must be at least {}{}", key.name, *number, unit, key.min, unit);
+      return fmt::format("{} is {}{} but must be at least {}{}", key.name, *number, unit, key.min,
+                         unit);
     }
     return fmt::format("{} is {}{} but must be from {} to {}{}", key.name, *number, unit, key.min,
                        key.max, unit);
@@ -114,7 +114,8 @@ std::string nearest(const std::vector<Key>& keys, std::string_view name) {
       row[0] = i;
       for (std::size_t j = 1; j < row.size(); ++j) {
         const std::size_t above = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (name[i - 1] != key.name[j - 1])});
+        row[j] =
+            std::min({row[j] + 1, row[j - 1] + 1, diagonal + (name[i - 1] != key.name[j - 1])});
         diagonal = above;
       }
     }
@@ -143,9 +144,10 @@ std::vector<std::string> split_dots(std::string_view key) {
   return parts;
 }
 
-// BERTH_HTTP__LISTEN -> "http.listen"; plugin names have '-' where the variable has '_'. nullopt: this
-// is no configuration variable.
-std::optional<std::string> environment_key(std::string_view variable, const std::vector<Key>& keys) {
+// BERTH_HTTP__LISTEN -> "http.listen"; plugin names have '-' where the variable has '_'. nullopt:
+// this is no configuration variable.
+std::optional<std::string> environment_key(std::string_view variable,
+                                           const std::vector<Key>& keys) {
   constexpr std::string_view kPrefix = "BERTH_";
   if (!variable.starts_with(kPrefix)) return std::nullopt;
   std::string name(variable.substr(kPrefix.size()));
@@ -161,15 +163,17 @@ std::optional<std::string> environment_key(std::string_view variable, const std:
     }
   }
   if (!nested) {
-    const bool known = std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.name == key; });
+    const bool known =
+        std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.name == key; });
     return known ? std::optional(key) : std::nullopt;
   }
   constexpr std::string_view kPlugin = "plugin.";
   if (key.starts_with(kPlugin)) {
     const std::size_t end = key.find('.', kPlugin.size());
-    std::replace(key.begin() + kPlugin.size(),
-                 end == std::string::npos ? key.end() : key.begin() + static_cast<std::ptrdiff_t>(end),
-                 '_', '-');
+    std::replace(
+        key.begin() + kPlugin.size(),
+        end == std::string::npos ? key.end() : key.begin() + static_cast<std::ptrdiff_t>(end), '_',
+        '-');
   }
   return key;
 }
@@ -204,7 +208,8 @@ Result<Document> Document::load(const std::vector<Key>& keys, const Sources& sou
   const auto find_key = [&](std::string_view name) {
     return std::find_if(keys.begin(), keys.end(), [&](const Key& key) { return key.name == name; });
   };
-  const auto assign_declared = [&](const Key& key, boost::json::value value, const std::string& origin) {
+  const auto assign_declared = [&](const Key& key, boost::json::value value,
+                                   const std::string& origin) {
     const std::string wrong = normalise(key, value);
     if (!wrong.empty()) {
       errors.push_back(fmt::format("{}: {}", origin, wrong));
@@ -212,7 +217,8 @@ Result<Document> Document::load(const std::vector<Key>& keys, const Sources& sou
     }
     document.values_[std::string(key.name)] = {std::move(value), origin};
   };
-  const auto assign = [&](const std::string& name, boost::json::value value, const std::string& origin) {
+  const auto assign = [&](const std::string& name, boost::json::value value,
+                          const std::string& origin) {
     if (name.starts_with("plugin.")) {
       const auto parts = split_dots(name);
       if (parts.size() < 3 || std::find(parts.begin(), parts.end(), "") != parts.end()) {
@@ -281,10 +287,10 @@ Result<Document> Document::load(const std::vector<Key>& keys, const Sources& sou
         assign(fmt::format("{}", fmt::join(entry.path, ".")), std::move(entry.value), origin);
       } else {
         const std::string section = fmt::format("{}", fmt::join(entry.path, "."));
-        const bool known = section == "plugin" ||
-                           std::any_of(keys.begin(), keys.end(), [&](const Key& key) {
-                             return key.name.starts_with(section + ".");
-                           });
+        const bool known =
+            section == "plugin" || std::any_of(keys.begin(), keys.end(), [&](const Key& key) {
+              return key.name.starts_with(section + ".");
+            });
         if (!known) errors.push_back(fmt::format("{}: unknown section [{}]", origin, section));
       }
     }
@@ -296,7 +302,8 @@ Result<Document> Document::load(const std::vector<Key>& keys, const Sources& sou
   for (const std::string& set : sources.sets) {
     const std::size_t equals = set.find('=');
     if (equals == std::string::npos || equals == 0) {
-      errors.push_back(fmt::format("--set {}: must be KEY=VALUE, e.g. --set http.listen=127.0.0.1:80", set));
+      errors.push_back(
+          fmt::format("--set {}: must be KEY=VALUE, e.g. --set http.listen=127.0.0.1:80", set));
       continue;
     }
     const std::string name = set.substr(0, equals);
@@ -313,7 +320,8 @@ Result<Document> Document::load(const std::vector<Key>& keys, const Sources& sou
 }
 
 const Document::Value& Document::declared(std::string_view key, Type type) const {
-  const auto found = std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name == key; });
+  const auto found =
+      std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.name == key; });
   if (found == keys_.end() || found->type != type) {
     throw std::logic_error("configuration key asked for but not declared so: " + std::string(key));
   }
@@ -350,7 +358,9 @@ std::vector<std::string> Document::list(std::string_view key) const {
   }
   return elements;
 }
-bool Document::is_set(std::string_view key) const { return origin(key) != "default"; }
+bool Document::is_set(std::string_view key) const {
+  return origin(key) != "default";
+}
 
 boost::json::object Document::plugin(std::string_view name) const {
   const auto found = plugins_.find(name);
@@ -386,7 +396,8 @@ std::string Document::describe(const std::vector<std::string>& secrets) const {
   std::string text;
   for (const Key& key : keys_) {
     const auto value = values_.find(key.name);
-    std::string shown = value == values_.end() ? "(not set)" : boost::json::serialize(value->second.json);
+    std::string shown =
+        value == values_.end() ? "(not set)" : boost::json::serialize(value->second.json);
     if (value != values_.end() && key.type == Type::kDuration) shown += " ms";
     if (value != values_.end() && key.type == Type::kSize) shown += " bytes";
     text += fmt::format("{} = {}  # {}\n", key.name, shown, origin(key.name));
@@ -418,7 +429,8 @@ std::string reference(const std::vector<Key>& keys) {
       text += fmt::format("\n[{}]\n", own);
       section = own;
     }
-    const std::string_view leaf = dot == std::string_view::npos ? key.name : key.name.substr(dot + 1);
+    const std::string_view leaf =
+        dot == std::string_view::npos ? key.name : key.name.substr(dot + 1);
     text += fmt::format("# {}\n", key.help);
     if (!key.choices.empty()) text += fmt::format("# One of: {}.\n", fmt::join(key.choices, ", "));
     text += fmt::format("#{} = {}\n", leaf, key.default_text.empty() ? "" : key.default_text);

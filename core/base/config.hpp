@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operator's configuration: a TOML file with environment, --set and options laid over it.
 //
-// Precedence: option > --set KEY=VALUE > environment > file > default. Every value remembers where it
-// came from, so that each error names the file and line (or the variable, or the option) and the mend.
-// Keys are dotted ("http.listen"). Keys that nobody declared are errors, except those below "plugin.NAME",
-// which are checked against that plugin's schema. Not thread-safe; read once at start.
+// Precedence: option > --set KEY=VALUE > environment > file > default. Every value remembers where
+// it came from, so that each error names the file and line (or the variable, or the option) and the
+// mend. Keys are dotted ("http.listen"). Keys that nobody declared are errors, except those below
+// "plugin.NAME", which are checked against that plugin's schema. Not thread-safe; read once at
+// start.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -43,20 +44,20 @@ struct Key {
 };
 
 struct Sources {
-  std::optional<std::string> file;                             // --config
+  std::optional<std::string> file;                               // --config
   std::vector<std::pair<std::string, std::string>> environment;  // all variables
-  std::vector<std::string> sets;                               // each "key=value" of --set
-  std::vector<std::pair<std::string, std::string>> options;    // key -> value as text, e.g. --listen
+  std::vector<std::string> sets;                                 // each "key=value" of --set
+  std::vector<std::pair<std::string, std::string>> options;  // key -> value as text, e.g. --listen
 };
 
 class Document {
  public:
-  // Reads and lays over each other what `sources` names, checked against `keys`. All errors are in one
-  // message, a line each.
+  // Reads and lays over each other what `sources` names, checked against `keys`. All errors are in
+  // one message, a line each.
   static Result<Document> load(const std::vector<Key>& keys, const Sources& sources);
 
-  // Values of declared keys, checked by load(). Asking for an undeclared key or of another type is a
-  // bug (std::logic_error). An optional key without a default that is not set is empty / 0.
+  // Values of declared keys, checked by load(). Asking for an undeclared key or of another type is
+  // a bug (std::logic_error). An optional key without a default that is not set is empty / 0.
   std::string text(std::string_view key) const;
   std::int64_t integer(std::string_view key) const;
   bool boolean(std::string_view key) const;
@@ -69,13 +70,15 @@ class Document {
   boost::json::object plugin(std::string_view name) const;
   // The names for which there is such a table.
   std::vector<std::string> plugins() const;
-  // Where a value came from: "berth.toml:12", "environment BERTH_HTTP__LISTEN", "--set http.listen",
+  // Where a value came from: "berth.toml:12", "environment BERTH_HTTP__LISTEN", "--set
+  // http.listen",
   // "--listen", "default".
   std::string origin(std::string_view key) const;
   // The same for a JSON pointer within [plugin.NAME], or its nearest parent that has an origin.
   std::string plugin_origin(std::string_view name, std::string_view json_pointer) const;
 
-  // Every value with its origin, a line each, "key = value  # origin"; `secrets` (dotted keys) masked.
+  // Every value with its origin, a line each, "key = value  # origin"; `secrets` (dotted keys)
+  // masked.
   std::string describe(const std::vector<std::string>& secrets) const;
 
  private:
@@ -86,7 +89,7 @@ class Document {
   const Value& declared(std::string_view key, Type type) const;
 
   std::vector<Key> keys_;
-  std::map<std::string, Value, std::less<>> values_;     // of declared keys
+  std::map<std::string, Value, std::less<>> values_;  // of declared keys
   std::map<std::string, boost::json::object, std::less<>> plugins_;
   std::map<std::string, std::string, std::less<>> plugin_origins_;  // "NAME/json/pointer"
 };

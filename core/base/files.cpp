@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/files.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <system_error>
+#include <unistd.h>
 
 #include "base/unique_fd.hpp"
 
@@ -40,7 +39,9 @@ Status write_all(int fd, std::string_view content, const std::filesystem::path& 
 
 }  // namespace
 
-std::string errno_text(int error) { return std::generic_category().message(error); }
+std::string errno_text(int error) {
+  return std::generic_category().message(error);
+}
 
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -56,8 +57,8 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t max
     if (got == 0) return content;
     content.append(buffer, static_cast<std::size_t>(got));
     if (content.size() > max_bytes) {
-      return sdk::failed_precondition(path.string() + " is longer than " + std::to_string(max_bytes) +
-                                      " bytes");
+      return sdk::failed_precondition(path.string() + " is longer than " +
+                                      std::to_string(max_bytes) + " bytes");
     }
   }
 }
@@ -93,13 +94,14 @@ Status make_private_directory(const std::filesystem::path& path) {
     return sdk::failed_precondition(path.string() + " is not a directory: name another one");
   }
   if (facts.st_uid != ::geteuid()) {
-    return sdk::permission_denied(path.string() + " belongs to uid " + std::to_string(facts.st_uid) +
-                                  ", not to uid " + std::to_string(::geteuid()) +
-                                  ": run as its owner or name another directory");
+    return sdk::permission_denied(
+        path.string() + " belongs to uid " + std::to_string(facts.st_uid) + ", not to uid " +
+        std::to_string(::geteuid()) + ": run as its owner or name another directory");
   }
   if (::access(path.c_str(), W_OK | X_OK) != 0) {
     return sdk::permission_denied(path.string() + " is not writable by uid " +
-                                  std::to_string(::geteuid()) + ": run chmod u+rwx " + path.string());
+                                  std::to_string(::geteuid()) + ": run chmod u+rwx " +
+                                  path.string());
   }
   return {};
 }

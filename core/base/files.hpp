@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small files, private by default. Thread-safe; errors name the path, the reason and, where there is
-// one, the mend.
+// Small files, private by default. Thread-safe; errors name the path, the reason and, where there
+// is one, the mend.
 #pragma once
 
 #include <cstddef>

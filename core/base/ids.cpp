@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/ids.hpp"
 
-#include <sys/random.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
+#include <sys/random.h>
 #include <utility>
 
 namespace berth {
@@ -44,7 +43,9 @@ constexpr std::string_view kHex = "0123456789abcdef";
 constexpr std::string_view kAlphanumeric =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-bool is_lower_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+bool is_lower_hex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
 
 std::string random_alphanumeric(std::size_t count) {
   std::string text;
@@ -69,13 +70,17 @@ std::string random_hex(std::size_t count) {
   return text;
 }
 
-std::string new_activation_id() { return random_hex(16); }
+std::string new_activation_id() {
+  return random_hex(16);
+}
 
 bool is_activation_id(std::string_view text) {
   return text.size() == 32 && std::all_of(text.begin(), text.end(), is_lower_hex);
 }
 
-std::string new_transaction_id() { return random_alphanumeric(32); }
+std::string new_transaction_id() {
+  return random_alphanumeric(32);
+}
 
 std::string new_uuid() {
   std::string hex = random_hex(16);
@@ -94,7 +99,9 @@ bool is_uuid(std::string_view text) {
   return true;
 }
 
-std::string new_secret() { return random_alphanumeric(64); }
+std::string new_secret() {
+  return random_alphanumeric(64);
+}
 
 bool constant_time_equal(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;

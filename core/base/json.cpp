@@ -4,8 +4,8 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/string.hpp>
 #include <boost/json/stream_parser.hpp>
+#include <boost/json/string.hpp>
 
 namespace berth {
 
@@ -32,8 +32,8 @@ Result<boost::json::value> parse_json(std::string_view text, std::size_t max_dep
         ++column;
       }
     }
-    return sdk::invalid_argument(error.message() + " at line " + std::to_string(line) + ", column " +
-                                 std::to_string(column));
+    return sdk::invalid_argument(error.message() + " at line " + std::to_string(line) +
+                                 ", column " + std::to_string(column));
   }
   return parser.release();
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.hpp"
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <atomic>
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 namespace berth::log {
 namespace {
@@ -26,7 +25,9 @@ std::string_view name(Level level) {
   return "info";
 }
 
-std::string quoted(std::string_view text) { return boost::json::serialize(boost::json::string(text)); }
+std::string quoted(std::string_view text) {
+  return boost::json::serialize(boost::json::string(text));
+}
 
 // logfmt quotes a value only where a reader could not tell its end.
 void append_logfmt(std::string& line, std::string_view key, std::string_view value) {
@@ -57,8 +58,8 @@ spdlog::logger& stderr_logger() {
 }
 
 std::string timestamp() {
-  const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(
-      std::chrono::system_clock::now());
+  const auto now =
+      std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
   std::tm parts{};
   gmtime_r(&seconds, &parts);
@@ -74,7 +75,9 @@ void configure(Level minimum, Format format) {
   line_format = format;
 }
 
-bool enabled(Level level) { return level >= minimum_level.load(std::memory_order_relaxed); }
+bool enabled(Level level) {
+  return level >= minimum_level.load(std::memory_order_relaxed);
+}
 
 std::string format_line(Format format, std::string_view time, Level level,
                         std::string_view component, std::string_view message,
@@ -93,9 +96,8 @@ std::string format_line(Format format, std::string_view time, Level level,
 void write(Level level, std::string_view component, std::string_view message,
            std::span<const Field> fields) {
   if (!enabled(level)) return;
-  const std::string line =
-      format_line(line_format.load(std::memory_order_relaxed), timestamp(), level, component, message,
-                  fields);
+  const std::string line = format_line(line_format.load(std::memory_order_relaxed), timestamp(),
+                                       level, component, message, fields);
   stderr_logger().log(spdlog::level::info, spdlog::string_view_t(line));
 }
 

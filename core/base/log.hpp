@@ -28,7 +28,8 @@ void write(Level level, std::string_view component, std::string_view message,
 
 inline void debug(std::string_view component, std::string_view message,
                   std::initializer_list<Field> fields = {}) {
-  if (enabled(Level::kDebug)) write(Level::kDebug, component, message, {fields.begin(), fields.size()});
+  if (enabled(Level::kDebug))
+    write(Level::kDebug, component, message, {fields.begin(), fields.size()});
 }
 inline void info(std::string_view component, std::string_view message,
                  std::initializer_list<Field> fields = {}) {
@@ -44,7 +45,8 @@ inline void error(std::string_view component, std::string_view message,
 }
 
 // The line as it is written, without its end; for tests and for the formatter itself.
-std::string format_line(Format format, std::string_view time, Level level, std::string_view component,
-                        std::string_view message, std::span<const Field> fields);
+std::string format_line(Format format, std::string_view time, Level level,
+                        std::string_view component, std::string_view message,
+                        std::span<const Field> fields);
 
 }  // namespace berth::log

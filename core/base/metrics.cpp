@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/metrics.hpp"
 
+#include <mutex>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
-
-#include <mutex>
 #include <stdexcept>
 #include <typeindex>
 #include <unordered_map>
@@ -60,7 +59,8 @@ std::vector<double> default_buckets(const std::string& name) {
 struct Metrics::Impl {
   std::mutex mutex;
   prometheus::Registry registry{prometheus::Registry::InsertBehavior::Throw};
-  // The library has no "find or make" over kinds; the key is name and labels, the value one of ours.
+  // The library has no "find or make" over kinds; the key is name and labels, the value one of
+  // ours.
   std::map<std::string, std::type_index> kinds;
   std::map<std::string, void*> families;
   std::map<std::pair<std::string, Labels>, std::unique_ptr<Counter>> counters;
@@ -111,8 +111,8 @@ Gauge& Metrics::gauge(const std::string& name, const std::string& help, const La
   return *slot;
 }
 
-Histogram& Metrics::histogram(const std::string& name, const std::string& help, const Labels& labels,
-                              const std::vector<double>& buckets) {
+Histogram& Metrics::histogram(const std::string& name, const std::string& help,
+                              const Labels& labels, const std::vector<double>& buckets) {
   const std::lock_guard lock(impl_->mutex);
   auto& family = impl_->family<prometheus::Histogram>(name, help);
   auto& slot = impl_->histograms[{name, labels}];

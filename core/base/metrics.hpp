@@ -39,8 +39,8 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // Finds or makes a series; the same name and labels give the same object. A name that is in use for
-  // another kind, or is no Prometheus name, is a bug: std::invalid_argument.
+  // Finds or makes a series; the same name and labels give the same object. A name that is in use
+  // for another kind, or is no Prometheus name, is a bug: std::invalid_argument.
   Counter& counter(const std::string& name, const std::string& help, const Labels& labels = {});
   Gauge& gauge(const std::string& name, const std::string& help, const Labels& labels = {});
   // Empty `buckets`: 50 us to 5 min for _seconds, powers of 4 from 256 B for _bytes.

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/toml.hpp"
 
-#include <fmt/format.h>
-#include <toml++/toml.h>
-
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <fmt/format.h>
 #include <sstream>
+#include <toml++/toml.h>
 
 #include "base/files.hpp"
 
@@ -35,7 +34,8 @@ boost::json::value convert(const toml::node& node) {
   return boost::json::value(text.str());
 }
 
-void flatten(const toml::table& table, std::vector<std::string>& path, std::vector<TomlEntry>& entries) {
+void flatten(const toml::table& table, std::vector<std::string>& path,
+             std::vector<TomlEntry>& entries) {
   for (const auto& [key, node] : table) {
     path.emplace_back(key.str());
     const auto line = static_cast<std::size_t>(key.source().begin.line);

@@ -52,9 +52,12 @@ class FakeLogStore final : public plugin::LogStore {
 
   plugin::Awaitable<void> start(SteadyTime) override { co_return Result<void>(); }
   bool out_of_band() const override { return external; }
-  plugin::Awaitable<plugin::Pairs> container_parameters(SteadyTime) override { co_return parameters; }
-  plugin::Awaitable<void> append(plugin::ActivationRef activation, std::vector<plugin::LogLine> lines,
-                                 bool final, SteadyTime) override {
+  plugin::Awaitable<plugin::Pairs> container_parameters(SteadyTime) override {
+    co_return parameters;
+  }
+  plugin::Awaitable<void> append(plugin::ActivationRef activation,
+                                 std::vector<plugin::LogLine> lines, bool final,
+                                 SteadyTime) override {
     ++appends;
     most_at_once = std::max(most_at_once, ++at_once);
     boost::asio::steady_timer timer(io_);
@@ -120,8 +123,10 @@ class FakeActivationStore final : public store::ActivationStore {
         done(status.ok() ? Result<void>() : Result<void>(status));
       });
     };
-    if (hold_puts) held.push_back(std::move(finish));
-    else finish();
+    if (hold_puts)
+      held.push_back(std::move(finish));
+    else
+      finish();
   }
   void put_later(entity::Activation activation) override {
     records.push_back(std::move(activation));

@@ -14,7 +14,8 @@ constexpr const char* kExited =
     R"({"error":"The action did not produce a valid response and exited unexpectedly."})";
 constexpr const char* kNoInit =
     R"({"error":"The action did not initialize and exited unexpectedly."})";
-constexpr const char* kOutOfMemory = R"({"error":"The action exhausted its memory and was aborted."})";
+constexpr const char* kOutOfMemory =
+    R"({"error":"The action exhausted its memory and was aborted."})";
 constexpr const char* kDeveloper =
     "err The action did not initialize or run as expected. Log data might be missing.";
 
@@ -284,7 +285,8 @@ TEST_F(InvokerTest, WhatCannotBeAcceptedHasNoRecord) {
   options.pool.max_queue = 1;
   start();
   on_run = [](const std::string&) { return Answer{.hang = true}; };
-  EXPECT_EQ(invoke(make("big", test::make_action("big", 512))).code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(invoke(make("big", test::make_action("big", 512))).code(),
+            StatusCode::kResourceExhausted);
   EXPECT_TRUE(invoke("one").ok());
   ASSERT_TRUE(test::run_until(io, [&] { return requests.size() == 2; }));
   EXPECT_TRUE(invoke("two").ok());

@@ -82,7 +82,8 @@ class InvokerTest : public testing::Test {
     return invoke(make(id, test::make_action(action)));
   }
   bool wait(const std::string& id) {
-    return test::run_until(io, [&] { return replied.count(id) != 0 && records.find(id) != nullptr; });
+    return test::run_until(io,
+                           [&] { return replied.count(id) != 0 && records.find(id) != nullptr; });
   }
   bool wait_logs(const std::string& id) {
     return test::run_until(io, [&] { return logs.has(id); });
@@ -93,16 +94,19 @@ class InvokerTest : public testing::Test {
     EXPECT_TRUE(wait(id));
     return replied[id];
   }
-  boost::json::value annotation(const entity::Activation& activation, const std::string& key) const {
+  boost::json::value annotation(const entity::Activation& activation,
+                                const std::string& key) const {
     const boost::json::value all = boost::json::parse(activation.annotations);
     for (const auto& pair : all.as_array()) {
-      if (pair.as_object().at("key") == boost::json::value(key)) return pair.as_object().at("value");
+      if (pair.as_object().at("key") == boost::json::value(key))
+        return pair.as_object().at("value");
     }
     return "(none)";
   }
   double outcomes(const std::string& outcome) {
     return metrics
-        .counter("berth_activations_total", "Finished activations by outcome", {{"outcome", outcome}})
+        .counter("berth_activations_total", "Finished activations by outcome",
+                 {{"outcome", outcome}})
         .value();
   }
   void run_for(std::chrono::milliseconds time) {

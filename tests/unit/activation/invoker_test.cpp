@@ -174,8 +174,9 @@ TEST_F(InvokerTest, TruncatedLogsDoNotCostTheContainer) {
   ASSERT_TRUE(invoke(make("one", action)).ok());
   ASSERT_TRUE(wait_logs("one"));
   EXPECT_EQ(logs.lines("one").size(), 18u);
-  EXPECT_EQ(logs.lines("one").back(),
-            "err Logs were truncated because the total bytes size exceeds the limit of 1048576 bytes.");
+  EXPECT_EQ(
+      logs.lines("one").back(),
+      "err Logs were truncated because the total bytes size exceeds the limit of 1048576 bytes.");
   ASSERT_TRUE(invoke(make("two", action)).ok());
   ASSERT_TRUE(wait_logs("two"));
   EXPECT_EQ(factory.created.size(), 1u);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "activation/log_collector.hpp"
 
-#include <gmock/gmock.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <gmock/gmock.h>
 
 #include "unit/activation/fake_stores.hpp"
 #include "unit/container/fakes.hpp"
@@ -17,7 +16,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using namespace std::chrono_literals;
 
-constexpr const char* kLost = "err There was an issue while collecting your logs. Data might be missing.";
+constexpr const char* kLost =
+    "err There was an issue while collecting your logs. Data might be missing.";
 constexpr const char* kDeveloper =
     "err The action did not initialize or run as expected. Log data might be missing.";
 
@@ -42,18 +42,19 @@ class Collector : public testing::Test {
   }
   std::string create() {
     std::string id;
-    boost::asio::co_spawn(io, factory.create({}, {}),
-                          [&](std::exception_ptr, Result<plugin::ContainerInfo> info) { id = info->id; });
+    boost::asio::co_spawn(
+        io, factory.create({}, {}),
+        [&](std::exception_ptr, Result<plugin::ContainerInfo> info) { id = info->id; });
     test::settle(io);
     return id;
   }
-  void begin(const std::string& activation, std::uint64_t limit = 1 << 20, bool sentinelled = true) {
+  void begin(const std::string& activation, std::uint64_t limit = 1 << 20,
+             bool sentinelled = true) {
     plugin::ActivationRef ref;
     ref.activation_id = activation;
     ref.container_id = box;
-    const auto hold = std::shared_ptr<void>(nullptr, [to = released_, activation](void*) {
-      to->push_back(activation);
-    });
+    const auto hold = std::shared_ptr<void>(
+        nullptr, [to = released_, activation](void*) { to->push_back(activation); });
     tickets[activation] = collector->begin(std::move(ref), limit, sentinelled, hold);
   }
   void end(const std::string& activation, LogEnd how = LogEnd::kNormal) {
@@ -82,7 +83,8 @@ class Collector : public testing::Test {
   std::unique_ptr<LogCollector> collector;
   std::map<std::string, LogCollector::Ticket> tickets;
   // Some holds end with the io_context, after everything else.
-  std::shared_ptr<std::vector<std::string>> released_ = std::make_shared<std::vector<std::string>>();
+  std::shared_ptr<std::vector<std::string>> released_ =
+      std::make_shared<std::vector<std::string>>();
   std::vector<std::string>& released = *released_;
   std::vector<std::string> unreadable;
   std::string box;
@@ -243,10 +245,11 @@ TEST_F(Collector, OverTheLimitLogsAreCutWithOpenWhisksWords) {
   sentinels();
   end("one");
   ASSERT_TRUE(wait("one"));
-  EXPECT_THAT(store.lines("one"),
-              ElementsAre("out 123456789", "out 12345678",
-                          "err Logs were truncated because the total bytes size exceeds the limit of "
-                          "20 bytes."));
+  EXPECT_THAT(
+      store.lines("one"),
+      ElementsAre("out 123456789", "out 12345678",
+                  "err Logs were truncated because the total bytes size exceeds the limit of "
+                  "20 bytes."));
   EXPECT_THAT(unreadable, IsEmpty()) << "that does not cost the container";
   begin("two", 20);
   out("fine");
@@ -439,8 +442,9 @@ TEST_F(Collector, AStoreThatRefusesIsCountedAndForgotten) {
   end("one");
   ASSERT_TRUE(test::run_until(io, [&] { return store.appends == 1 && collector->pending() == 0; }));
   EXPECT_FALSE(store.has("one"));
-  EXPECT_EQ(metrics.counter("berth_logs_failed_appends_total", "Log batches the store refused").value(),
-            1);
+  EXPECT_EQ(
+      metrics.counter("berth_logs_failed_appends_total", "Log batches the store refused").value(),
+      1);
 }
 
 TEST_F(Collector, LinesAreDroppedRatherThanKeptWithoutBound) {

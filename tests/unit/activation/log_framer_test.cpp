@@ -18,7 +18,10 @@ TEST(Utf8, ValidTextIsLeftAlone) {
 }
 
 TEST(Utf8, WrongPartsAreReplaced) {
-  EXPECT_EQ(to_utf8("a\xff" "b"), "a\xef\xbf\xbd" "b");
+  EXPECT_EQ(to_utf8("a\xff"
+                    "b"),
+            "a\xef\xbf\xbd"
+            "b");
   EXPECT_EQ(to_utf8("\xc3"), "\xef\xbf\xbd");
   EXPECT_EQ(to_utf8("\xe2\x82z"), "\xef\xbf\xbdz") << "one for the whole beginning";
   EXPECT_EQ(to_utf8("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd") << "surrogate";
@@ -149,8 +152,11 @@ TEST_F(Framing, ACutNeverGoesThroughASentinelOrACharacter) {
 }
 
 TEST_F(Framing, BytesThatAreNoTextAreReplaced) {
-  feed("a\xff" "b");
-  EXPECT_EQ(seen, (Seen{"out a\xef\xbf\xbd" "b"}));
+  feed(
+      "a\xff"
+      "b");
+  EXPECT_EQ(seen, (Seen{"out a\xef\xbf\xbd"
+                        "b"}));
 }
 
 TEST_F(Framing, FlushMakesALineOfWhatStands) {

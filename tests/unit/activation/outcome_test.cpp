@@ -2,9 +2,8 @@
 // Every row of OpenWhisk's outcome table, and the annotations.
 #include "activation/outcome.hpp"
 
-#include <gtest/gtest.h>
-
 #include <boost/json/parse.hpp>
+#include <gtest/gtest.h>
 #include <ostream>
 
 #include "activation/json_shape.hpp"
@@ -48,7 +47,9 @@ struct Row {
   std::string result;
   std::uint64_t size;
 };
-void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const Row& row, std::ostream* out) {
+  *out << row.name;
+}
 
 const ReplyContext kContext{1500, 1048576, false};
 ReplyContext context_of(const Row& row) {
@@ -94,13 +95,17 @@ INSTANTIATE_TEST_SUITE_P(
             R"({"error":"The action did not produce a valid JSON or JSON Array response: {\"a\":1}"})",
             7},
         Row{"non-200 array", answered(500, "[1]"), false, Outcome::kDeveloperError,
-            R"({"error":"The action did not produce a valid JSON or JSON Array response: [1]"})", 3},
+            R"({"error":"The action did not produce a valid JSON or JSON Array response: [1]"})",
+            3},
         Row{"200 but no JSON", answered(200, "hello"), false, Outcome::kDeveloperError,
-            R"({"error":"The action did not produce a valid JSON or JSON Array response: hello"})", 5},
+            R"({"error":"The action did not produce a valid JSON or JSON Array response: hello"})",
+            5},
         Row{"200 but a scalar", answered(200, "null"), false, Outcome::kDeveloperError,
-            R"({"error":"The action did not produce a valid JSON or JSON Array response: null"})", 4},
+            R"({"error":"The action did not produce a valid JSON or JSON Array response: null"})",
+            4},
         Row{"200 but two values", answered(200, "{} {}"), false, Outcome::kDeveloperError,
-            R"({"error":"The action did not produce a valid JSON or JSON Array response: {} {}"})", 5},
+            R"({"error":"The action did not produce a valid JSON or JSON Array response: {} {}"})",
+            5},
         Row{"200 but empty", answered(200, ""), false, Outcome::kDeveloperError,
             R"({"error":"The action did not produce a valid JSON or JSON Array response."})", 0},
         Row{"bytes that are no text", answered(200, "\xff\"\n"), false, Outcome::kDeveloperError,
@@ -117,8 +122,8 @@ INSTANTIATE_TEST_SUITE_P(
             Outcome::kDeveloperError,
             R"({"error":"The action exceeded its time limits of 1500 milliseconds."})", 0},
         Row{"broken", ended(Exchange::kBroken), false, Outcome::kDeveloperError, kExited, 0},
-        Row{"no connection", ended(Exchange::kConnectFailed), false, Outcome::kDeveloperError, kExited,
-            0},
+        Row{"no connection", ended(Exchange::kConnectFailed), false, Outcome::kDeveloperError,
+            kExited, 0},
         Row{"out of memory", ended(Exchange::kBroken), true, Outcome::kDeveloperError,
             R"({"error":"The action exhausted its memory and was aborted."})", 0}));
 
@@ -161,7 +166,8 @@ TEST(StartFailed, UserImagesAreTheAuthorsFault) {
   EXPECT_EQ(response.result, R"({"error":"Failed to pull container image 'me/mine:2'."})");
   response = start_failed_response(Status(StatusCode::kInvalidArgument, "x", sdk::kUserError), "i");
   EXPECT_EQ(response.result, R"({"error":"Failed to pull container image 'i'."})");
-  response = start_failed_response(Status(StatusCode::kFailedPrecondition, "x", sdk::kUserError), "i");
+  response =
+      start_failed_response(Status(StatusCode::kFailedPrecondition, "x", sdk::kUserError), "i");
   EXPECT_EQ(response.outcome, Outcome::kDeveloperError);
   EXPECT_EQ(response.result, R"({"error":"executable file not found in image i"})");
 }

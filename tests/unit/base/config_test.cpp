@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/config.hpp"
 
-#include <gmock/gmock.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <gmock/gmock.h>
 
 namespace berth::config {
 namespace {
@@ -18,7 +17,12 @@ const std::vector<Key> kKeys = {
     {"http.max_connections", Type::kInteger, "100", "How many.", 1, 1000},
     {"http.idle_timeout", Type::kDuration, "\"70s\"", "How long.", 1000, 600'000},
     {"containers.memory", Type::kSize, "\"1GB\"", "How much.", 1024 * 1024},
-    {"containers.on_stop", Type::kString, "\"detach\"", "What then.", INT64_MIN, INT64_MAX,
+    {"containers.on_stop",
+     Type::kString,
+     "\"detach\"",
+     "What then.",
+     INT64_MIN,
+     INT64_MAX,
      {"detach", "kill"}},
     {"logs.plugins", Type::kStringList, "[\"file\"]", "Which."},
     {"record", Type::kBoolean, "true", "Whether."},
@@ -61,12 +65,14 @@ TEST_F(ConfigTest, EachLayerWinsOverTheOneBelow) {
   Sources sources;
   sources.file = file("[http]\nmax_connections = 2\n");
   EXPECT_EQ(Document::load(kKeys, sources)->integer("http.max_connections"), 2);
-  EXPECT_THAT(Document::load(kKeys, sources)->origin("http.max_connections"), HasSubstr("berth.toml:2"));
+  EXPECT_THAT(Document::load(kKeys, sources)->origin("http.max_connections"),
+              HasSubstr("berth.toml:2"));
   sources.environment = {{"BERTH_HTTP__MAX_CONNECTIONS", "3"}, {"BERTH_BUILD_DIR", "not ours"}};
   EXPECT_EQ(Document::load(kKeys, sources)->integer("http.max_connections"), 3);
   sources.sets = {"http.max_connections=4"};
   EXPECT_EQ(Document::load(kKeys, sources)->integer("http.max_connections"), 4);
-  EXPECT_EQ(Document::load(kKeys, sources)->origin("http.max_connections"), "--set http.max_connections");
+  EXPECT_EQ(Document::load(kKeys, sources)->origin("http.max_connections"),
+            "--set http.max_connections");
   sources.sets = {"http.listen=0.0.0.0:1"};
   sources.options = {{"http.listen", "0.0.0.0:2"}};
   EXPECT_EQ(Document::load(kKeys, sources)->text("http.listen"), "0.0.0.0:2");
@@ -81,7 +87,8 @@ TEST_F(ConfigTest, UnknownKeysAreErrorsWithTheirLineAndAProposal) {
   const std::string error = error_of({.file = file("[http]\nlisten = \"a\"\nlistne = \"b\"\n")});
   EXPECT_THAT(error, HasSubstr("berth.toml:3: unknown key http.listne"));
   EXPECT_THAT(error, HasSubstr("did you mean http.listen?"));
-  EXPECT_THAT(error_of({.file = file("[htpp]\n")}), HasSubstr("berth.toml:1: unknown section [htpp]"));
+  EXPECT_THAT(error_of({.file = file("[htpp]\n")}),
+              HasSubstr("berth.toml:1: unknown section [htpp]"));
   EXPECT_THAT(error_of({.environment = {{"BERTH_HTTP__NOPE", "1"}}}),
               HasSubstr("environment BERTH_HTTP__NOPE: unknown key http.nope"));
 }
@@ -91,7 +98,8 @@ TEST_F(ConfigTest, WrongTypesAndRangesSayWhatIsExpected) {
   EXPECT_THAT(error_of({.sets = {"http.max_connections=0"}}), HasSubstr("must be from 1 to 1000"));
   EXPECT_THAT(error_of({.sets = {"http.idle_timeout=70"}}), HasSubstr("a duration with its unit"));
   EXPECT_THAT(error_of({.sets = {"containers.memory=12"}}), HasSubstr("a size with its unit"));
-  EXPECT_THAT(error_of({.sets = {"containers.on_stop=explode"}}), HasSubstr("one of: detach, kill"));
+  EXPECT_THAT(error_of({.sets = {"containers.on_stop=explode"}}),
+              HasSubstr("one of: detach, kill"));
   EXPECT_THAT(error_of({.sets = {"record"}}), HasSubstr("must be KEY=VALUE"));
 }
 
@@ -103,7 +111,8 @@ TEST_F(ConfigTest, AllErrorsAreToldAtOnce) {
 
 TEST_F(ConfigTest, PluginTablesAreFreeAndKnowTheirLines) {
   Sources sources;
-  sources.file = file("[plugin.log-driver]\ndriver = \"splunk\"\n[plugin.log-driver.options]\ntag = 1\n");
+  sources.file =
+      file("[plugin.log-driver]\ndriver = \"splunk\"\n[plugin.log-driver.options]\ntag = 1\n");
   sources.environment = {{"BERTH_PLUGIN__LOG_DRIVER__EXTRA", "[1, 2]"}};
   const auto document = Document::load(kKeys, sources);
   ASSERT_TRUE(document) << document.error().message();
@@ -113,7 +122,8 @@ TEST_F(ConfigTest, PluginTablesAreFreeAndKnowTheirLines) {
   EXPECT_EQ(table.at("extra"), (boost::json::array{1, 2}));
   EXPECT_THAT(document->plugin_origin("log-driver", "/options/tag"), HasSubstr("berth.toml:4"));
   EXPECT_THAT(document->plugin_origin("log-driver", "/options/missing"), HasSubstr("berth.toml:3"));
-  EXPECT_EQ(document->plugin_origin("log-driver", "/extra"), "environment BERTH_PLUGIN__LOG_DRIVER__EXTRA");
+  EXPECT_EQ(document->plugin_origin("log-driver", "/extra"),
+            "environment BERTH_PLUGIN__LOG_DRIVER__EXTRA");
 }
 
 TEST_F(ConfigTest, PluginKeysWithSlashesHaveEscapedPointers) {

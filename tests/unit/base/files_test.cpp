@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/files.hpp"
 
+#include <cstdlib>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
-
-#include <cstdlib>
 
 namespace berth {
 namespace {
@@ -49,7 +48,8 @@ TEST_F(FilesTest, PrivateDirectoriesAreMadeWithTheirParents) {
   EXPECT_EQ(mode(directory_ / "a" / "b"), 0700u);
   EXPECT_TRUE(make_private_directory(directory_ / "a" / "b").ok());
   ASSERT_TRUE(write_file_atomically(directory_ / "file", "x").ok());
-  EXPECT_THAT(make_private_directory(directory_ / "file").message(), testing::HasSubstr("not a directory"));
+  EXPECT_THAT(make_private_directory(directory_ / "file").message(),
+              testing::HasSubstr("not a directory"));
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/ids.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cctype>
+#include <gtest/gtest.h>
 #include <set>
 
 namespace berth {
@@ -15,7 +14,8 @@ TEST(Ids, HaveTheirShapes) {
   EXPECT_TRUE(is_uuid(new_uuid()));
   EXPECT_EQ(new_uuid()[14], '4');
   for (const std::string& text : {new_transaction_id(), new_secret()}) {
-    EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c); }));
+    EXPECT_TRUE(
+        std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c); }));
   }
   EXPECT_EQ(new_transaction_id().size(), 32u);
   EXPECT_EQ(new_secret().size(), 64u);

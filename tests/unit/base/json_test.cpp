@@ -21,7 +21,9 @@ TEST(ParseJson, BoundsItsDepth) {
   EXPECT_FALSE(parse_json(std::string(100'000, '[')));
 }
 
-TEST(JsonQuote, EscapesWhatMustBe) { EXPECT_EQ(json_quote("a\"b\n"), R"("a\"b\n")"); }
+TEST(JsonQuote, EscapesWhatMustBe) {
+  EXPECT_EQ(json_quote("a\"b\n"), R"("a\"b\n")");
+}
 
 }  // namespace
 }  // namespace berth

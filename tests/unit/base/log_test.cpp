@@ -8,8 +8,9 @@ namespace {
 
 TEST(FormatLine, LogfmtQuotesOnlyWhatNeedsIt) {
   const Field fields[] = {{"id", "c1"}, {"error", "no \"room\"\nleft"}, {"empty", ""}};
-  EXPECT_EQ(format_line(Format::kLogfmt, "T", Level::kWarn, "pool", "start failed", fields),
-            R"(time=T level=warn component=pool msg="start failed" id=c1 error="no \"room\"\nleft" empty="")");
+  EXPECT_EQ(
+      format_line(Format::kLogfmt, "T", Level::kWarn, "pool", "start failed", fields),
+      R"(time=T level=warn component=pool msg="start failed" id=c1 error="no \"room\"\nleft" empty="")");
 }
 
 TEST(FormatLine, JsonIsOneObject) {

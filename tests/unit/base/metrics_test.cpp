@@ -2,7 +2,6 @@
 #include "base/metrics.hpp"
 
 #include <gmock/gmock.h>
-
 #include <stdexcept>
 
 namespace berth {

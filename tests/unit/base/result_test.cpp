@@ -2,7 +2,6 @@
 #include "base/result.hpp"
 
 #include <gtest/gtest.h>
-
 #include <memory>
 
 namespace berth {
@@ -23,7 +22,9 @@ TEST(Result, HoldsAValueOrAStatus) {
   EXPECT_EQ(failed.error().with_context("create").message(), "create: engine is down");
 }
 
-TEST(Result, ReadingAFailedOneThrows) { EXPECT_THROW((void)make(false).value(), std::logic_error); }
+TEST(Result, ReadingAFailedOneThrows) {
+  EXPECT_THROW((void)make(false).value(), std::logic_error);
+}
 
 }  // namespace
 }  // namespace berth

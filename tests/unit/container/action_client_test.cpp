@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "container/action_client.hpp"
 
-#include <gtest/gtest.h>
-
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <filesystem>
+#include <gtest/gtest.h>
 #include <optional>
 
 #include "base/ids.hpp"
@@ -232,7 +231,9 @@ TEST_F(Client, AnAnswerAfterTheTimeLimitIsATimeOutAllTheSame) {
 }
 
 TEST_F(Client, LongAnswersAreCut) {
-  serve([](const std::string&, const std::string&) { return Answer{.body = std::string(5000, 'x')}; });
+  serve([](const std::string&, const std::string&) {
+    return Answer{.body = std::string(5000, 'x')};
+  });
   open(1000);
   const Reply reply = run(10s);
   EXPECT_EQ(reply.exchange, http::Exchange::kResponse);

@@ -2,7 +2,6 @@
 #include "container/container_state.hpp"
 
 #include <gtest/gtest.h>
-
 #include <map>
 #include <utility>
 

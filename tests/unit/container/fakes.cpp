@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "unit/container/fakes.hpp"
 
-#include <fmt/format.h>
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -12,6 +10,7 @@
 #include <boost/asio/streambuf.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <fmt/format.h>
 #include <set>
 
 #include "base/ids.hpp"
@@ -26,7 +25,8 @@ constexpr auto kQuietly = boost::asio::as_tuple(boost::asio::use_awaitable);
 std::size_t content_length(std::string_view head) {
   for (const std::string_view name : {"Content-Length: ", "content-length: "}) {
     const std::size_t at = head.find(name);
-    if (at != std::string_view::npos) return std::stoul(std::string(head.substr(at + name.size(), 20)));
+    if (at != std::string_view::npos)
+      return std::stoul(std::string(head.substr(at + name.size(), 20)));
   }
   return 0;
 }
@@ -63,7 +63,8 @@ struct FakeProxy::Impl : std::enable_shared_from_this<FakeProxy::Impl> {
     open.insert(&socket);
     boost::asio::streambuf buffer;
     for (;;) {
-      auto [error, size] = co_await boost::asio::async_read_until(socket, buffer, "\r\n\r\n", kQuietly);
+      auto [error, size] =
+          co_await boost::asio::async_read_until(socket, buffer, "\r\n\r\n", kQuietly);
       if (error) break;
       const auto view = [&] {
         return std::string(boost::asio::buffers_begin(buffer.data()),
@@ -122,11 +123,12 @@ FakeProxy::~FakeProxy() {
   for (auto* timer : impl_->hanging) timer->cancel();
 }
 
-void FakeProxy::stop_listening() { impl_->stop(); }
+void FakeProxy::stop_listening() {
+  impl_->stop();
+}
 
 FakeFactory::FakeFactory(boost::asio::io_context& io)
-    : io_(io),
-      directory_(std::filesystem::temp_directory_path() / ("berth-" + random_hex(6))) {
+    : io_(io), directory_(std::filesystem::temp_directory_path() / ("berth-" + random_hex(6))) {
   std::filesystem::create_directory(directory_);
   capacity_value.can_pause = true;
 }
@@ -150,7 +152,8 @@ void FakeFactory::let(Gates& gates) {
   gates.pop_front();
 }
 
-void FakeFactory::print(const std::string& id, plugin::Stream stream, std::string text, bool partial) {
+void FakeFactory::print(const std::string& id, plugin::Stream stream, std::string text,
+                        bool partial) {
   const auto found = boxes.find(id);
   if (found == boxes.end()) return;
   plugin::LogRecord record;
@@ -180,7 +183,8 @@ plugin::Awaitable<void> FakeFactory::start(DiedHandler handler, SteadyTime) {
   co_return Result<void>();
 }
 
-plugin::Awaitable<plugin::ContainerInfo> FakeFactory::create(plugin::CreateRequest request, SteadyTime) {
+plugin::Awaitable<plugin::ContainerInfo> FakeFactory::create(plugin::CreateRequest request,
+                                                             SteadyTime) {
   created.push_back(request);
   auto box = std::make_unique<Box>();
   Box& made = *box;
@@ -264,16 +268,23 @@ plugin::Awaitable<plugin::LogBatch> FakeFactory::read_logs(std::string id, std::
     }
     batch.ended = box.ended && at == box.output.size();
     batch.next_cursor = std::to_string(at);
-    if (!batch.records.empty() || batch.ended || std::chrono::steady_clock::now() >= deadline) break;
+    if (!batch.records.empty() || batch.ended || std::chrono::steady_clock::now() >= deadline)
+      break;
     timer.expires_after(2ms);
     co_await timer.async_wait(kQuietly);
   }
   co_return batch;
 }
 
-plugin::Awaitable<plugin::Capacity> FakeFactory::capacity(SteadyTime) { co_return capacity_value; }
-plugin::Awaitable<void> FakeFactory::drain(SteadyTime) { co_return Result<void>(); }
-plugin::Awaitable<void> FakeFactory::stop(plugin::StopMode, SteadyTime) { co_return Result<void>(); }
+plugin::Awaitable<plugin::Capacity> FakeFactory::capacity(SteadyTime) {
+  co_return capacity_value;
+}
+plugin::Awaitable<void> FakeFactory::drain(SteadyTime) {
+  co_return Result<void>();
+}
+plugin::Awaitable<void> FakeFactory::stop(plugin::StopMode, SteadyTime) {
+  co_return Result<void>();
+}
 
 void settle(boost::asio::io_context& io) {
   if (io.stopped()) io.restart();
@@ -303,8 +314,9 @@ entity::RuntimesManifest make_manifest(const std::string& stem_cells) {
   return *manifest;
 }
 
-entity::ActionPtr make_action(const std::string& name, std::int64_t memory_mb, std::uint64_t revision,
-                              const std::string& kind, std::int64_t concurrency) {
+entity::ActionPtr make_action(const std::string& name, std::int64_t memory_mb,
+                              std::uint64_t revision, const std::string& kind,
+                              std::int64_t concurrency) {
   auto action = std::make_shared<entity::Action>();
   action->namespace_name = "guest";
   action->name = name;

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ContainerFactory in memory, action proxies on unix sockets that do what a test says, and a clock
-// that a test sets forward. Everything runs on one io_context and one thread.
+// A ContainerFactory in memory, action proxies on unix sockets that do what a test says, and a
+// clock that a test sets forward. Everything runs on one io_context and one thread.
 #pragma once
-
-#include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -12,9 +9,11 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <gtest/gtest.h>
 #include <map>
 #include <memory>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -101,7 +100,7 @@ class FakeFactory final : public plugin::ContainerFactory {
 
   // What happened.
   std::vector<plugin::CreateRequest> created;
-  std::vector<std::string> destroyed;  // ids, in order
+  std::vector<std::string> destroyed;                 // ids, in order
   std::map<std::string, std::unique_ptr<Box>> boxes;  // alive
   std::uint64_t peak_bytes = 0;
   std::size_t reads = 0;
@@ -146,8 +145,8 @@ void settle(boost::asio::io_context& io);
 // Runs until `done` says so; false after half a minute.
 bool run_until(boost::asio::io_context& io, const std::function<bool()>& done);
 
-// kinds python:3 (image img/python), nodejs:20 (img/nodejs), quiet:1 (prints no sentinels); blackbox
-// known/skeleton. `stem_cells` is the JSON of python's.
+// kinds python:3 (image img/python), nodejs:20 (img/nodejs), quiet:1 (prints no sentinels);
+// blackbox known/skeleton. `stem_cells` is the JSON of python's.
 entity::RuntimesManifest make_manifest(const std::string& stem_cells = "[]");
 
 entity::ActionPtr make_action(const std::string& name, std::int64_t memory_mb = 256,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Long random lives of a pool: whatever happens in whatever order, memory is never exceeded, nobody is
-// forgotten, and in the end every byte is accounted for.
+// Long random lives of a pool: whatever happens in whatever order, memory is never exceeded, nobody
+// is forgotten, and in the end every byte is accounted for.
 #include <array>
 #include <random>
 #include <set>
@@ -51,8 +51,7 @@ class RandomPool : public PoolTest, public testing::WithParamInterface<unsigned>
       case 4: {
         const unsigned number = roll(12);
         ask(test::make_action("a" + std::to_string(number), sizes[number % 4], 1,
-                              number % 3 == 0 ? "nodejs:20" : "python:3",
-                              number == 5 ? 3 : 1));
+                              number % 3 == 0 ? "nodejs:20" : "python:3", number == 5 ? 3 : 1));
         break;
       }
       case 5:

@@ -131,10 +131,11 @@ typedef struct berth_timer_service {
 /* ---- berth.metrics/1: counters, gauges and histograms in berthd's /metrics. --------------------
  */
 #define BERTH_SERVICE_METRICS "berth.metrics/1"
-#define BERTH_METRIC_COUNTER 1   /* only grows */
-#define BERTH_METRIC_GAUGE 2     /* is set */
-#define BERTH_METRIC_HISTOGRAM 3 /* seconds or bytes; the host chooses the buckets by the suffix \
-                                  */
+#define BERTH_METRIC_COUNTER 1 /* only grows */
+#define BERTH_METRIC_GAUGE 2   /* is set */
+#define BERTH_METRIC_HISTOGRAM                                      \
+  3 /* seconds or bytes; the host chooses the buckets by the suffix \
+     */
 typedef struct berth_metric {
   uint64_t
       id; /* 0: refused (bad name, or more than the host's limit of series a plugin may have) */
