@@ -36,7 +36,7 @@ def start(options, build):
         arguments += ["--plugin", name]
     if options.config:
         arguments += ["--config", options.config]
-    return call(build / "bench/bench_start", *arguments)
+    return call(build / "bin/bench_start", *arguments)
 
 
 def invoke(options, build):

@@ -11,7 +11,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
@@ -19,7 +18,6 @@
 #include <filesystem>
 #include <future>
 #include <random>
-#include <thread>
 #include <unistd.h>
 
 #include "bare_start.hpp"
@@ -30,6 +28,7 @@
 #include "plugin/memory_state.hpp"
 #include "plugin/plugin_directory.hpp"
 #include "plugin/plugin_instance.hpp"
+#include "worker.hpp"
 
 namespace {
 
@@ -57,7 +56,7 @@ class Plugin {
   Plugin(const std::string& name, const config::Document& config,
          const plugin::PluginDirectory& directory, const std::filesystem::path& work,
          std::string image)
-      : image_(std::move(image)), thread_([this] { io_.run(); }) {
+      : image_(std::move(image)) {
     const std::string settings = boost::json::serialize(config.plugin(name));
     auto loaded = directory.load(name, settings, [&](std::string_view pointer) {
       return config.plugin_origin(name, pointer);
@@ -85,8 +84,6 @@ class Plugin {
       std::fprintf(stderr, "bench_start: stop: %s\n", error.what());
     }
     instance_.reset();
-    guard_.reset();
-    thread_.join();
   }
 
   double start_us() {
@@ -111,7 +108,7 @@ class Plugin {
   template <typename T>
   T await(plugin::Awaitable<T> awaitable) {
     Result<T> result =
-        boost::asio::co_spawn(io_, std::move(awaitable), boost::asio::use_future).get();
+        boost::asio::co_spawn(worker_.io(), std::move(awaitable), boost::asio::use_future).get();
     if (!result) throw std::runtime_error(result.error().to_string());
     if constexpr (!std::is_void_v<T>) return std::move(*result);
   }
@@ -120,10 +117,7 @@ class Plugin {
   int count_ = 0;
   Metrics metrics_;
   plugin::MemoryPluginState state_;
-  boost::asio::io_context io_{1};
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{
-      io_.get_executor()};
-  std::thread thread_;
+  daemon::Worker worker_;
   std::unique_ptr<plugin::LoadedPlugin> loaded_;
   std::unique_ptr<plugin::PluginInstance> instance_;
 };
