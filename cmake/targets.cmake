@@ -8,7 +8,8 @@ function(berth_core_library name)
   add_library(berth_${name} STATIC ${arg_SOURCES})
   target_include_directories(berth_${name} PUBLIC ${BERTH_SOURCE_DIR}/core)
   target_link_libraries(berth_${name} PUBLIC berth_plugin_api ${arg_LINK}
-                        PRIVATE berth_warnings ${arg_PRIVATE_LINK})
+                        PRIVATE berth_warnings berth_asio Boost::json fmt::fmt ${arg_PRIVATE_LINK})
+  berth_precompile(berth_${name})
 endfunction()
 
 # berth_test(name SOURCES ... LINK ... [LABEL unit]): a GoogleTest program, one ctest entry per test
@@ -23,7 +24,8 @@ function(berth_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gmock_main berth_warnings)
+  target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gmock_main berth_asio Boost::json fmt::fmt berth_warnings)
+  berth_precompile(${name} tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
                        ENVIRONMENT "BERTH_BUILD_DIR=${CMAKE_BINARY_DIR};BERTH_SOURCE_DIR=${BERTH_SOURCE_DIR};${arg_ENVIRONMENT}")
