@@ -66,6 +66,9 @@ def missing(options):
     for name in needed:
         if not engines.program(name):
             return f"{name} is not installed (./dev deps services)"
+    for archive in options.images:
+        if not os.path.exists(archive):
+            return f"{archive} is not there (./dev images)"
     if not any(os.access(folder, os.W_OK) for folder in cgroup_trees()):
         return "the control groups are not writable"
     return None

@@ -128,6 +128,7 @@ engine.push(name)
 if __name__ == "__main__":
     class Options:
         registry = True
+        images = ()
     reason = with_engine.missing(Options)
     if reason:
         sys.exit(with_engine.skip(reason))
