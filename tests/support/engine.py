@@ -11,12 +11,14 @@ else's. Not thread-safe; calls of `api` are (each has a connection of its own).
 
 import base64
 import http.client
+import io
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tarfile
 import time
 import urllib.parse
 
@@ -202,6 +204,19 @@ class Engine:
                 "Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"})
         if "errorDetail" in str(reply):
             raise RuntimeError(f"{path} is not loaded: {reply}")
+
+    def build(self, image, recipe, files=None):
+        """An image out of a Dockerfile's text and files, {name: path}. It cannot reach a registry."""
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w") as context:
+            for name, path in (files or {}).items():
+                context.add(path, name)
+            entry = tarfile.TarInfo("Dockerfile")
+            entry.size = len(recipe.encode())
+            context.addfile(entry, io.BytesIO(recipe.encode()))
+        reply = self.ok("POST", f"/build?t={image}", data.getvalue(), {"Content-Type": "application/x-tar"})
+        if "Successfully tagged" not in str(reply):
+            raise RuntimeError(f"{image} is not built: {reply}")
 
     def tag(self, image, repository, tag):
         query = urllib.parse.urlencode({"repo": repository, "tag": tag})
