@@ -18,7 +18,8 @@ using entity::Outcome;
 
 constexpr std::string_view kExited =
     "The action did not produce a valid response and exited unexpectedly.";
-constexpr std::string_view kOutOfMemory = "The action exhausted its memory and was aborted.";
+constexpr std::string_view kNotInitialised =
+    "The action did not initialize and exited unexpectedly.";
 
 // `json` is the text of any value.
 Response error_of(Outcome outcome, std::string_view json, std::uint64_t size = 0) {
@@ -70,6 +71,14 @@ std::string timeout_text(std::int64_t timeout_ms, bool init) {
                      init ? " during initialization." : ".");
 }
 
+// A reply that did not come because the container ended.
+Response ended(const ReplyContext& context, std::string_view otherwise) {
+  if (!context.out_of_memory) return error_text(Outcome::kDeveloperError, otherwise);
+  return error_text(
+      Outcome::kDeveloperError,
+      fmt::format("The action exhausted its memory: limit {} MB.", context.memory_mb));
+}
+
 }  // namespace
 
 Response run_response(Reply& reply, const ReplyContext& context) {
@@ -77,7 +86,7 @@ Response run_response(Reply& reply, const ReplyContext& context) {
     return error_text(Outcome::kDeveloperError, timeout_text(context.timeout_ms, false));
   }
   if (reply.exchange != http::Exchange::kResponse) {
-    return error_text(Outcome::kDeveloperError, context.out_of_memory ? kOutOfMemory : kExited);
+    return ended(context, kExited);
   }
   if (reply.truncated) return too_long(Outcome::kApplicationError, reply, context);
 
@@ -109,10 +118,7 @@ Response init_response(Reply& reply, const ReplyContext& context) {
     return error_text(Outcome::kDeveloperError, timeout_text(context.timeout_ms, true));
   }
   if (reply.exchange != http::Exchange::kResponse) {
-    return error_text(Outcome::kDeveloperError,
-                      context.out_of_memory
-                          ? kOutOfMemory
-                          : "The action did not initialize and exited unexpectedly.");
+    return ended(context, kNotInitialised);
   }
   if (reply.truncated) return too_long(Outcome::kDeveloperError, reply, context);
   const std::uint64_t size = reply.body.size();

@@ -25,6 +25,7 @@ struct ReplyContext {
   std::int64_t timeout_ms = 0;
   std::uint64_t max_response_bytes = 0;
   bool out_of_memory = false;  // the container was killed for it
+  std::int64_t memory_mb = 0;  // its limit
 };
 
 // The reply to /run. Takes the body.

@@ -246,6 +246,7 @@ ReplyContext Run::reply_context() const {
   known.timeout_ms = invocation_.action->limits.timeout_ms;
   known.max_response_bytes = context_->options.pool.max_response_bytes;
   known.out_of_memory = lease_ && lease_.death() && lease_.death()->oom;
+  known.memory_mb = invocation_.action->limits.memory_mb;
   return known;
 }
 

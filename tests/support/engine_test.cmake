@@ -18,7 +18,7 @@ function(berth_engine_test name)
   endif()
   add_test(NAME ${name} COMMAND /usr/bin/python3 ${BERTH_SOURCE_DIR}/tests/support/with_engine.py
                                 ${arg_OPTIONS} -- ${arg_COMMAND})
-  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 COST 100
                        ENVIRONMENT "BERTH_BUILD_DIR=${CMAKE_BINARY_DIR};BERTH_SOURCE_DIR=${BERTH_SOURCE_DIR}")
   if(arg_IMAGES)
     set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED docker_images)

@@ -15,7 +15,7 @@ constexpr const char* kExited =
 constexpr const char* kNoInit =
     R"({"error":"The action did not initialize and exited unexpectedly."})";
 constexpr const char* kOutOfMemory =
-    R"({"error":"The action exhausted its memory and was aborted."})";
+    R"({"error":"The action exhausted its memory: limit 256 MB."})";
 constexpr const char* kDeveloper =
     "err The action did not initialize or run as expected. Log data might be missing.";
 

@@ -51,7 +51,7 @@ void PrintTo(const Row& row, std::ostream* out) {
   *out << row.name;
 }
 
-const ReplyContext kContext{1500, 1048576, false};
+const ReplyContext kContext{1500, 1048576, false, 256};
 ReplyContext context_of(const Row& row) {
   ReplyContext context = kContext;
   context.out_of_memory = row.out_of_memory;
@@ -125,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"no connection", ended(Exchange::kConnectFailed), false, Outcome::kDeveloperError,
             kExited, 0},
         Row{"out of memory", ended(Exchange::kBroken), true, Outcome::kDeveloperError,
-            R"({"error":"The action exhausted its memory and was aborted."})", 0}));
+            R"({"error":"The action exhausted its memory: limit 256 MB."})", 0}));
 
 class InitRows : public testing::TestWithParam<Row> {};
 TEST_P(InitRows, Map) {
@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"died", ended(Exchange::kBroken), false, Outcome::kDeveloperError,
             R"({"error":"The action did not initialize and exited unexpectedly."})", 0},
         Row{"out of memory", ended(Exchange::kBroken), true, Outcome::kDeveloperError,
-            R"({"error":"The action exhausted its memory and was aborted."})", 0},
+            R"({"error":"The action exhausted its memory: limit 256 MB."})", 0},
         Row{"too long", cut("x", 2000000), false, Outcome::kDeveloperError,
             R"({"error":"The action produced a response that exceeded the allowed length: )"
             R"(2000000 > 1048576 bytes. The truncated response was: x"})",
