@@ -65,6 +65,15 @@ def digest_of(folder):
     return digest.hexdigest()
 
 
+def recipe():
+    """What the images are made by, as text."""
+    text = ""
+    for name in ("build.py", "layers.py"):
+        with open(os.path.join(HERE, name)) as file:
+            text += file.read()
+    return text
+
+
 def architecture():
     return subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True,
                           text=True).stdout.strip()
@@ -223,7 +232,7 @@ def main():
     archive = os.path.join(out, "berth-images.tar")
     with open(os.path.join(out, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        key = hashlib.sha256((architecture() + digest_of(HERE)).encode()).hexdigest()
+        key = hashlib.sha256((architecture() + recipe()).encode()).hexdigest()
         whole = hashlib.sha256((key + digest_of(options.runtimes)).encode()).hexdigest()
         stamp = os.path.join(out, "berth-images.key")
         made_of = None
