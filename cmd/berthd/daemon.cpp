@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "activation/durable_invoker.hpp"
 #include "activation/pooled_invoker.hpp"
 #include "api/admin.hpp"
 #include "api/api.hpp"
@@ -61,6 +62,7 @@ class Daemon {
   // Everything that lives on the worker's thread; made and destroyed there.
   struct House {
     std::unique_ptr<activation::PooledInvoker> invoker;
+    std::unique_ptr<activation::DurableInvoker> durable;  // before it
     std::unique_ptr<api::Api> api;
     std::unique_ptr<api::AdminApi> admin;
     std::unique_ptr<http::Server> server;
@@ -182,14 +184,26 @@ Status Daemon::build_house() {
                                       .factory = backends_->factory(),
                                       .logs = backends_->logs(),
                                       .activations = store_->activations(),
-                                      .manifest = *manifest_},
-      activation::InvokerOptions{.pool = pool_options(config_, address_)});
+                                      .manifest = *manifest_,
+                                      .work = &store_->work()},
+      activation::InvokerOptions{
+          .pool = pool_options(config_, address_),
+          .record_before_reply = config_.boolean("activations.record_before_reply")});
+  house_->durable = std::make_unique<activation::DurableInvoker>(
+      activation::DurableDependencies{.io = io,
+                                      .clock = system_clock(),
+                                      .metrics = metrics_,
+                                      .next = *house_->invoker,
+                                      .work = store_->work(),
+                                      .activations = store_->activations(),
+                                      .entities = store_->entities(),
+                                      .auth = store_->auth()});
   house_->api = std::make_unique<api::Api>(
       api::Dependencies{.io = io,
                         .entities = store_->entities(),
                         .activations = store_->activations(),
                         .auth = store_->auth(),
-                        .invoker = *house_->invoker,
+                        .invoker = *house_->durable,
                         .logs = backends_->logs(),
                         .runtimes = *manifest_,
                         .metrics = metrics_,
@@ -269,6 +283,7 @@ asio::awaitable<Status> Daemon::start() {
   if (!built.ok()) co_return built;
   Status started = co_await start_backends();
   if (!started.ok()) co_return started;
+  worker_->run([this] { house_->durable->recover(); });
   Status told = data_->write_api_host(address_);
   if (!told.ok()) co_return told;
   ready_ = true;
@@ -296,14 +311,14 @@ void Daemon::on_signal(int signal) {
   log::info("berthd", stops_ == 1 ? "stopping" : "stopping at once",
             {{"signal", std::to_string(signal)}});
   stop_asked_.cancel();
-  if (stops_ > 1 && house_ && house_->invoker) {
-    asio::co_spawn(worker_->io(), house_->invoker->shut_down(in(0s)), asio::detached);
+  if (stops_ > 1 && house_ && house_->durable) {
+    asio::co_spawn(worker_->io(), house_->durable->shut_down(in(0s)), asio::detached);
   }
 }
 
 asio::awaitable<void> Daemon::shut_invoker_down() {
   const auto grace = stops_ > 1 ? 0ms : config_.duration("shutdown.grace");
-  auto shut = asio::co_spawn(worker_->io(), house_->invoker->shut_down(in(grace)), asio::deferred);
+  auto shut = asio::co_spawn(worker_->io(), house_->durable->shut_down(in(grace)), asio::deferred);
   co_await std::move(shut)(asio::use_awaitable);
 }
 
@@ -317,7 +332,7 @@ asio::awaitable<void> Daemon::stop() {
       house_->server->drain();
       if (house_->admin_server) house_->admin_server->drain();
     });
-    if (house_->invoker) co_await shut_invoker_down();
+    if (house_->durable) co_await shut_invoker_down();
   }
   if (backends_) {
     tell("draining the LogStore", co_await backends_->logs().drain(in(kStopTimeout)));

@@ -102,6 +102,8 @@ const std::vector<Key>& keys() {
 
       {"activations.keep", Type::kDuration, "\"7d\"", "Records are removed after this.", 1000,
        3650 * kDay},
+      {"activations.record_before_reply", Type::kBoolean, "false",
+       "A blocking invocation is answered when its record is on disk, not before."},
 
       {"shutdown.grace", Type::kDuration, "\"30s\"",
        "What still runs so long after SIGTERM is recorded as interrupted.", 0, kDay},

@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
@@ -23,6 +24,7 @@
 #include "entity/action.hpp"
 #include "entity/activation.hpp"
 #include "entity/identity.hpp"
+#include "store/work_store.hpp"
 
 namespace berth::activation {
 
@@ -37,11 +39,17 @@ struct Invocation {
   std::string cause;  // of a sequence or trigger, or empty
   bool blocking = false;  // the caller waits: the reply is wanted before the record is on disk
   std::int64_t received_ms = 0;  // wall time when the API received it, for waitTime
+  // It has a row in the WorkStore: nothing may be sent to a container before that row is marked.
+  // Set by the DurableInvoker.
+  bool durable = false;
 };
 
 // Called once, on the Invoker's thread, as soon as the outcome is known (before logs and record for
 // a blocking invocation).
 using OutcomeHandler = std::function<void(const entity::Activation& activation)>;
+
+// Called once, on the Invoker's thread: OK, or why it was not accepted.
+using AcceptHandler = std::function<void(const Status&)>;
 
 class Invoker {
  public:
@@ -50,6 +58,17 @@ class Invoker {
   // Accepts the invocation, or says why not (RESOURCE_EXHAUSTED: the queue is full or the action's
   // memory can never fit; UNAVAILABLE: shutting down). After OK `handler` is called exactly once.
   virtual Status invoke(Invocation invocation, OutcomeHandler handler) = 0;
+
+  // The same for a caller who may be told "accepted" only when a crash cannot lose the activation
+  // any more: `accepted` is called now or later, for a blocking one as soon as it is taken. Where
+  // nothing is durable that is what invoke() says. The handler of a durable one is dropped when
+  // Berth stops before it ran: it is left to the next start.
+  virtual void submit(Invocation invocation, AcceptHandler accepted, OutcomeHandler handler) {
+    accepted(invoke(std::move(invocation), std::move(handler)));
+  }
+  // The caller of a blocking one stops waiting and will look for the record later: `done` is called
+  // with OK when it is certain that there will be one.
+  virtual void keep(store::Work, AcceptHandler done) { done(Status()); }
 
   // Whether logs of this activation are still on their way to the LogStore. The record does not
   // wait for them, so who shows logs does.

@@ -40,6 +40,12 @@ Response whisk_error(std::string_view text);
 inline constexpr std::string_view kInterrupted =
     "The activation was interrupted because Berth is shutting down.";
 
+// By an end of Berth that nobody asked for; told by the next start.
+inline constexpr std::string_view kInterruptedByCrash =
+    "The activation was interrupted because Berth stopped while it was running.";
+inline constexpr std::string_view kActionGone =
+    "Action could not be found or may have been deleted.";
+
 // What the annotations say besides the action.
 struct Timing {
   std::int64_t wait_ms = 0;

@@ -5,6 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 #include <utility>
+#include <vector>
 
 #include "activation/run.hpp"
 #include "base/log.hpp"
@@ -64,6 +65,14 @@ boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
   const std::shared_ptr<RunContext> context = impl_->context;
   const Clock& clock = context->with.clock;
   context->stopping = true;
+  // What is durable and did not start is the next start's to run: no grace is spent on it.
+  std::vector<std::shared_ptr<Run>> left;
+  for (Run& run : context->runs) {
+    if (run.can_be_left()) left.push_back(run.shared_from_this());
+  }
+  for (const std::shared_ptr<Run>& run : left) {
+    if (run->can_be_left()) run->drop();
+  }
   boost::asio::steady_timer timer(context->with.io);
   while (context->running > 0 && clock.steady_now() < deadline) {
     timer.expires_after(kPoll);

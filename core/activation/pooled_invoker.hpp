@@ -50,6 +50,8 @@ struct InvokerDependencies {
   plugin::LogStore& logs;
   store::ActivationStore& activations;
   const entity::RuntimesManifest& manifest;
+  // Where durable activations are marked before anything is sent; null: there are none.
+  store::WorkStore* work = nullptr;
 };
 
 class PooledInvoker final : public Invoker {

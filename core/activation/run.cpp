@@ -117,6 +117,39 @@ void Run::on_lease(container::Lease lease) {
         seconds(context_->with.clock.steady_now() - accepted_at_));
   }
   wait_until_ms_ = context_->with.clock.wall_ms();
+  if (can_be_left() && context_->with.work != nullptr) {
+    mark_started();
+  } else {
+    proceed();
+  }
+}
+
+void Run::mark_started() {
+  context_->with.work->start(context_->with.io.get_executor(), invocation_.activation_id,
+                             wait_until_ms_, [run = shared_from_this()](Result<void> marked) {
+                               if (run->finished_) return;
+                               if (marked) return run->proceed();
+                               // It was not accepted, or the store is closing and the next start
+                               // runs it.
+                               log::debug("invoker", "activation not started",
+                                          {{"transaction", run->invocation_.transaction_id},
+                                           {"activation", run->invocation_.activation_id},
+                                           {"reason", marked.error().to_string()}});
+                               run->drop();
+                             });
+}
+
+void Run::proceed() {
+  sent_ = true;
+  if (lease_.client() == nullptr) {
+    // It died while the mark was written: nothing was sent, so another one may take over.
+    Reply gone;
+    gone.exchange = http::Exchange::kConnectFailed;
+    gone.start_ms = gone.end_ms = context_->with.clock.wall_ms();
+    if (reschedule(gone, true)) return;
+    run_ = std::move(gone);
+    return finish(run_response(*run_, reply_context()));
+  }
   begin_logs();
   if (lease_.needs_init()) {
     send_init();
@@ -337,9 +370,12 @@ void Run::interrupt() {
 }
 
 void Run::drop() {
+  const std::shared_ptr<Run> keep = shared_from_this();
   handler_ = nullptr;
   context_->pool->cancel(*this);
   leave();
+  // Nothing was sent, so the container is as good as before; but only a warm one can be given back.
+  if (lease_) lease_.release(!sent_ && lease_.client() != nullptr && !lease_.needs_init());
 }
 
 }  // namespace berth::activation

@@ -37,8 +37,10 @@ class Run final : public container::Waiter,
   Status start();
   // Ends it now as interrupted, wherever it stands.
   void interrupt();
-  // Forgets it: the Invoker is being destroyed.
+  // Forgets it, without outcome: the Invoker is being destroyed, or the next start runs it.
   void drop();
+  // Whether the next start would run it: nothing was sent, and its row says so.
+  bool can_be_left() const { return invocation_.durable && !sent_; }
 
   void on_lease(container::Lease lease) override;
   void on_start_failed(const Status& why) override;
@@ -46,6 +48,8 @@ class Run final : public container::Waiter,
  private:
   container::Caller caller() const;
   std::chrono::milliseconds timeout() const;
+  void mark_started();
+  void proceed();
   void begin_logs();
   void send_init();
   void got_init(container::Reply reply);
@@ -73,6 +77,7 @@ class Run final : public container::Waiter,
   bool waited_ = false;
   bool finished_ = false;
   bool learning_ = false;
+  bool sent_ = false;  // something may have been sent to a container
   std::uint32_t reschedules_ = 0;
 };
 

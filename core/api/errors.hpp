@@ -40,6 +40,7 @@ struct Failure {
 
   int status = 500;
   std::string message;
+  int retry_after_s = 0;  // of a 429 or 503; 0: nobody knows
 };
 
 // Found by argument-dependent lookup from boost::system::result::value().

@@ -60,6 +60,7 @@ struct Accepted {
   bool result_only = false;
   Throttle::Place place;
   std::optional<WaitList::Ticket> ticket;
+  entity::ActionPtr action;
 
   // Answers 202: the caller may ask for the record later.
   void answer_accepted() {
@@ -75,6 +76,26 @@ struct Accepted {
     response.body = result_only || activation.result.starts_with('[') ? activation.result
                                                                       : entity::to_json(activation);
     answer(std::move(response));
+  }
+  void fail(const Status& status) {
+    const CallPtr answered = std::exchange(call, nullptr);
+    // The queue is full: this namespace's and everybody's callers should slow down.
+    if (status.code() == StatusCode::kResourceExhausted) {
+      return answered->fail(429, status.message());
+    }
+    answered->fail(status);
+  }
+  // The row of one whose caller has stopped waiting.
+  store::Work work() const {
+    store::Work work;
+    work.activation_id = activation_id;
+    work.transaction_id = call->transaction_id;
+    work.namespace_name = call->user.namespace_name;
+    work.namespace_uuid = call->user.namespace_uuid;
+    work.subject = call->user.subject;
+    work.path = action->path();
+    work.received_ms = call->received_ms;
+    return work;
   }
 
  private:
@@ -110,10 +131,17 @@ void accept(const CallPtr& call, const Options& options, const entity::ActionPtr
   accepted->activation_id = new_activation_id();
   accepted->result_only = options.result_only;
   accepted->place = std::move(*place);
+  accepted->action = action;
   if (options.blocking) {
+    // The waiting ends before the activation does: it goes on as if nobody had waited, once that is
+    // certain.
     accepted->ticket = service.waiting.add(options.wait, [accepted] {
       accepted->ticket.reset();
-      accepted->answer_accepted();
+      accepted->call->deps().invoker.keep(accepted->work(), [accepted](const Status& kept) {
+        if (!accepted->call) return;  // its outcome came first
+        if (kept.ok()) return accepted->answer_accepted();
+        accepted->fail(kept);
+      });
     });
   }
 
@@ -130,20 +158,19 @@ void accept(const CallPtr& call, const Options& options, const entity::ActionPtr
     accepted->place = Throttle::Place();
     if (accepted->ticket) shared->waiting.remove(*std::exchange(accepted->ticket, std::nullopt));
   };
-  const Status status = deps.invoker.invoke(
-      std::move(invocation), [accepted, settle](const entity::Activation& activation) {
-        const bool waits = accepted->ticket.has_value();
+  deps.invoker.submit(
+      std::move(invocation),
+      [accepted, settle, blocking = options.blocking](const Status& status) {
+        if (!status.ok()) {
+          settle();
+          return accepted->fail(status);
+        }
+        if (!blocking) accepted->answer_accepted();
+      },
+      [accepted, settle, blocking = options.blocking](const entity::Activation& activation) {
         settle();
-        if (waits) accepted->answer_outcome(activation);
+        if (blocking && accepted->call) accepted->answer_outcome(activation);
       });
-  if (!status.ok()) {
-    settle();
-    accepted->call = nullptr;
-    // The queue is full: this namespace's and everybody's callers should slow down.
-    if (status.code() == StatusCode::kResourceExhausted) return call->fail(429, status.message());
-    return call->fail(status);
-  }
-  if (!options.blocking) accepted->answer_accepted();
 }
 
 }  // namespace

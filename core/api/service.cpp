@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/service.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "base/ids.hpp"
@@ -100,10 +101,12 @@ void Call::send(http::Response response) {
   responder_.send(std::move(response));
 }
 
-void Call::fail(int status, std::string_view message) {
+void Call::fail(int status, std::string_view message, int retry_after_s) {
   http::Response response = error_response(status, message, transaction_id);
   if (status == 401) {
     response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\"");
+  } else if (status == 429 || status == 503) {
+    response.headers.emplace_back("Retry-After", fmt::to_string(std::max(retry_after_s, 1)));
   }
   send(std::move(response));
 }

@@ -53,8 +53,11 @@ class Call {
   // Answers with `response`, after the headers that every answer carries were added.
   void send(http::Response response);
   void send_json(std::string body) { send({.status = 200, .body = std::move(body)}); }
-  void fail(int status, std::string_view message);
-  void fail(const Failure& failure) { fail(failure.status, failure.message); }
+  // 429 and 503 tell when to come again: at least a second later.
+  void fail(int status, std::string_view message, int retry_after_s = 0);
+  void fail(const Failure& failure) {
+    fail(failure.status, failure.message, failure.retry_after_s);
+  }
   void fail(const Status& status) { fail(to_failure(status)); }
 
   // "ns/[pkg/]name" of the target.

@@ -19,7 +19,9 @@ constexpr std::int64_t kApplicationId = 0x42727468;
 //   still the same. `code` is apart, and last, so that lists do not read it.
 // - activations.entity is "[pkg/]name"; `result` and `logs` are last for the same reason.
 // - counters: the last version given to a plugin's value; never used twice either.
-constexpr std::array<const char*, 1> kSteps{{
+// - work: accepted activations without a record yet (work_store.hpp); `arguments` last, too.
+// - namespaces.limits: what the operator set for this one alone, JSON; empty: nothing.
+constexpr std::array<const char*, 2> kSteps{{
     R"sql(
 CREATE TABLE namespaces(
   name TEXT PRIMARY KEY,
@@ -78,6 +80,22 @@ CREATE TABLE counters(
   value INTEGER NOT NULL
 ) WITHOUT ROWID;
 INSERT INTO counters(name, value) VALUES('plugin_state', 0);
+)sql",
+    R"sql(
+CREATE TABLE work(
+  sequence INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  transaction_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  namespace_uuid TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  path TEXT NOT NULL,
+  cause TEXT NOT NULL,
+  received INTEGER NOT NULL,
+  started INTEGER NOT NULL,
+  arguments TEXT NOT NULL
+);
+ALTER TABLE namespaces ADD COLUMN limits TEXT NOT NULL DEFAULT '';
 )sql",
 }};
 

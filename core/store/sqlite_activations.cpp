@@ -11,33 +11,14 @@
 #include "base/ids.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "store/activation_id.hpp"
 #include "store/reply.hpp"
+#include "store/sqlite_work.hpp"
 
 namespace berth::store {
 namespace {
 
 using entity::Activation;
-
-// 32 hex digits as 16 bytes: half the index.
-std::string packed(std::string_view id) {
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  std::string bytes(id.size() / 2, '\0');
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<char>(digit(id[2 * i]) * 16 + digit(id[2 * i + 1]));
-  }
-  return bytes;
-}
-
-std::string unpacked(std::string_view bytes) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string id;
-  id.reserve(bytes.size() * 2);
-  for (const char c : bytes) {
-    id.push_back(kHex[static_cast<unsigned char>(c) >> 4]);
-    id.push_back(kHex[static_cast<unsigned char>(c) & 15]);
-  }
-  return id;
-}
 
 // "[pkg/]name" of "ns/[pkg/]name".
 std::string_view entity_of(const Activation& activation) {
@@ -55,7 +36,7 @@ std::string logs_text(const std::vector<std::string>& logs) {
 }
 
 Status insert(Connection& connection, const Activation& record) {
-  const std::string id = packed(record.activation_id);
+  const std::string id = pack_id(record.activation_id);
   const std::string logs = record.logs.empty() ? std::string() : logs_text(record.logs);
   Query query(connection,
               "INSERT OR REPLACE INTO activations(id, namespace, entity, start, namespace_uuid, "
@@ -92,7 +73,7 @@ Status insert(Connection& connection, const Activation& record) {
 
 Activation read_record(const Query& row, bool whole) {
   Activation record;
-  record.activation_id = unpacked(row.text(0));
+  record.activation_id = unpack_id(row.text(0));
   record.namespace_name = row.string(1);
   record.namespace_uuid = row.string(2);
   record.subject = row.string(3);
@@ -121,7 +102,7 @@ Activation read_record(const Query& row, bool whole) {
 
 Result<Activation> load(Connection& connection, const std::string& namespace_name,
                         const std::string& id) {
-  const std::string key = packed(id);
+  const std::string key = pack_id(id);
   Query query(connection, "SELECT " BERTH_ACTIVATION_COLUMNS
                           ", result, logs FROM activations WHERE id = ? AND namespace = ?");
   query.bind_blob(key).bind(namespace_name);
@@ -221,10 +202,14 @@ class PutActivation final : public WriteJob {
                 std::optional<Reply<void>> reply)
       : owner_(owner), record_(std::move(record)), reply_(std::move(reply)) {}
 
-  Status run(Connection& connection) override { return insert(connection, *record_); }
+  Status run(Connection& connection) override {
+    if (Status status = insert(connection, *record_); !status.ok()) return status;
+    return owner_.work_.remove(connection, record_->activation_id);
+  }
 
   void finish(const Status& status) override {
     owner_.forget(record_);
+    if (status.ok()) owner_.work_.removed(record_->activation_id);
     if (reply_) {
       if (status.ok()) return (*reply_)(Result<void>());
       return (*reply_)(status);
@@ -243,9 +228,11 @@ class PutActivation final : public WriteJob {
   std::optional<Reply<void>> reply_;
 };
 
-SqliteActivations::SqliteActivations(Writer& writer, ReaderPool& readers, Metrics& metrics)
+SqliteActivations::SqliteActivations(Writer& writer, ReaderPool& readers, SqliteWork& work,
+                                     Metrics& metrics)
     : writer_(writer),
       readers_(readers),
+      work_(work),
       lost_(metrics.counter("berth_store_lost_activations_total",
                             "Records of activations that could not be kept")) {}
 

@@ -18,11 +18,13 @@
 
 namespace berth::store {
 
+class SqliteWork;
+
 class SqliteActivations final : public ActivationStore {
  public:
   using Record = std::shared_ptr<const entity::Activation>;
 
-  SqliteActivations(Writer& writer, ReaderPool& readers, Metrics& metrics);
+  SqliteActivations(Writer& writer, ReaderPool& readers, SqliteWork& work, Metrics& metrics);
   ~SqliteActivations() override;
 
   void put(Executor on, entity::Activation activation, Done<void> done) override;
@@ -51,6 +53,7 @@ class SqliteActivations final : public ActivationStore {
 
   Writer& writer_;
   ReaderPool& readers_;
+  SqliteWork& work_;
   Counter& lost_;
   std::atomic<std::int64_t> lost_unreported_{0};
   std::atomic<std::int64_t> next_report_ns_{0};  // of the steady clock

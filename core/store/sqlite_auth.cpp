@@ -137,6 +137,9 @@ class HideNamespace final : public WriteJob {
     Query keys(connection, "DELETE FROM keys WHERE namespace = ?");
     keys.bind(name_);
     if (Status status = keys.run(); !status.ok()) return status;
+    Query work(connection, "DELETE FROM work WHERE namespace = ?");
+    work.bind(name_);
+    if (Status status = work.run(); !status.ok()) return status;
     Query mark(connection, "UPDATE namespaces SET removed = 1 WHERE name = ?");
     mark.bind(name_);
     return mark.run();

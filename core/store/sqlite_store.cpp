@@ -24,6 +24,7 @@
 #include "store/sqlite_connection.hpp"
 #include "store/sqlite_entities.hpp"
 #include "store/sqlite_plugin_state.hpp"
+#include "store/sqlite_work.hpp"
 #include "store/writer.hpp"
 
 namespace berth::store {
@@ -147,7 +148,8 @@ struct SqliteStore::Impl {
         writer(std::move(writing),
                {opts.max_queued_writes, opts.max_queued_write_bytes, opts.linger}, metrics),
         entities(writer, readers, opts.action_cache_bytes),
-        activations(writer, readers, metrics),
+        work(writer, readers, metrics),
+        activations(writer, readers, work, metrics),
         auth(*opts.clock, writer, entities, activations),
         plugin_state(writer, readers) {}
   ~Impl() { (void)close(); }
@@ -184,6 +186,7 @@ struct SqliteStore::Impl {
   ReaderPool readers;
   Writer writer;
   SqliteEntities entities;
+  SqliteWork work;
   SqliteActivations activations;
   SqliteAuth auth;
   SqlitePluginState plugin_state;
@@ -212,6 +215,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
   // The reader's thread waits for its first job: nobody can give it one before the load is over.
   auto impl =
       std::make_unique<Impl>(std::move(*lock), options, std::move(*writing), std::move(reading));
+  if (Status status = impl->work.load(loading); !status.ok()) return status;
   if (Status status = impl->auth.load(loading); !status.ok()) return status;
   const Retention& retention = options.retention;
   if (retention.max_age_ms > 0 || retention.max_count > 0) {
@@ -234,6 +238,10 @@ AuthStore& SqliteStore::auth() {
 
 PluginStateStore& SqliteStore::plugin_state() {
   return impl_->plugin_state;
+}
+
+WorkStore& SqliteStore::work() {
+  return impl_->work;
 }
 
 Status SqliteStore::close() {

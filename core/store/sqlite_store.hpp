@@ -22,6 +22,7 @@
 #include "base/result.hpp"
 #include "store/plugin_state.hpp"
 #include "store/stores.hpp"
+#include "store/work_store.hpp"
 
 namespace berth::store {
 
@@ -65,6 +66,7 @@ class SqliteStore {
   ActivationStore& activations();
   AuthStore& auth();
   PluginStateStore& plugin_state();
+  WorkStore& work();
 
   // Writes what waits, answers every call, folds the WAL into the file, and closes it. Calls after
   // it are answered with UNAVAILABLE. Blocks; idempotent; not from inside a `done`. The status

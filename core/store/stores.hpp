@@ -61,6 +61,8 @@ struct ActivationQuery {
   bool summaries = false;  // leave out `result` and `logs`, which a list entry does not show
 };
 
+// Writing a record ends the activation: it takes its row of the WorkStore, if there is one, away in
+// the same transaction.
 class ActivationStore {
  public:
   virtual ~ActivationStore() = default;

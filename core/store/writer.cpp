@@ -219,8 +219,10 @@ void Writer::conclude(std::unique_ptr<WriteJob> job, const Status& status) {
     }
     return;
   }
-  given_up_.add();
-  given_up_status_ = status;
+  if (job->is_record()) {
+    given_up_.add();
+    given_up_status_ = status;
+  }
   job->finish(status);
 }
 

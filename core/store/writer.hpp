@@ -35,6 +35,9 @@ class WriteJob {
   // True: nobody waits for the answer, so a write that failed for lack of room is tried again for
   // as long as the queue has room, instead of being given up.
   virtual bool persistent() const { return false; }
+  // Of a persistent one: it is lost when the store closes before there was room for it. False:
+  // what it stood for is still in the file.
+  virtual bool is_record() const { return true; }
 };
 
 class Writer {

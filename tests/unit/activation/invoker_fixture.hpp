@@ -50,7 +50,7 @@ class InvokerTest : public testing::Test {
   void start(const std::string& stem_cells = "[]") {
     manifest = test::make_manifest(stem_cells);
     invoker = std::make_unique<PooledInvoker>(
-        InvokerDependencies{io, clock, metrics, factory, logs, records, manifest}, options);
+        InvokerDependencies{io, clock, metrics, factory, logs, records, manifest, work_store}, options);
     boost::asio::co_spawn(io, factory.start(invoker->died_handler(), {}),
                           [](std::exception_ptr, const Result<void>&) {});
     std::optional<Status> status;
@@ -127,6 +127,7 @@ class InvokerTest : public testing::Test {
   test::FakeFactory factory{io};
   test::FakeLogStore logs{io};
   test::FakeActivationStore records;
+  store::WorkStore* work_store = nullptr;
   entity::RuntimesManifest manifest;
   InvokerOptions options;
   std::unique_ptr<PooledInvoker> invoker;

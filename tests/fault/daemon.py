@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A berthd that may be killed: its data directory outlives it."""
+import base64
+import http.client
+import json
+import os
+import subprocess
+import time
+
+# Only what keeps a broken berthd from hanging the suite; nothing is judged by it.
+PATIENCE = 180
+
+# Says its activation's id, so that a second run of it shows.
+ACTION = """
+import os, time
+def main(args):
+    print("ran " + os.environ["__OW_ACTIVATION_ID"])
+    time.sleep(args.get("seconds", 0))
+    return {"id": os.environ["__OW_ACTIVATION_ID"]}
+"""
+
+
+class Daemon:
+    def __init__(self, bin_dir, work, settings=()):
+        self.bin = bin_dir
+        self.work = work
+        self.data = work / "data"
+        self.settings = settings
+        self.process = None
+
+    def start(self):
+        (self.data / "apihost").unlink(missing_ok=True)
+        command = [self.bin / "berthd", "--data-dir", self.data, "--listen", "127.0.0.1:0",
+                   "--set", "containers.prewarm=false", "--set", "containers.on_stop=kill"]
+        for setting in self.settings:
+            command += ["--set", setting]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
+        with open(self.work / "log", "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            env=environment)
+        end = time.monotonic() + PATIENCE
+        while True:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"berthd ended with {self.process.returncode}:\n{self.log()}")
+            try:
+                host, port = (self.data / "apihost").read_text().strip().removeprefix("http://").rsplit(":", 1)
+                key = (self.data / "guest.auth").read_text().strip()
+                self.address = host, int(port)
+                break
+            except (OSError, ValueError):
+                pass
+            if time.monotonic() > end:
+                raise RuntimeError(f"berthd does not start:\n{self.log()}")
+            time.sleep(0.01)
+        self.headers = {"Authorization": "Basic " + base64.b64encode(key.encode()).decode(),
+                        "Content-Type": "application/json"}
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def log(self):
+        return (self.work / "log").read_text(errors="replace")[-6000:]
+
+    def connect(self):
+        return http.client.HTTPConnection(*self.address, timeout=PATIENCE)
+
+    def ask(self, connection, method, path, body=None):
+        """One request below the namespace: status, headers, document."""
+        connection.request(method, "/api/v1/namespaces/_" + path,
+                           None if body is None else json.dumps(body), self.headers)
+        reply = connection.getresponse()
+        return reply.status, reply.headers, json.loads(reply.read())
+
+    def api(self, method, path, body=None):
+        connection = self.connect()
+        try:
+            return self.ask(connection, method, path, body)
+        finally:
+            connection.close()
+
+    def create(self, name, code=ACTION, **limits):
+        status, _, answer = self.api("PUT", f"/actions/{name}?overwrite=true",
+                                     {"exec": {"kind": "python:default", "code": code}, "limits": limits})
+        assert status == 200, answer

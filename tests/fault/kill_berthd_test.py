@@ -1,0 +1,186 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of berthd at random points under load: each accepted activation ends in exactly one record.
+
+Usage: kill_berthd_test.py BIN_DIRECTORY [unittest's arguments]
+BERTH_SOAK=1: 300 kills instead of 12; BERTH_SEED=N repeats a run's choices.
+"""
+import http.client
+import os
+import pathlib
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+from daemon import PATIENCE, Daemon
+
+BIN = None
+KILLS = int(os.environ.get("BERTH_KILLS", "300" if os.environ.get("BERTH_SOAK") else "12"))
+CLIENTS = 6
+INTERRUPTED = "The activation was interrupted because Berth stopped while it was running."
+
+
+class Load:
+    """Clients that invoke without waiting for results, until berthd is gone."""
+
+    def __init__(self, daemon, seed):
+        self.daemon = daemon
+        self.accepted = []  # activation ids that a 202 named
+        self.refused = 0
+        self.odd = []
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(seed + i,)) for i in range(CLIENTS)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, seed):
+        chance = random.Random(seed)
+        connection = self.daemon.connect()
+        try:
+            while True:
+                action = f"a{chance.randrange(3)}"
+                seconds = chance.choice([0, 0, 0, 0.005, 0.05])
+                status, _, answer = self.daemon.ask(connection, "POST", f"/actions/{action}", {"seconds": seconds})
+                with self.lock:
+                    if status == 202:
+                        self.accepted.append(answer["activationId"])
+                    elif status in (429, 503):
+                        self.refused += 1
+                    else:
+                        self.odd.append((status, answer))
+        except (OSError, http.client.HTTPException, ValueError):
+            pass  # berthd is gone
+        finally:
+            connection.close()
+
+    def join(self):
+        for thread in self.threads:
+            thread.join()
+
+
+class Kill(unittest.TestCase):
+    def setUp(self):
+        self.work = pathlib.Path(tempfile.mkdtemp(prefix="bth-"))
+        self.addCleanup(shutil.rmtree, self.work, True)
+        self.daemon = Daemon(BIN, self.work, ["containers.memory=768MB"])
+        self.addCleanup(self.daemon.stop)
+
+    def rows(self, sql):
+        database = sqlite3.connect(self.work / "data/berth.db", timeout=PATIENCE)
+        try:
+            return database.execute(sql).fetchall()
+        finally:
+            database.close()
+
+    def records(self):
+        return {row[0].hex(): row[1:] for row in
+                self.rows('SELECT id, outcome, "end", result FROM activations')}
+
+    def wait_for_queue(self):
+        """Until nothing accepted is without its record."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            left = self.rows("SELECT count(*) FROM work")[0][0]
+            if left == 0:
+                return
+            self.assertLess(time.monotonic(), end, f"{left} rows are left\n{self.daemon.log()}")
+            time.sleep(0.1)
+
+    def test_no_accepted_activation_is_lost_or_doubled(self):
+        seed = int(os.environ.get("BERTH_SEED", time.time_ns() % 1_000_000))
+        chance = random.Random(seed)
+        print(f"seed {seed}, {KILLS} kills", flush=True)
+        accepted, seen = [], {}
+        self.daemon.start()
+        for action in range(3):
+            self.daemon.create(f"a{action}")
+        for round_number in range(KILLS):
+            load = Load(self.daemon, seed + 1000 * round_number)
+            # Some at once, some while containers start, some in full flight.
+            time.sleep(chance.choice([0.0, 0.05, 0.2, 0.5, 1.0]) * chance.random())
+            before = self.records()
+            time.sleep(0.05 * chance.random())
+            self.daemon.kill()
+            load.join()
+            self.assertEqual(load.odd, [], f"seed {seed}")
+            accepted += load.accepted
+            seen.update({key: value for key, value in before.items() if key not in seen})
+            self.daemon.start()
+            if chance.random() < 0.2:
+                # A kill in the middle of the recovery.
+                time.sleep(0.05 * chance.random())
+                self.daemon.kill()
+                self.daemon.start()
+        self.wait_for_queue()
+        records = self.records()
+        ran = self.runs_by_logs(accepted)
+        self.assertEqual(self.daemon.stop(), 0, self.daemon.log())
+
+        self.assertGreater(len(accepted), KILLS, "the load was no load")
+        self.assertEqual(len(accepted), len(set(accepted)))
+        lost = [key for key in accepted if key not in records]
+        self.assertEqual(lost, [], f"seed {seed}: {len(lost)} of {len(accepted)} are lost")
+        doubled = [key for key, times in ran.items() if times > 1]
+        self.assertEqual(doubled, [], f"seed {seed}: ran twice")
+        changed = [key for key, value in seen.items() if records.get(key) != value]
+        self.assertEqual(changed, [], f"seed {seed}: records were written twice")
+        interrupted = [key for key in records if INTERRUPTED in records[key][2]]
+        print(f"{len(accepted)} accepted, {len(records)} recorded, {len(interrupted)} interrupted, "
+              f"0 lost, 0 doubled", flush=True)
+        for key in accepted:
+            outcome, _, result = records[key]
+            if outcome == 0:
+                self.assertIn(key, result)
+            else:
+                self.assertIn(INTERRUPTED, result, f"seed {seed}: {records[key]}")
+
+    def runs_by_logs(self, accepted):
+        """How often each said that it ran. A kill may lose lines, but not make some."""
+        ran = {}
+        wanted = set(accepted)
+        for path in (self.work / "data/plugins").rglob("*"):
+            if not path.is_file():
+                continue
+            for line in path.read_bytes().decode(errors="replace").splitlines():
+                at = line.find("ran ")
+                if at >= 0 and line[at + 4:at + 36] in wanted:
+                    ran[line[at + 4:at + 36]] = ran.get(line[at + 4:at + 36], 0) + 1
+        self.assertTrue(ran, "no logs were found")
+        return ran
+
+    def test_an_orderly_stop_leaves_the_queue_to_the_next_start(self):
+        self.daemon.settings = ["containers.memory=256MB", "shutdown.grace=20s"]
+        self.daemon.start()
+        self.daemon.create("a0")
+        ids = [self.daemon.api("POST", "/actions/a0", {"seconds": 0.3})[2]["activationId"] for _ in range(12)]
+        self.assertEqual(self.daemon.stop(), 0, self.daemon.log())
+        done = self.records()
+        self.assertLess(len(done), len(ids), "all ran before the stop")
+        for key in done:
+            self.assertEqual(done[key][0], 0, done[key])
+        self.daemon.start()
+        self.wait_for_queue()
+        records = self.records()
+        self.assertEqual(sorted(records), sorted(ids))
+        self.assertEqual({value[0] for value in records.values()}, {0})
+
+    def test_a_blocking_call_that_became_a_202_is_recorded_after_a_kill(self):
+        self.daemon.settings = ["limits.blocking_wait=200ms"]
+        self.daemon.start()
+        self.daemon.create("a0")
+        status, _, answer = self.daemon.api("POST", "/actions/a0?blocking=true", {"seconds": 30})
+        self.assertEqual(status, 202, answer)
+        self.daemon.kill()
+        self.daemon.start()
+        self.wait_for_queue()
+        self.assertIn(INTERRUPTED, self.records()[answer["activationId"]][2])
+
+
+if __name__ == "__main__":
+    BIN = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main(verbosity=2)

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is accepted without a waiting caller: on disk before it is told, marked before it is sent,
+// run or recorded by the next start.
+#include "activation/durable_invoker.hpp"
+
+#include <gmock/gmock.h>
+
+#include "unit/activation/fake_work.hpp"
+#include "unit/activation/invoker_fixture.hpp"
+
+namespace berth::activation {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class DurableTest : public InvokerTest {
+ protected:
+  void SetUp() override {
+    work_store = &rows;
+    namespaces.known["guest"] = test::make_identity("guest");
+    actions.actions["guest/hello"] = test::make_action("hello");
+    start();
+    durable = std::make_unique<DurableInvoker>(
+        DurableDependencies{io, clock, metrics, *invoker, rows, records, actions, namespaces},
+        DurableOptions{.max_recovering = 2, .retry = 1ms});
+  }
+  void TearDown() override { durable.reset(); }
+
+  void submit(const std::string& id, bool blocking = false) {
+    durable->submit(
+        make(id, test::make_action("hello"), blocking),
+        [this, id](const Status& status) {
+          EXPECT_EQ(accepted.count(id), 0u) << "answered twice";
+          accepted[id] = status;
+        },
+        [this, id](const entity::Activation& outcome) {
+          ++replies[id];
+          replied.insert_or_assign(id, outcome);
+        });
+  }
+  bool wait_accepted(const std::string& id) {
+    return test::run_until(io, [&] { return accepted.count(id) != 0; });
+  }
+  bool wait_record(const std::string& id) {
+    return test::run_until(io, [&] { return records.find(id) != nullptr; });
+  }
+  store::Work left(std::int64_t sequence, const std::string& id, std::int64_t started_ms = 0) {
+    store::Work work;
+    work.sequence = sequence;
+    work.activation_id = id;
+    work.transaction_id = "t-" + id;
+    work.namespace_name = "guest";
+    work.namespace_uuid = "uuid-of-guest";
+    work.subject = "guest";
+    work.path = "guest/hello";
+    work.received_ms = 1'000'000;
+    work.started_ms = started_ms;
+    work.arguments = R"({"name":"Left"})";
+    return work;
+  }
+  void recover() {
+    durable->recover();
+    ASSERT_TRUE(test::run_until(io, [&] { return durable->recovered(); }));
+  }
+  std::size_t count(const std::string& id) const {
+    return static_cast<std::size_t>(
+        std::count_if(records.records.begin(), records.records.end(),
+                      [&](const auto& record) { return record.activation_id == id; }));
+  }
+
+  test::FakeWorkStore rows;
+  test::FakeActions actions;
+  test::FakeNamespaces namespaces;
+  std::unique_ptr<DurableInvoker> durable;
+  std::map<std::string, Status> accepted;
+};
+
+TEST_F(DurableTest, NothingIsToldOrSentBeforeItIsOnDisk) {
+  rows.hold = true;
+  submit("one");
+  run_for(50ms);
+  EXPECT_THAT(accepted, IsEmpty());
+  EXPECT_THAT(requests, IsEmpty());
+  rows.let_go();
+  ASSERT_TRUE(wait_accepted("one"));
+  EXPECT_TRUE(accepted["one"].ok());
+  ASSERT_TRUE(wait("one"));
+  EXPECT_EQ(replied["one"].outcome, Outcome::kSuccess);
+  EXPECT_THAT(rows.events, ElementsAre("enqueue one", "start one"));
+  EXPECT_EQ(rows.rows.at("one").path, "guest/hello");
+  EXPECT_EQ(rows.rows.at("one").arguments, R"({"name":"Ann"})");
+  EXPECT_NE(rows.rows.at("one").started_ms, 0);
+}
+
+TEST_F(DurableTest, ABlockingOneIsNotWrittenFirst) {
+  rows.hold = true;
+  submit("one", true);
+  ASSERT_TRUE(wait("one"));
+  EXPECT_TRUE(accepted["one"].ok());
+  EXPECT_THAT(rows.events, IsEmpty());
+}
+
+TEST_F(DurableTest, ABlockingOneIsKeptAsStartedWhenItsCallerGoes) {
+  on_run = [](const std::string&) { return Answer{.delay = 100ms}; };
+  submit("one", true);
+  ASSERT_TRUE(test::run_until(io, [&] { return requests.size() == 2; }));
+  std::optional<Status> kept;
+  durable->keep(left(0, "one"), [&](const Status& status) { kept = status; });
+  ASSERT_TRUE(test::run_until(io, [&] { return kept.has_value(); }));
+  EXPECT_TRUE(kept->ok());
+  EXPECT_NE(rows.rows.at("one").started_ms, 0);
+  ASSERT_TRUE(wait("one"));
+}
+
+TEST_F(DurableTest, AFullDiskRefusesAndNothingRuns) {
+  rows.refusal = sdk::resource_exhausted("no room on the disk");
+  submit("one");
+  ASSERT_TRUE(wait_accepted("one"));
+  EXPECT_EQ(accepted["one"].code(), StatusCode::kUnavailable);
+  EXPECT_THAT(accepted["one"].message(), HasSubstr("no room on the disk"));
+  ASSERT_TRUE(test::run_until(io, [&] { return invoker->running() == 0; }));
+  EXPECT_THAT(requests, IsEmpty());
+  EXPECT_THAT(records.records, IsEmpty());
+  rows.refusal = Status();
+  submit("two");
+  ASSERT_TRUE(wait("two"));
+  EXPECT_EQ(replied["two"].outcome, Outcome::kSuccess);
+  EXPECT_EQ(replies.count("one"), 0u);
+}
+
+TEST_F(DurableTest, ARefusalOfTheNextOneIsWithdrawn) {
+  rows.hold = true;
+  ASSERT_TRUE(shut_down(0ms));
+  submit("one");
+  ASSERT_TRUE(wait_accepted("one"));
+  EXPECT_EQ(accepted["one"].code(), StatusCode::kUnavailable);
+  EXPECT_THAT(rows.events, ElementsAre("enqueue one", "withdraw one"));
+  rows.let_go();
+  run_for(20ms);
+  EXPECT_THAT(rows.rows, IsEmpty());
+}
+
+TEST_F(DurableTest, AStopLeavesWhatDidNotStart) {
+  on_run = [](const std::string&) { return Answer{.delay = 50ms}; };
+  options.pool.memory_bytes = 256ull * 1024 * 1024;
+  durable.reset();
+  invoker.reset();
+  SetUp();
+  for (const char* id : {"one", "two", "three"}) submit(id);
+  ASSERT_TRUE(test::run_until(io, [&] { return bodies.size() >= 2; }));
+  bool done = false;
+  boost::asio::co_spawn(io, durable->shut_down(clock.steady_now() + 20s),
+                        [&](std::exception_ptr) { done = true; });
+  ASSERT_TRUE(test::run_until(io, [&] { return done; }));
+  EXPECT_EQ(count("one"), 1u);
+  EXPECT_EQ(replied["one"].outcome, Outcome::kSuccess) << "what runs ends in its grace";
+  EXPECT_EQ(count("two") + count("three"), 0u);
+  EXPECT_EQ(rows.rows.at("two").started_ms, 0);
+  EXPECT_EQ(rows.rows.at("three").started_ms, 0);
+  EXPECT_EQ(invoker->running(), 0u);
+}
+
+TEST_F(DurableTest, WhatDidNotStartRunsAtTheNextStart) {
+  for (int i = 1; i <= 8; ++i) rows.left.push_back(left(i, "left" + std::to_string(i)));
+  recover();
+  for (int i = 1; i <= 8; ++i) {
+    const std::string id = "left" + std::to_string(i);
+    ASSERT_TRUE(wait_record(id));
+    EXPECT_EQ(count(id), 1u);
+    const entity::Activation& record = *records.find(id);
+    EXPECT_EQ(record.outcome, Outcome::kSuccess);
+    EXPECT_EQ(record.namespace_name, "guest");
+    EXPECT_EQ(record.path, "guest/hello");
+    EXPECT_THAT(rows.events, testing::Contains("start " + id)) << "marked before it is sent";
+  }
+  EXPECT_THAT(bodies, testing::Contains(HasSubstr("Left")));
+}
+
+TEST_F(DurableTest, WhatHadStartedIsRecordedAsInterruptedAndNotRun) {
+  rows.left.push_back(left(7, "broken", 2'000'000));
+  recover();
+  ASSERT_TRUE(wait_record("broken"));
+  EXPECT_EQ(count("broken"), 1u);
+  const entity::Activation& record = *records.find("broken");
+  EXPECT_EQ(record.outcome, Outcome::kWhiskError);
+  EXPECT_EQ(record.result,
+            R"({"error":"The activation was interrupted because Berth stopped while it was running."})");
+  EXPECT_EQ(record.start_ms, 2'000'000);
+  EXPECT_EQ(annotation(record, "waitTime"), 1'000'000);
+  EXPECT_EQ(annotation(record, "kind"), "python:3");
+  EXPECT_THAT(requests, IsEmpty());
+}
+
+TEST_F(DurableTest, ADeletedActionAndAGoneNamespace) {
+  rows.left = {left(1, "lost"), left(2, "foreign"), left(3, "broken", 5)};
+  rows.left[1].namespace_uuid = "of an earlier namespace guest";
+  actions.actions.clear();
+  rows.left[0].path = "guest/pkg/gone";
+  recover();
+  ASSERT_TRUE(wait_record("lost"));
+  EXPECT_EQ(records.find("lost")->outcome, Outcome::kApplicationError);
+  EXPECT_EQ(records.find("lost")->result,
+            R"({"error":"Action could not be found or may have been deleted."})");
+  EXPECT_EQ(annotation(*records.find("lost"), "path"), "guest/pkg/gone");
+  ASSERT_TRUE(wait_record("broken"));
+  EXPECT_EQ(records.find("broken")->outcome, Outcome::kWhiskError);
+  EXPECT_EQ(annotation(*records.find("broken"), "kind"), "unknown");
+  EXPECT_EQ(count("foreign"), 0u);
+  EXPECT_THAT(rows.events, ElementsAre("withdraw foreign"));
+}
+
+TEST_F(DurableTest, AContainerThatDiesWhileTheMarkIsWrittenCostsNothing) {
+  submit("warm-up");
+  ASSERT_TRUE(wait("warm-up"));
+  rows.hold = true;
+  submit("one");
+  run_for(10ms);
+  factory.die("id-1");
+  run_for(20ms);
+  rows.let_go();
+  ASSERT_TRUE(wait("one"));
+  EXPECT_EQ(replied["one"].outcome, Outcome::kSuccess);
+  EXPECT_EQ(count("one"), 1u);
+}
+
+}  // namespace
+}  // namespace berth::activation
