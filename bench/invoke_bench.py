@@ -53,13 +53,14 @@ class Function:
 class Berthd:
     """A berthd of its own with the echo function as action."""
 
-    def __init__(self, build, work, code_file):
+    def __init__(self, build, work, code_file, settings=()):
         self.data = work / "data"
+        more = [part for setting in settings for part in ("--set", setting)]
         environment = dict(os.environ, BERTH_DATA_DIR=str(self.data))
         self.log = open(work / "berthd.log", "w", encoding="utf-8")
         self.process = subprocess.Popen(
             [build / "bin/berthd", "--data-dir", self.data, "--listen", "127.0.0.1:0",
-             "--set", "containers.on_stop=kill", "--set", "containers.prewarm=false"],
+             "--set", "containers.on_stop=kill", "--set", "containers.prewarm=false", *more],
             stderr=self.log, env=environment)
         for _ in range(300):
             if (self.data / "apihost").exists():

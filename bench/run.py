@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs benchmarks and prints one table of all of them; --json FILE writes the same as JSON.
 
-Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N]
-Names: boundary, start, invoke (default: all). Every value stands beside a reference that was measured in
+Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
+Names: boundary, start, invoke, store (default: all). Every value stands beside a reference that was measured in
 the same interleaved run.
 """
 import argparse
@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 import invoke_bench
+import store_bench
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -44,7 +45,13 @@ def invoke(options, build):
         return invoke_bench.measure(build, pathlib.Path(work), options.rounds or 9)
 
 
-BENCHES = {"boundary": boundary, "start": start, "invoke": invoke}
+def store(options, build):
+    # Beside the build: a temporary directory may be in memory, and this is about a disk.
+    with tempfile.TemporaryDirectory(prefix="berth-bench-", dir=build) as work:
+        return store_bench.measure(build, pathlib.Path(work), options.rounds or 9, options.records)
+
+
+BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store}
 
 
 def table(rows):
@@ -62,6 +69,7 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, help="write the results to this file")
     parser.add_argument("--plugin", action="append", help="start: a ContainerFactory to measure; repeatable")
     parser.add_argument("--config", type=pathlib.Path, help="start: berthd's configuration file")
+    parser.add_argument("--records", type=int, help="store: records in the large store")
     parser.add_argument("--rounds", type=int, help="rounds of each arm")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in BENCHES]

@@ -20,7 +20,7 @@ struct Arm {
 struct Window {
   std::vector<std::uint32_t> latencies_ns;  // of each request
   double seconds = 0;
-  std::uint64_t failures = 0;  // replies other than 200
+  std::uint64_t failures = 0;  // replies other than 2xx
 };
 
 // Sends for `duration` over `connections` connections that are opened first and closed after.

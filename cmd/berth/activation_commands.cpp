@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth activation list|get|logs|result
+// berth activation list|get|logs|result|trace
 #include <CLI/CLI.hpp>
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <fmt/format.h>
 
@@ -100,6 +101,60 @@ void show(const GlobalOptions& options, const OneOptions& wanted, const std::str
   std::fputs(pretty(part == "/result" ? value.at("result") : value).c_str(), stdout);
 }
 
+json::value annotation_of(const json::value& record, std::string_view key) {
+  for (const json::value& annotation : record.at("annotations").as_array()) {
+    if (text_of(annotation, "key") == key) return annotation.at("value");
+  }
+  return nullptr;
+}
+
+// Where the time of one activation went.
+void trace(const GlobalOptions& options, const OneOptions& wanted) {
+  const HttpReply reply =
+      rest(options, "GET", "/activations/" + encode_segment(id_of(options, wanted)));
+  const json::value record = document(reply);
+  const json::value trace = annotation_of(record, "trace");
+  if (options.json) {
+    std::puts(json::serialize(trace).c_str());
+    return;
+  }
+  std::printf("activation   %s\n", text_of(record, "activationId").c_str());
+  const json::value path = annotation_of(record, "path");
+  std::printf("action       %s %s\n",
+              path.is_string() ? std::string(path.get_string()).c_str() : "?",
+              text_of(record, "version").c_str());
+  std::printf("status       %s\n", text_of(record.at("response"), "status").c_str());
+  if (!trace.is_object()) {
+    throw Exit(ExitCode::kFailed, "its record tells no more: an earlier Berth wrote it");
+  }
+  std::printf("transaction  %s\n", text_of(trace, "transaction").c_str());
+  if (const std::string container = text_of(trace, "container"); !container.empty()) {
+    std::printf("container    %s, %s\n", container.c_str(), text_of(trace, "start").c_str());
+  }
+  if (const std::int64_t times = number_of(trace, "reschedules"); times > 0) {
+    std::printf("rescheduled  %lld times: the container was gone\n", static_cast<long long>(times));
+  }
+  std::printf("started      %s UTC\n\n", format_time(number_of(record, "start")).c_str());
+
+  struct Phase {
+    const char* key;
+    const char* meaning;
+  };
+  constexpr std::array<Phase, 4> kPhases = {{
+      {"queue", "from acceptance to a container"},
+      {"mark", "to have its start on disk"},
+      {"init", "/init of the container"},
+      {"run", "/run of the function"},
+  }};
+  std::vector<std::vector<std::string>> rows = {{"PHASE", "MS", ""}};
+  for (const Phase& phase : kPhases) {
+    if (trace.get_object().if_contains(phase.key) == nullptr) continue;
+    const auto us = static_cast<double>(number_of(trace, phase.key));
+    rows.push_back({phase.key, fmt::format("{:.3f}", us / 1000), phase.meaning});
+  }
+  std::fputs(table(rows).c_str(), stdout);
+}
+
 }  // namespace
 
 void add_activation_commands(CLI::App& program, const OptionsPtr& options) {
@@ -114,6 +169,13 @@ void add_activation_commands(CLI::App& program, const OptionsPtr& options) {
   list_command->add_option("--since", page->since_ms, "started at or after (ms since the epoch)");
   list_command->add_option("--upto", page->upto_ms, "started at or before (ms since the epoch)");
   list_command->callback([options, page] { list(*options, *page); });
+
+  CLI::App* trace_command =
+      group->add_subcommand("trace", "show where the time of one activation went");
+  const auto traced = std::make_shared<OneOptions>();
+  trace_command->add_option("id", traced->id, "the activation's id");
+  trace_command->add_flag("--last", traced->last, "the newest one");
+  trace_command->callback([options, traced] { trace(*options, *traced); });
 
   struct Command {
     const char* name;

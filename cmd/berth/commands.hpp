@@ -19,6 +19,8 @@ void add_action_commands(CLI::App& program, const OptionsPtr& options);
 void add_activation_commands(CLI::App& program, const OptionsPtr& options);
 void add_namespace_commands(CLI::App& program, const OptionsPtr& options);
 void add_plugin_commands(CLI::App& program, const OptionsPtr& options);
+// admin backup, admin check.
+void add_admin_commands(CLI::App& program, const OptionsPtr& options);
 // status, wskprops.
 void add_server_commands(CLI::App& program, const OptionsPtr& options);
 

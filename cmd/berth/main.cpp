@@ -30,6 +30,7 @@ int run(int argc, char** argv) {
   berth::cli::add_namespace_commands(program, options);
   berth::cli::add_plugin_commands(program, options);
   berth::cli::add_server_commands(program, options);
+  berth::cli::add_admin_commands(program, options);
   try {
     program.parse(argc, argv);
     return static_cast<int>(ExitCode::kOk);

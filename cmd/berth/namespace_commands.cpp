@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth namespace list|create|delete|key show|key rotate, over berthd's admin socket.
+// berth namespace list|create|delete|limits|key show|key rotate, over berthd's admin socket.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <charconv>
 #include <cstdio>
 
 #include "commands.hpp"
@@ -43,6 +45,60 @@ void list(const GlobalOptions& options) {
   std::fputs(table(rows).c_str(), stdout);
 }
 
+// "KEY=VALUE" of one limit: VALUE is a number, a list of kinds with commas between, or "none".
+json::object parse_limits(const std::vector<std::string>& settings) {
+  json::object limits;
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == std::string::npos) {
+      throw Exit(ExitCode::kUsage, "'" + setting + "' is no KEY=VALUE");
+    }
+    const std::string key = setting.substr(0, equals);
+    const std::string text = setting.substr(equals + 1);
+    if (text == "none") {
+      limits[key] = nullptr;
+    } else if (key == "allowedKinds") {
+      json::array kinds;
+      for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t comma = std::min(text.find(',', at), text.size());
+        if (comma > at) kinds.emplace_back(text.substr(at, comma - at));
+        at = comma + 1;
+      }
+      limits[key] = std::move(kinds);
+    } else {
+      std::int64_t number = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+      if (error != std::errc() || end != text.data() + text.size()) {
+        throw Exit(ExitCode::kUsage, key + " needs a number or none, not '" + text + "'");
+      }
+      limits[key] = number;
+    }
+  }
+  return limits;
+}
+
+void limits(const GlobalOptions& options, const std::string& name,
+            const std::vector<std::string>& settings) {
+  const std::string path = path_of(name) + "/limits";
+  const HttpReply reply =
+      settings.empty() ? admin(options, "GET", path)
+                       : admin(options, "POST", path, json::serialize(parse_limits(settings)));
+  if (options.json) {
+    std::puts(reply.body.c_str());
+    return;
+  }
+  const json::value set = document(reply);
+  if (set.as_object().empty()) {
+    std::printf("namespace %s has no limits of its own\n", name.c_str());
+    return;
+  }
+  std::vector<std::vector<std::string>> rows = {{"LIMIT", "VALUE"}};
+  for (const auto& limit : set.as_object()) {
+    rows.push_back({std::string(limit.key()), json::serialize(limit.value())});
+  }
+  std::fputs(table(rows).c_str(), stdout);
+}
+
 }  // namespace
 
 void add_namespace_commands(CLI::App& program, const OptionsPtr& options) {
@@ -72,6 +128,18 @@ void add_namespace_commands(CLI::App& program, const OptionsPtr& options) {
       std::printf("deleted namespace %s\n", name->c_str());
     }
   });
+
+  CLI::App* limits_command =
+      group->add_subcommand("limits", "show or set what one namespace may, over the limits of all");
+  limits_command->add_option("name", *name, "name of the namespace")->required();
+  const auto settings = std::make_shared<std::vector<std::string>>();
+  limits_command->add_option(
+      "settings", *settings,
+      "KEY=VALUE or KEY=none: invocationsPerMinute, concurrentInvocations, firesPerMinute (0: no "
+      "limit), min/maxActionMemory, min/maxActionLogs (MB), min/maxActionTimeout (ms), "
+      "maxActionConcurrency, maxParameterSize, maxPayloadSize (bytes), keptActivations, "
+      "allowedKinds (KIND,KIND...)");
+  limits_command->callback([options, name, settings] { limits(*options, *name, *settings); });
 
   CLI::App* key = group->add_subcommand("key", "the key of a namespace");
   key->require_subcommand(1);

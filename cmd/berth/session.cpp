@@ -79,9 +79,10 @@ HttpReply rest(const GlobalOptions& options, const std::string& method, const st
 }
 
 HttpReply admin(const GlobalOptions& options, const std::string& method, const std::string& path,
-                const std::string& body) {
+                const std::string& body, std::chrono::seconds timeout) {
   HttpRequest request;
   request.method = method;
+  request.timeout = timeout;
   request.unix_socket = admin_socket(options).string();
   request.url = "http://localhost" + path;
   request.body = body;

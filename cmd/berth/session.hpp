@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/json/value.hpp>
+#include <chrono>
 #include <string>
 
 #include "environment.hpp"
@@ -19,7 +20,8 @@ HttpReply rest(const GlobalOptions& options, const std::string& method, const st
 
 // One request to the admin socket.
 HttpReply admin(const GlobalOptions& options, const std::string& method, const std::string& path,
-                const std::string& body = "");
+                const std::string& body = "",
+                std::chrono::seconds timeout = std::chrono::seconds(120));
 
 // The reply's document. Throws for one that is none: then something else answers there.
 boost::json::value document(const HttpReply& reply);

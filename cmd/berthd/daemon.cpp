@@ -80,6 +80,7 @@ class Daemon {
   asio::awaitable<void> shut_invoker_down();
   void watch_signals();
   void on_signal(int signal);
+  void reread();
   void status(std::function<void(Result<boost::json::value>)> done) const;
   void tell(std::string_view step, const Result<void>& result) const;
 
@@ -94,7 +95,8 @@ class Daemon {
   plugin::Capacity capacity_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<House> house_;
-  std::string address_;  // of the REST API, with its scheme
+  std::shared_ptr<http::TlsCertificate> tls_;  // null: the REST API is in the clear
+  std::string address_;                        // of the REST API, with its scheme
   std::atomic<bool> ready_{false};
   asio::steady_timer stop_asked_{loader_, SteadyTime::max()};
   int stops_ = 0;
@@ -159,6 +161,7 @@ Status Daemon::build_house() {
   asio::io_context& io = worker_->io();
   auto server_options_now = server_options(config_);
   server_options_now.max_body_bytes = config_.bytes("limits.code_max") + (2u << 20);
+  server_options_now.tls = tls_;
   house_->server = std::make_unique<http::Server>(
       io, server_options_now,
       [this](const http::Request& request, http::Responder responder) {
@@ -175,7 +178,7 @@ Status Daemon::build_house() {
   // on.
   Status listening = house_->server->listen_tcp(config_.text("http.listen"));
   if (!listening.ok()) return listening.with_context(config_.origin("http.listen"));
-  address_ = api_address(config_.text("http.listen"), house_->server->port());
+  address_ = api_address(config_.text("http.listen"), house_->server->port(), tls_ != nullptr);
 
   house_->invoker = std::make_unique<activation::PooledInvoker>(
       activation::InvokerDependencies{.io = io,
@@ -188,6 +191,7 @@ Status Daemon::build_house() {
                                       .work = &store_->work()},
       activation::InvokerOptions{
           .pool = pool_options(config_, address_),
+          .bounds = limit_bounds(config_),
           .record_before_reply = config_.boolean("activations.record_before_reply")});
   house_->durable = std::make_unique<activation::DurableInvoker>(
       activation::DurableDependencies{.io = io,
@@ -223,6 +227,16 @@ Status Daemon::build_house() {
           [this](const entity::Identity& identity) {
             return identity.namespace_name == kGuest ? data_->write_guest_key(identity.key)
                                                      : Status();
+          },
+      .back_up =
+          [this](std::string path, store::Done<std::uint64_t> done) {
+            store_->back_up(worker_->io().get_executor(), std::move(path), std::move(done));
+          },
+      .find_damage =
+          [this](std::optional<std::string> path, store::Done<std::vector<std::string>> done) {
+            std::optional<std::filesystem::path> file;
+            if (path) file = std::move(*path);
+            store_->find_damage(worker_->io().get_executor(), std::move(file), std::move(done));
           }});
   return house_->admin_server->listen_unix(data_->admin_socket().string());
 }
@@ -264,6 +278,11 @@ asio::awaitable<Status> Daemon::start() {
   auto manifest = runtimes_manifest(config_);
   if (!manifest) co_return manifest.error();
   manifest_.emplace(std::move(*manifest));
+  if (const std::string certificate = config_.text("http.tls_certificate"); !certificate.empty()) {
+    auto tls = http::TlsCertificate::load(certificate, config_.text("http.tls_key"));
+    if (!tls) co_return tls.error().with_context(config_.origin("http.tls_certificate"));
+    tls_ = std::move(*tls);
+  }
   Status stores = open_stores();
   if (!stores.ok()) co_return stores;
   const auto runtime_root = runtime_directory(data_->path());
@@ -302,11 +321,19 @@ void Daemon::watch_signals() {
   });
 }
 
-void Daemon::on_signal(int signal) {
-  if (signal == SIGHUP) {
-    log::info("berthd", "SIGHUP: nothing to reread, the log goes to stderr");
-    return;
+void Daemon::reread() {
+  if (!tls_) return log::info("berthd", "SIGHUP: nothing to reread, the log goes to stderr");
+  const Status reread = tls_->reload();
+  if (reread.ok()) {
+    log::info("berthd", "SIGHUP: the certificate was read again",
+              {{"path", config_.text("http.tls_certificate")}});
+  } else {
+    log::error("berthd", "SIGHUP: the certificate in use stays", {{"reason", reread.to_string()}});
   }
+}
+
+void Daemon::on_signal(int signal) {
+  if (signal == SIGHUP) return reread();
   ++stops_;
   log::info("berthd", stops_ == 1 ? "stopping" : "stopping at once",
             {{"signal", std::to_string(signal)}});

@@ -18,10 +18,18 @@ const std::vector<Key>& keys() {
 
       {"http.listen", Type::kString, "\"127.0.0.1:3233\"",
        "Address of the REST API; port 0 takes a free one."},
+      {"http.tls_certificate", Type::kString, "",
+       "PEM file with the certificate and its chain; with it the REST API speaks TLS. Read again "
+       "at SIGHUP."},
+      {"http.tls_key", Type::kString, "", "PEM file with the certificate's key, no passphrase."},
       {"http.max_connections", Type::kInteger, "8192", "Further connections get 503.", 1,
        1'000'000},
       {"http.header_timeout", Type::kDuration, "\"10s\"",
        "From a request's first byte to the end of its header.", 10, 600'000},
+      {"http.header_max", Type::kSize, "\"64KB\"",
+       "Largest request line with header; longer ones get 431.", 1024, 16 * kMb},
+      {"http.write_timeout", Type::kDuration, "\"30s\"",
+       "A client that takes no 16 KB of its reply in this time is dropped.", 10, 3'600'000},
       {"http.body_timeout", Type::kDuration, "\"30s\"", "For a whole request body.", 10, 3'600'000},
       {"http.idle_timeout", Type::kDuration, "\"70s\"", "Of a kept connection.", 10, 3'600'000},
 
@@ -88,6 +96,8 @@ const std::vector<Key>& keys() {
        16 * kMb},
       {"limits.logs_max", Type::kSize, "\"10MB\"",
        "Largest, and usual, log limit of an activation.", 0, 1024 * kMb},
+      {"limits.concurrency_max", Type::kInteger, "1",
+       "Largest number of activations that an action may have in one container at once.", 1, 500},
       {"limits.code_max", Type::kSize, "\"48MB\"", "Largest code of an action, as sent.", 1,
        48 * kMb},
       {"limits.payload_max", Type::kSize, "\"1MB\"", "Largest body of an invocation.", 1, 48 * kMb},
@@ -102,6 +112,10 @@ const std::vector<Key>& keys() {
 
       {"activations.keep", Type::kDuration, "\"7d\"", "Records are removed after this.", 1000,
        3650 * kDay},
+      {"activations.keep_count", Type::kInteger, "0",
+       "Of one namespace the newest so many records are kept; 0: all that are young enough. "
+       "keptActivations of a namespace's limits wins.",
+       0},
       {"activations.record_before_reply", Type::kBoolean, "false",
        "A blocking invocation is answered when its record is on disk, not before."},
 

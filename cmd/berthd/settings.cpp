@@ -52,6 +52,12 @@ Status check(const config::Document& config) {
   sizes("limits.memory_min", "limits.memory_default");
   sizes("limits.memory_default", "limits.memory_max");
   sizes("limits.memory_max", "containers.memory");
+  const auto paired = [&](const char* one, const char* other) {
+    if (config.text(one).empty() || !config.text(other).empty()) return;
+    errors.push_back(fmt::format("{}: {} needs {}, too", config.origin(one), one, other));
+  };
+  paired("http.tls_certificate", "http.tls_key");
+  paired("http.tls_key", "http.tls_certificate");
   if (!errors.empty()) return sdk::invalid_argument(fmt::format("{}", fmt::join(errors, "\n")));
   return {};
 }
@@ -74,6 +80,7 @@ entity::LimitBounds limit_bounds(const config::Document& config) {
                       megabytes(config, "limits.memory_default"),
                       megabytes(config, "limits.memory_max")};
   bounds.logs_mb = {0, megabytes(config, "limits.logs_max"), megabytes(config, "limits.logs_max")};
+  bounds.concurrency.max = config.integer("limits.concurrency_max");
   bounds.max_code_bytes = config.bytes("limits.code_max");
   bounds.max_payload_bytes = config.bytes("limits.payload_max");
   bounds.max_result_bytes = config.bytes("limits.result_max");
@@ -94,6 +101,8 @@ http::ServerOptions server_options(const config::Document& config) {
   options.header_timeout = config.duration("http.header_timeout");
   options.body_timeout = config.duration("http.body_timeout");
   options.idle_timeout = config.duration("http.idle_timeout");
+  options.write_timeout = config.duration("http.write_timeout");
+  options.max_header_bytes = config.bytes("http.header_max");
   return options;
 }
 
@@ -101,6 +110,7 @@ store::SqliteStore::Options store_options(const config::Document& config, Metric
   store::SqliteStore::Options options;
   options.metrics = &metrics;
   options.retention.max_age_ms = config.duration("activations.keep").count();
+  options.retention.max_count_of_namespace = config.integer("activations.keep_count");
   return options;
 }
 
@@ -118,11 +128,11 @@ container::PoolOptions pool_options(const config::Document& config, const std::s
   return options;
 }
 
-std::string api_address(const std::string& listen, std::uint16_t port) {
+std::string api_address(const std::string& listen, std::uint16_t port, bool tls) {
   std::string host = listen.substr(0, listen.rfind(':'));
   if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
   if (host == "[::]") host = "[::1]";
-  return fmt::format("http://{}:{}", host, port);
+  return fmt::format("{}://{}:{}", tls ? "https" : "http", host, port);
 }
 
 Result<entity::RuntimesManifest> runtimes_manifest(const config::Document& config) {

@@ -29,7 +29,7 @@ store::SqliteStore::Options store_options(const config::Document& config, Metric
 container::PoolOptions pool_options(const config::Document& config, const std::string& api_host);
 // The address clients on this machine use: that of http.listen with the port in use, and loopback
 // in place of "all addresses". E.g. "http://127.0.0.1:3233".
-std::string api_address(const std::string& listen, std::uint16_t port);
+std::string api_address(const std::string& listen, std::uint16_t port, bool tls);
 // The manifest that runtimes.manifest names, or the one of this machine.
 Result<entity::RuntimesManifest> runtimes_manifest(const config::Document& config);
 

@@ -33,7 +33,10 @@ DurableInvoker::DurableInvoker(DurableDependencies dependencies, DurableOptions 
     : with_(dependencies),
       recovery_(std::make_shared<Recovery>(dependencies, options)),
       accepted_(with_.metrics.counter("berth_activations_durable_total",
-                                      "Activations that were on disk before their 202")) {}
+                                      "Activations that were on disk before their 202")),
+      accept_seconds_(with_.metrics.histogram("berth_activation_phase_seconds",
+                                              "Time of activations by phase",
+                                              {{"phase", "accept"}})) {}
 
 DurableInvoker::~DurableInvoker() {
   recovery_->stop();
@@ -54,12 +57,15 @@ void DurableInvoker::submit(Invocation invocation, AcceptHandler accepted, Outco
   const auto tell = [answer](const Status& status) {
     if (*answer) std::exchange(*answer, nullptr)(status);
   };
-  with_.work.enqueue(with_.io.get_executor(), work_of(invocation),
-                     [tell, &counter = accepted_](const Result<void>& stored) {
-                       if (!stored) return tell(not_kept(stored.error()));
-                       counter.add();
-                       tell(Status());
-                     });
+  with_.work.enqueue(
+      with_.io.get_executor(), work_of(invocation),
+      [tell, &counter = accepted_, &seconds = accept_seconds_, &clock = with_.clock,
+       begun = with_.clock.steady_now()](const Result<void>& stored) {
+        if (!stored) return tell(not_kept(stored.error()));
+        counter.add();
+        seconds.observe(std::chrono::duration<double>(clock.steady_now() - begun).count());
+        tell(Status());
+      });
   // After enqueue(): the next one may mark the row at once.
   const Status status = with_.next.invoke(std::move(invocation), std::move(handler));
   if (status.ok()) return;

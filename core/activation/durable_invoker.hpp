@@ -53,6 +53,7 @@ class DurableInvoker final : public Invoker {
   Status invoke(Invocation invocation, OutcomeHandler handler) override;
   void submit(Invocation invocation, AcceptHandler accepted, OutcomeHandler handler) override;
   void keep(store::Work work, AcceptHandler done) override;
+  std::chrono::seconds retry_after() const override { return with_.next.retry_after(); }
   bool logs_pending(std::string_view activation_id) const override;
   boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
 
@@ -66,6 +67,7 @@ class DurableInvoker final : public Invoker {
   const DurableDependencies with_;
   const std::shared_ptr<Recovery> recovery_;
   Counter& accepted_;
+  Histogram& accept_seconds_;
 };
 
 }  // namespace berth::activation

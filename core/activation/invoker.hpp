@@ -11,6 +11,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -69,6 +70,9 @@ class Invoker {
   // The caller of a blocking one stops waiting and will look for the record later: `done` is called
   // with OK when it is certain that there will be one.
   virtual void keep(store::Work, AcceptHandler done) { done(Status()); }
+
+  // When one that was refused for a full queue may come again.
+  virtual std::chrono::seconds retry_after() const { return std::chrono::seconds(1); }
 
   // Whether logs of this activation are still on their way to the LogStore. The record does not
   // wait for them, so who shows logs does.

@@ -140,8 +140,41 @@ Response start_failed_response(const Status& why, std::string_view image) {
                     fmt::format("Failed to pull container image '{}'.", image));
 }
 
+Response application_error(std::string_view text) {
+  return error_text(Outcome::kApplicationError, text);
+}
+
 Response whisk_error(std::string_view text) {
   return error_text(Outcome::kWhiskError, text);
+}
+
+std::string trace_json(const Trace& trace) {
+  std::string text;
+  text.reserve(160);
+  text.append(R"({"transaction":)");
+  append_json_string(text, trace.transaction_id);
+  if (!trace.container.empty()) {
+    text.append(R"(,"container":)");
+    append_json_string(text, trace.container);
+    text.append(R"(,"start":)");
+    append_json_string(text, trace.start);
+  }
+  text.append(R"(,"queue":)");
+  append_number(text, trace.queue_us);
+  const auto append_time = [&text](std::string_view key, const std::optional<std::int64_t>& time) {
+    if (!time) return;
+    text.append(key);
+    append_number(text, *time);
+  };
+  append_time(R"(,"mark":)", trace.mark_us);
+  append_time(R"(,"init":)", trace.init_us);
+  append_time(R"(,"run":)", trace.run_us);
+  if (trace.reschedules > 0) {
+    text.append(R"(,"reschedules":)");
+    append_number(text, static_cast<std::int64_t>(trace.reschedules));
+  }
+  text.push_back('}');
+  return text;
 }
 
 std::string annotations_json(const entity::Action& action, const Timing& timing,
@@ -168,6 +201,7 @@ std::string annotations_json(const entity::Action& action, const Timing& timing,
     append_number(text, *timing.init_ms);
   }
   if (caused_by_sequence) text.append(R"(},{"key":"causedBy","value":"sequence")");
+  if (!timing.trace.empty()) text.append(R"(},{"key":"trace","value":)").append(timing.trace);
   text.append("}]");
   return text;
 }

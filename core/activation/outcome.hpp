@@ -34,6 +34,8 @@ Response run_response(container::Reply& reply, const ReplyContext& context);
 Response init_response(container::Reply& reply, const ReplyContext& context);
 // No container could be made. `exec_image` is the image as the author gave it.
 Response start_failed_response(const Status& why, std::string_view image);
+// The reason is the action's own, told by us.
+Response application_error(std::string_view text);
 // Ours: the reason is no fault of the action.
 Response whisk_error(std::string_view text);
 
@@ -51,9 +53,25 @@ struct Timing {
   std::int64_t wait_ms = 0;
   std::optional<std::int64_t> init_ms;  // if /init ran
   bool timed_out = false;
+  std::string trace;  // JSON text of trace_json(); empty: none
 };
 
-// The record's annotations as JSON text: limits, path, kind, timeout, waitTime, initTime, causedBy.
+// Where an activation's time went, for who wants to see more than waitTime and initTime. Times in
+// microseconds.
+struct Trace {
+  std::string_view transaction_id;
+  std::string_view container;           // its name; empty: none was there
+  std::string_view start;               // "cold", "prewarmed" or "warm"
+  std::int64_t queue_us = 0;            // from the Invoker's acceptance to the container
+  std::optional<std::int64_t> mark_us;  // until the row of a durable one was marked
+  std::optional<std::int64_t> init_us;
+  std::optional<std::int64_t> run_us;
+  std::uint32_t reschedules = 0;  // containers that were gone when it came
+};
+std::string trace_json(const Trace& trace);
+
+// The record's annotations as JSON text: limits, path, kind, timeout, waitTime, initTime, causedBy,
+// trace.
 std::string annotations_json(const entity::Action& action, const Timing& timing,
                              bool caused_by_sequence);
 

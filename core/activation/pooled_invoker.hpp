@@ -9,10 +9,12 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "activation/invoker.hpp"
 #include "activation/log_collector.hpp"
 #include "container/pool_options.hpp"
+#include "entity/limits.hpp"
 #include "entity/runtimes.hpp"
 #include "plugin/container_factory.hpp"
 #include "plugin/log_store.hpp"
@@ -27,6 +29,9 @@ namespace berth::activation {
 struct InvokerOptions {
   container::PoolOptions pool;
   LogCollectorOptions logs;
+  // What the operator allows now. An action that asks for more, because it is older than a change,
+  // does not run.
+  std::optional<entity::LimitBounds> bounds;
   // A blocking caller's reply waits until its record is on disk (else the record follows at once,
   // with the next group commit).
   bool record_before_reply = false;

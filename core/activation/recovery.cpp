@@ -29,6 +29,10 @@ entity::Activation make_record(const store::Work& work, const entity::ActionPtr&
   record.start_ms = record.end_ms = work.started_ms != 0 ? work.started_ms : now_ms;
   Timing timing;
   timing.wait_ms = std::max<std::int64_t>(0, record.start_ms - work.received_ms);
+  Trace trace;
+  trace.transaction_id = work.transaction_id;
+  trace.queue_us = timing.wait_ms * 1000;
+  timing.trace = trace_json(trace);
   entity::Action unknown;
   if (!action) {
     const std::size_t slash = work.path.find('/');
@@ -83,11 +87,10 @@ void Recovery::stop() {
 void Recovery::read_page() {
   if (stopped_ || reading_ || at_end_) return;
   reading_ = true;
-  with_.work.left_over(
-      with_.io.get_executor(), after_,
-      [weak = weak_from_this()](Result<std::vector<store::Work>> page) {
-        if (const auto self = weak.lock()) self->got_page(std::move(page));
-      });
+  with_.work.left_over(with_.io.get_executor(), after_,
+                       [weak = weak_from_this()](Result<std::vector<store::Work>> page) {
+                         if (const auto self = weak.lock()) self->got_page(std::move(page));
+                       });
 }
 
 void Recovery::got_page(Result<std::vector<store::Work>> page) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "entity/namespace_limits.hpp"
 
 namespace berth::activation {
 namespace {
@@ -33,6 +34,7 @@ Histogram& phase(Metrics& metrics, const char* name) {
 
 RunMetrics::RunMetrics(Metrics& metrics)
     : queue_seconds(phase(metrics, "queue")),
+      mark_seconds(phase(metrics, "mark")),
       init_seconds(phase(metrics, "init")),
       run_seconds(phase(metrics, "run")),
       rescheduled(metrics.counter("berth_activation_rescheduled_total",
@@ -77,6 +79,10 @@ Status Run::start() {
   context_->runs.push_back(*this);
   ++context_->running;
   context_->metrics.in_flight.add(1);
+  if (const Status within = check_limits(); !within.ok()) {
+    boost::asio::post(context_->with.io, [run = self_, within] { run->refuse(within); });
+    return {};
+  }
   const Status status = context_->pool->acquire(*this);
   if (status.ok()) return status;
   if (status.code() == StatusCode::kResourceExhausted ||
@@ -89,6 +95,21 @@ Status Run::start() {
     if (!run->finished_) run->on_start_failed(status);
   });
   return {};
+}
+
+Status Run::check_limits() const {
+  const std::optional<entity::LimitBounds>& bounds = context_->options.bounds;
+  if (!bounds) return {};
+  const entity::Limits& wanted = invocation_.action->limits;
+  const entity::NamespaceLimits* own = invocation_.user.limits.get();
+  return own == nullptr ? entity::check_limits(wanted, *bounds)
+                        : entity::check_limits(wanted, entity::narrow(*bounds, own));
+}
+
+void Run::refuse(const Status& why) {
+  if (finished_) return;
+  wait_until_ms_ = context_->with.clock.wall_ms();
+  finish(application_error(why.message()));
 }
 
 void Run::leave() {
@@ -112,9 +133,11 @@ std::chrono::milliseconds Run::timeout() const {
 
 void Run::on_lease(container::Lease lease) {
   lease_ = std::move(lease);
+  leased_at_ = context_->with.clock.steady_now();
+  container_name_ = lease_.container_name();
+  start_kind_ = lease_.kind();
   if (!std::exchange(waited_, true)) {
-    context_->metrics.queue_seconds.observe(
-        seconds(context_->with.clock.steady_now() - accepted_at_));
+    context_->metrics.queue_seconds.observe(seconds(leased_at_ - accepted_at_));
   }
   wait_until_ms_ = context_->with.clock.wall_ms();
   if (can_be_left() && context_->with.work != nullptr) {
@@ -128,7 +151,7 @@ void Run::mark_started() {
   context_->with.work->start(context_->with.io.get_executor(), invocation_.activation_id,
                              wait_until_ms_, [run = shared_from_this()](Result<void> marked) {
                                if (run->finished_) return;
-                               if (marked) return run->proceed();
+                               if (marked) return run->marked();
                                // It was not accepted, or the store is closing and the next start
                                // runs it.
                                log::debug("invoker", "activation not started",
@@ -137,6 +160,12 @@ void Run::mark_started() {
                                            {"reason", marked.error().to_string()}});
                                run->drop();
                              });
+}
+
+void Run::marked() {
+  marking_ = context_->with.clock.steady_now() - leased_at_;
+  context_->metrics.mark_seconds.observe(seconds(*marking_));
+  proceed();
 }
 
 void Run::proceed() {
@@ -316,11 +345,50 @@ entity::Activation Run::make_record(Response response) {
   if (init_) timing.init_ms = init_ms;
   const std::int64_t waited_until = wait_until_ms_ != 0 ? wait_until_ms_ : record.start_ms;
   timing.wait_ms = std::max<std::int64_t>(0, waited_until - invocation_.received_ms);
+  timing.trace = trace();
   record.annotations = annotations_json(what, timing, !invocation_.cause.empty());
   record.outcome = response.outcome;
   record.result = std::move(response.result);
   record.size = response.size;
   return record;
+}
+
+std::string Run::trace() const {
+  const auto microseconds = [](std::chrono::nanoseconds time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+  };
+  Trace trace;
+  trace.transaction_id = invocation_.transaction_id;
+  trace.container = container_name_;
+  trace.start = container::to_string(start_kind_);
+  const bool leased = leased_at_ != SteadyTime();
+  trace.queue_us =
+      microseconds((leased ? leased_at_ : context_->with.clock.steady_now()) - accepted_at_);
+  if (marking_) trace.mark_us = microseconds(*marking_);
+  if (init_) trace.init_us = microseconds(init_->interval);
+  if (run_) trace.run_us = microseconds(run_->interval);
+  trace.reschedules = reschedules_;
+  return trace_json(trace);
+}
+
+void Run::log_outcome(const entity::Activation& record) const {
+  const bool ours = record.outcome == entity::Outcome::kWhiskError;
+  if (!ours && !log::enabled(log::Level::kDebug)) return;
+  const std::string milliseconds_text = fmt::to_string(record.duration_ms);
+  const std::initializer_list<log::Field> fields = {
+      {"transaction", invocation_.transaction_id},
+      {"activation", record.activation_id},
+      {"namespace", record.namespace_name},
+      {"action", record.path},
+      {"outcome", to_string(record.outcome)},
+      {"container", container_name_},
+      {"ms", milliseconds_text},
+      {"result", ours ? std::string_view(record.result) : std::string_view()}};
+  if (ours) {
+    log::warn("invoker", "activation ended by an error of ours", fields);
+  } else {
+    log::debug("invoker", "activation ended", fields);
+  }
 }
 
 void Run::finish(Response response, LogEnd logs_end) {
@@ -334,6 +402,7 @@ void Run::finish(Response response, LogEnd logs_end) {
       outcome == entity::Outcome::kSuccess || outcome == entity::Outcome::kApplicationError;
   RunContext& context = *context_;
   context.metrics.outcomes[static_cast<int>(outcome)]->add();
+  log_outcome(record);
   leave();
 
   OutcomeHandler handler = std::move(handler_);
@@ -344,7 +413,10 @@ void Run::finish(Response response, LogEnd logs_end) {
     store.put(context.with.io.get_executor(), std::move(record),
               [context = context_, handler = std::move(handler), shared](Result<void> stored) {
                 --context->writing;
-                if (!stored) {
+                if (!stored && stored.error().code() == StatusCode::kResourceExhausted) {
+                  // There may be room later, and the caller need not wait for it.
+                  context->with.activations.put_later(*shared);
+                } else if (!stored) {
                   context->metrics.lost_records.add();
                   log::error("invoker", "an activation's record could not be stored",
                              {{"activation", shared->activation_id},

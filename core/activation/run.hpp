@@ -16,6 +16,7 @@ namespace berth::activation {
 struct RunMetrics {
   explicit RunMetrics(Metrics& metrics);
   Histogram& queue_seconds;
+  Histogram& mark_seconds;
   Histogram& init_seconds;
   Histogram& run_seconds;
   Counter* outcomes[4];
@@ -48,7 +49,10 @@ class Run final : public container::Waiter,
  private:
   container::Caller caller() const;
   std::chrono::milliseconds timeout() const;
+  Status check_limits() const;
+  void refuse(const Status& why);
   void mark_started();
+  void marked();
   void proceed();
   void begin_logs();
   void send_init();
@@ -70,7 +74,14 @@ class Run final : public container::Waiter,
   container::Lease lease_;
   LogCollector::Ticket logs_;
   std::shared_ptr<Run> self_;  // while it has no outcome
+  std::string trace() const;
+  void log_outcome(const entity::Activation& record) const;
+
   SteadyTime accepted_at_;
+  SteadyTime leased_at_;  // of the last lease
+  std::optional<std::chrono::nanoseconds> marking_;
+  std::string container_name_;
+  container::StartKind start_kind_ = container::StartKind::kCold;
   std::optional<container::Reply> init_;  // without its body
   std::optional<container::Reply> run_;
   std::int64_t wait_until_ms_ = 0;  // wall time at which the waiting ended

@@ -34,12 +34,13 @@ void apply(const CallPtr& call, const std::shared_ptr<ActionPut>& put, bool over
           if (!put->exec && runtime != nullptr && runtime->deprecated) {
             return call->fail(deprecated_kind(old.exec.kind));
           }
-          return store(call, update_action(std::move(*put), old, deps.limits, now), old.revision);
+          return store(call, update_action(std::move(*put), old, call->bounds(), now),
+                       old.revision);
         }
         if (existing.error().code() != StatusCode::kNotFound) return call->fail(existing.error());
         store(call,
               create_action(std::move(*put), call->target.namespace_name, call->target.package,
-                            call->target.name, deps.limits, now),
+                            call->target.name, call->bounds(), now),
               0);
       });
 }
@@ -63,11 +64,12 @@ void put_action(const CallPtr& call) {
   // Parsing megabytes and unpacking archives would keep every other request waiting.
   boost::asio::post(call->service().workers, [call, replace = *overwrite]() mutable {
     auto put = std::make_shared<Checked<ActionPut>>(
-        parse_action_put(call->request.body, call->deps().runtimes, call->deps().limits));
+        parse_action_put(call->request.body, call->deps().runtimes, call->bounds()));
     boost::asio::io_context& io = call->deps().io;
     // The last reference goes back to the Api's thread with the call.
     boost::asio::post(io, [call = std::move(call), put, replace] {
       if (!*put) return call->fail(put->error());
+      if ((*put)->exec && !call->check_kind((*put)->exec->kind)) return;
       apply(call, std::make_shared<ActionPut>(std::move(**put)), replace);
     });
   });

@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
 #include <fmt/format.h>
 #include <optional>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "api/query.hpp"
 #include "base/ids.hpp"
 #include "base/json.hpp"
+#include "entity/namespace_limits.hpp"
 
 namespace berth::api {
 namespace {
@@ -50,6 +52,21 @@ json::object key_json(const entity::Identity& identity) {
   return {{"name", identity.namespace_name},
           {"uuid", identity.namespace_uuid},
           {"key", identity.key.uuid + ':' + identity.key.secret}};
+}
+
+// The member "path" of a body that may be empty.
+Checked<std::optional<std::string>> parse_path(std::string_view body) {
+  std::optional<std::string> path;
+  if (body.empty()) return path;
+  const auto tree = parse_json(body);
+  if (!tree) return malformed_body(tree.error().message());
+  const json::object* object = tree->if_object();
+  if (object == nullptr) return malformed_body("the body must be a JSON object");
+  const json::value* value = object->if_contains("path");
+  if (value == nullptr || value->is_null()) return path;
+  if (!value->is_string()) return malformed_body("/path: must be a string");
+  path = std::string(value->get_string());
+  return path;
 }
 
 struct NewNamespace {
@@ -134,6 +151,48 @@ struct AdminApi::Impl {
                          });
   }
 
+  void show_limits(const AdminCallPtr& call, std::string_view name) {
+    const auto identity = deps.auth.find_namespace(name);
+    if (!identity) return call->fail(404, fmt::format("there is no namespace '{}'", name));
+    call->send(200, identity->limits ? to_json(*identity->limits) : json::object());
+  }
+
+  void set_limits(const AdminCallPtr& call, const std::string& name, std::string_view body) {
+    const auto identity = deps.auth.find_namespace(name);
+    if (!identity) return call->fail(404, fmt::format("there is no namespace '{}'", name));
+    const auto tree = parse_json(body);
+    if (!tree) return call->fail(malformed_body(tree.error().message()));
+    auto limits = entity::parse_namespace_limits(
+        *tree, identity->limits ? *identity->limits : entity::NamespaceLimits());
+    if (!limits) return call->fail(limits.error());
+    deps.auth.set_limits(executor(), name, *limits,
+                         [call, limits = *limits](const Result<void>& set) {
+                           if (!set) return call->fail(set.error());
+                           call->send(200, to_json(limits));
+                         });
+  }
+
+  void back_up(const AdminCallPtr& call, std::string_view body) {
+    const Checked<std::optional<std::string>> path = parse_path(body);
+    if (!path) return call->fail(path.error());
+    if (!*path) return call->fail(malformed_body("/path: must be a string"));
+    if (!deps.back_up) return call->fail(404, text::kNotFound);
+    deps.back_up(**path, [call, path = **path](const Result<std::uint64_t>& bytes) {
+      if (!bytes) return call->fail(bytes.error());
+      call->send(200, json::object{{"path", path}, {"bytes", *bytes}});
+    });
+  }
+
+  void check(const AdminCallPtr& call, std::string_view body) {
+    const Checked<std::optional<std::string>> path = parse_path(body);
+    if (!path) return call->fail(path.error());
+    if (!deps.find_damage) return call->fail(404, text::kNotFound);
+    deps.find_damage(*path, [call](const Result<std::vector<std::string>>& problems) {
+      if (!problems) return call->fail(problems.error());
+      call->send(200, json::object{{"problems", json::value_from(*problems)}});
+    });
+  }
+
   void answer_key(const AdminCallPtr& call, int status, const Result<entity::Identity>& identity) {
     if (!identity) return call->fail(identity.error());
     if (deps.key_changed) {
@@ -164,6 +223,11 @@ void AdminApi::handle(const http::Request& request, http::Responder responder) {
     if (method != "GET") return refuse_method("GET");
     return impl_->document(call, path == "/status" ? impl_->deps.status : impl_->deps.plugins);
   }
+  if (path == "/backup" || path == "/check") {
+    if (method != "POST") return refuse_method("POST");
+    return path == "/backup" ? impl_->back_up(call, request.body)
+                             : impl_->check(call, request.body);
+  }
   constexpr std::string_view kNamespaces = "/namespaces";
   if (path == kNamespaces) {
     if (method == "GET") return impl_->list(call);
@@ -173,10 +237,18 @@ void AdminApi::handle(const http::Request& request, http::Responder responder) {
   if (!path.starts_with("/namespaces/")) return call->fail(404, text::kNotFound);
   std::string_view rest = path.substr(kNamespaces.size() + 1);
   constexpr std::string_view kKey = "/key";
+  constexpr std::string_view kLimits = "/limits";
   const bool is_key = rest.ends_with(kKey);
+  const bool is_limits = rest.ends_with(kLimits);
   if (is_key) rest.remove_suffix(kKey.size());
+  if (is_limits) rest.remove_suffix(kLimits.size());
   std::optional<std::string> name = http::percent_decode(rest);
   if (!name || !entity::is_entity_name(*name)) return call->fail(400, text::kBadNamespace);
+  if (is_limits) {
+    if (method == "GET") return impl_->show_limits(call, *name);
+    if (method == "POST") return impl_->set_limits(call, *name, request.body);
+    return refuse_method("GET, POST");
+  }
   if (is_key) {
     if (method == "GET") return impl_->show_key(call, *name);
     if (method == "POST") return impl_->rotate_key(impl_, call, std::move(*name));

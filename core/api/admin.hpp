@@ -9,6 +9,10 @@
 //   DELETE /namespaces/NAME        ?force=true removes its actions too
 //   GET    /namespaces/NAME/key    {"name","uuid","key"}
 //   POST   /namespaces/NAME/key    a new secret for it: {"name","uuid","key"}
+//   GET    /namespaces/NAME/limits what was set for it alone (entity/namespace_limits.hpp)
+//   POST   /namespaces/NAME/limits sets the members given, null takes one away; all that is set
+//   then POST   /backup                 {"path"} -> {"path","bytes"}: a copy of the store POST
+//   /check                  {"path"?} -> {"problems":[...]} of the store, or of a copy
 //
 // Belongs to one io_context that one thread runs: its Server's. Not thread-safe.
 #pragma once
@@ -17,7 +21,9 @@
 #include <boost/json/value.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "entity/identity.hpp"
 #include "http/message.hpp"
@@ -37,6 +43,11 @@ struct AdminDependencies {
   // Called after the key of a namespace was made or replaced, e.g. to rewrite guest.auth. An error
   // is the answer to the request, though the store has the new key. May be unset.
   std::function<Status(const entity::Identity&)> key_changed;
+  // Care of the store's file, as SqliteStore has it; answered on the AdminApi's thread. May be
+  // unset.
+  std::function<void(std::string path, store::Done<std::uint64_t>)> back_up;
+  std::function<void(std::optional<std::string> path, store::Done<std::vector<std::string>>)>
+      find_damage;
 };
 
 class AdminApi {

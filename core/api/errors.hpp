@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -40,7 +41,7 @@ struct Failure {
 
   int status = 500;
   std::string message;
-  int retry_after_s = 0;  // of a 429 or 503; 0: nobody knows
+  std::chrono::seconds retry_after{};  // of a 429 or 503; 0: nobody knows
 };
 
 // Found by argument-dependent lookup from boost::system::result::value().

@@ -3,9 +3,11 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_from.hpp>
 #include <limits>
 
 #include "api/service.hpp"
+#include "entity/namespace_limits.hpp"
 
 namespace berth::api {
 namespace {
@@ -69,12 +71,12 @@ void get_namespaces(const CallPtr& call) {
 }
 
 void get_limits(const CallPtr& call) {
-  const Dependencies& deps = call->deps();
-  const entity::LimitBounds& bounds = deps.limits;
+  const entity::LimitBounds bounds = call->bounds();
+  const Throttles throttles = call->throttles();
   json::object limits{
-      {"invocationsPerMinute", allowance(deps.throttles.invocations_per_minute)},
-      {"concurrentInvocations", allowance(deps.throttles.concurrent_invocations)},
-      {"firesPerMinute", allowance(deps.throttles.fires_per_minute)},
+      {"invocationsPerMinute", allowance(throttles.invocations_per_minute)},
+      {"concurrentInvocations", allowance(throttles.concurrent_invocations)},
+      {"firesPerMinute", allowance(throttles.fires_per_minute)},
       {"minActionTimeout", bounds.timeout_ms.min},
       {"maxActionTimeout", bounds.timeout_ms.max},
       {"minActionMemory", bounds.memory_mb.min},
@@ -87,6 +89,9 @@ void get_limits(const CallPtr& call) {
       {"maxPayloadSize", bounds.max_payload_bytes},
       {"truncationSize", bounds.max_result_bytes},
   };
+  if (call->user.limits && call->user.limits->allowed_kinds) {
+    limits["allowedKinds"] = json::value_from(*call->user.limits->allowed_kinds);
+  }
   call->send_json(json::serialize(limits));
 }
 

@@ -81,7 +81,7 @@ struct Accepted {
     const CallPtr answered = std::exchange(call, nullptr);
     // The queue is full: this namespace's and everybody's callers should slow down.
     if (status.code() == StatusCode::kResourceExhausted) {
-      return answered->fail(429, status.message());
+      return answered->fail(429, status.message(), answered->deps().invoker.retry_after());
     }
     answered->fail(status);
   }
@@ -114,6 +114,7 @@ void accept(const CallPtr& call, const Options& options, const entity::ActionPtr
       runtime != nullptr && runtime->deprecated) {
     return call->fail(deprecated_kind(action->exec.kind));
   }
+  if (!call->check_kind(action->exec.kind)) return;
   const std::shared_ptr<const Defaults> defaults = service.defaults_of(action);
   bool is_final = false;
   if (!defaults->empty()) {
@@ -122,8 +123,11 @@ void accept(const CallPtr& call, const Options& options, const entity::ActionPtr
   }
   Checked<std::string> arguments = merge_arguments(*defaults, call->request.body, is_final);
   if (!arguments) return call->fail(arguments.error());
+  const std::int64_t now_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(call->started.time_since_epoch())
+          .count();
   Checked<Throttle::Place> place =
-      service.throttle.enter(call->user.namespace_uuid, call->received_ms);
+      service.throttle.enter(call->user.namespace_uuid, call->throttles(), now_ms);
   if (!place) return call->fail(place.error());
 
   const auto accepted = std::make_shared<Accepted>();
@@ -180,7 +184,7 @@ void invoke_action(const CallPtr& call) {
   if (const auto& not_ready = call->deps().not_ready) {
     if (const std::string reason = not_ready(); !reason.empty()) return call->fail(503, reason);
   }
-  const entity::LimitBounds& bounds = call->deps().limits;
+  const entity::LimitBounds bounds = call->bounds();
   const Checked<Options> options = parse_options(call->query, bounds.max_blocking_wait_ms);
   if (!options) return call->fail(options.error());
   if (!check_content_type(*call)) return;

@@ -6,6 +6,7 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "entity/namespace_limits.hpp"
 
 namespace berth::api {
 namespace {
@@ -101,12 +102,13 @@ void Call::send(http::Response response) {
   responder_.send(std::move(response));
 }
 
-void Call::fail(int status, std::string_view message, int retry_after_s) {
+void Call::fail(int status, std::string_view message, std::chrono::seconds retry_after) {
   http::Response response = error_response(status, message, transaction_id);
   if (status == 401) {
     response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\"");
   } else if (status == 429 || status == 503) {
-    response.headers.emplace_back("Retry-After", fmt::to_string(std::max(retry_after_s, 1)));
+    response.headers.emplace_back("Retry-After",
+                                  fmt::to_string(std::max<std::int64_t>(retry_after.count(), 1)));
   }
   send(std::move(response));
 }
@@ -115,6 +117,30 @@ std::string Call::path() const {
   std::string path = target.namespace_name + '/';
   if (!target.package.empty()) path.append(target.package).append("/");
   return path + target.name;
+}
+
+entity::LimitBounds Call::bounds() const {
+  return entity::narrow(service_->deps.limits, user.limits.get());
+}
+
+Throttles Call::throttles() const {
+  Throttles allowed = service_->deps.throttles;
+  if (!user.limits) return allowed;
+  const entity::NamespaceLimits& own = *user.limits;
+  allowed.invocations_per_minute =
+      own.invocations_per_minute.value_or(allowed.invocations_per_minute);
+  allowed.concurrent_invocations =
+      own.concurrent_invocations.value_or(allowed.concurrent_invocations);
+  allowed.fires_per_minute = own.fires_per_minute.value_or(allowed.fires_per_minute);
+  return allowed;
+}
+
+bool Call::check_kind(std::string_view kind) {
+  if (!user.limits || user.limits->allows_kind(kind)) return true;
+  fail(403, fmt::format("The supplied authentication is not authorized to access actions of kind "
+                        "'{}'.",
+                        kind));
+  return false;
 }
 
 bool check_content_type(Call& call) {

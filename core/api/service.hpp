@@ -5,6 +5,7 @@
 
 #include <array>
 #include <boost/asio/thread_pool.hpp>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,8 +23,7 @@ namespace berth::api {
 
 class Service {
  public:
-  explicit Service(Dependencies dependencies)
-      : deps(std::move(dependencies)), throttle(deps.throttles), waiting(deps.io) {}
+  explicit Service(Dependencies dependencies) : deps(std::move(dependencies)), waiting(deps.io) {}
 
   // The merged-in form of an action's parameters, kept from one invocation to the next.
   std::shared_ptr<const Defaults> defaults_of(const entity::ActionPtr& action);
@@ -53,15 +53,19 @@ class Call {
   // Answers with `response`, after the headers that every answer carries were added.
   void send(http::Response response);
   void send_json(std::string body) { send({.status = 200, .body = std::move(body)}); }
-  // 429 and 503 tell when to come again: at least a second later.
-  void fail(int status, std::string_view message, int retry_after_s = 0);
-  void fail(const Failure& failure) {
-    fail(failure.status, failure.message, failure.retry_after_s);
-  }
+  // `retry_after`: seconds after which it may be tried again. A 429 or 503 always says so, at least
+  // one.
+  void fail(int status, std::string_view message, std::chrono::seconds retry_after = {});
+  void fail(const Failure& failure) { fail(failure.status, failure.message, failure.retry_after); }
   void fail(const Status& status) { fail(to_failure(status)); }
 
   // "ns/[pkg/]name" of the target.
   std::string path() const;
+  // What the caller's namespace may: the system's, with what was set for it alone.
+  entity::LimitBounds bounds() const;
+  Throttles throttles() const;
+  // Whether the caller's namespace may use that kind; else answers 403.
+  bool check_kind(std::string_view kind);
 
   Service& service() { return *service_; }
   std::shared_ptr<Service> shared_service() { return service_; }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much one namespace may invoke: a number in each clock minute, and a number at once. Counting
-// is OpenWhisk's: fixed minutes, refused above the allowed rate, refused at the allowed
-// concurrency. Not thread-safe.
+// How much one namespace may invoke: a number in any minute, and a number at once. The words are
+// OpenWhisk's. The minute slides, in steps of a second: there is no moment at which everybody may
+// start anew, and never more than allowed in any 60 s. Refused ones are not counted, so that a
+// caller who goes on asking gets what it is allowed. Not thread-safe.
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,8 +20,6 @@ namespace berth::api {
 
 class Throttle {
  public:
-  explicit Throttle(Throttles allowed) : allowed_(allowed) {}
-
   // Holds one place among the concurrent invocations until it is destroyed; may outlive the
   // Throttle.
   class Place {
@@ -40,20 +40,29 @@ class Throttle {
     std::shared_ptr<std::int64_t> count_;
   };
 
-  // A place for one invocation of the namespace, or the 429.
-  Checked<Place> enter(const std::string& namespace_uuid, std::int64_t now_ms);
+  // A place for one invocation of the namespace, or the 429. `now_ms` is of any clock that does not
+  // go backwards.
+  Checked<Place> enter(const std::string& namespace_uuid, const Throttles& allowed,
+                       std::int64_t now_ms);
 
  private:
-  struct Usage {
-    std::int64_t minute = -1;
-    std::int64_t invocations = 0;
-    std::shared_ptr<std::int64_t> running = std::make_shared<std::int64_t>(0);
-  };
-  void forget_idle(std::int64_t minute);
+  // One more than the seconds of a minute: the oldest is left only when all of it is past.
+  static constexpr std::int64_t kSlots = 61;
 
-  Throttles allowed_;
+  struct Usage {
+    std::array<std::uint32_t, kSlots> slots{};  // by second modulo kSlots
+    std::int64_t second = 0;                    // of the newest slot
+    std::int64_t total = 0;                     // of all slots
+    std::shared_ptr<std::int64_t> running = std::make_shared<std::int64_t>(0);
+
+    void advance(std::int64_t to);
+    // Until one more is allowed.
+    std::chrono::seconds wait_for_room() const;
+  };
+  void forget_idle(std::int64_t second);
+
   std::unordered_map<std::string, Usage> usage_;  // by namespace uuid
-  std::int64_t cleaned_minute_ = 0;
+  std::int64_t cleaned_at_ = 0;
 };
 
 }  // namespace berth::api

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace berth::entity {
+
+struct NamespaceLimits;
 
 // A namespace: the unit of ownership, limits and isolation.
 struct Namespace {
@@ -28,6 +31,7 @@ struct Identity {
   std::string namespace_name;
   std::string namespace_uuid;
   AuthKey key;
+  std::shared_ptr<const NamespaceLimits> limits{};  // null: those of all namespaces
 };
 
 // OpenWhisk's rule: [\w]|[\w][\w@ .&-]{0,254}[\w@.&-], ASCII.

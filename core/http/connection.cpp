@@ -59,9 +59,13 @@ Connection::Connection(std::shared_ptr<ConnectionContext> context)
 
 void Connection::start(int fd, bool refuse) {
   if (!socket_.adopt(fd)) return;
+  const auto& tls = context_->options.tls;
+  if (tls && !socket_.start_tls(*tls)) return socket_.close();
   context_->add(shared_from_this());
   if (refuse) return fail(503);
-  limit_.set_after(context_->options.idle_timeout);
+  // Whoever has not yet shown that it speaks TLS gets no more time than for a header.
+  greeting_ = tls != nullptr;
+  limit_.set_after(greeting_ ? context_->options.header_timeout : context_->options.idle_timeout);
   arm_read();
 }
 
@@ -144,6 +148,10 @@ void Connection::read_more() {
     const std::span<char> room = buffer_.prepare();
     account();
     const IoResult result = socket_.receive(room);
+    if (greeting_ && !socket_.in_handshake()) {
+      greeting_ = false;
+      limit_.set_after(context_->options.idle_timeout);
+    }
     if (result.kind == IoResult::Kind::kWouldBlock) break;
     // An end within a request: nobody is left to answer to.
     if (result.kind != IoResult::Kind::kBytes) return close();

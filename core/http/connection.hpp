@@ -108,6 +108,7 @@ class Connection final : public SocketOwner,
   bool read_armed_ = false;
   bool hangup_armed_ = false;
   bool input_ended_ = false;
+  bool greeting_ = false;      // the handshake of TLS is not done
   std::size_t accounted_ = 0;  // of context_->buffered
   std::size_t index_ = 0;      // in context_->connections
   std::string pending_head_;   // of a write that would block

@@ -16,6 +16,7 @@
 
 #include "base/result.hpp"
 #include "http/message.hpp"
+#include "http/tls.hpp"
 
 namespace berth::http {
 
@@ -50,6 +51,7 @@ struct ServerOptions {
   // Of all connections' requests together, so that many large ones at once cannot fill the memory;
   // what exceeds it is answered with 503.
   std::size_t max_buffered_bytes = std::size_t{1024} * 1024 * 1024;
+  std::shared_ptr<const TlsCertificate> tls{};  // null: in the clear
 };
 
 class Server {

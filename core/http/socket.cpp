@@ -2,6 +2,7 @@
 #include "http/socket.hpp"
 
 #include <array>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 #include <poll.h>
 #include <sys/socket.h>
@@ -30,6 +31,16 @@ IoResult failure(int error) {
   return {IoResult::Kind::kFailed, 0, error};
 }
 
+IoResult result_of(const TlsSession::Outcome& outcome) {
+  switch (outcome.kind) {
+    case TlsSession::Kind::kBytes: return {IoResult::Kind::kBytes, outcome.bytes, 0};
+    case TlsSession::Kind::kWouldBlock: return {IoResult::Kind::kWouldBlock, 0, 0};
+    case TlsSession::Kind::kEnd: return {IoResult::Kind::kEnd, 0, 0};
+    case TlsSession::Kind::kFailed: break;
+  }
+  return {IoResult::Kind::kFailed, 0, EPROTO};
+}
+
 }  // namespace
 
 bool Socket::adopt(int fd) {
@@ -42,7 +53,19 @@ bool Socket::adopt(int fd) {
   return false;
 }
 
+bool Socket::start_tls(const TlsCertificate& certificate) {
+  tls_ = TlsSession::make(certificate, fd());
+  return tls_ != nullptr;
+}
+
+void Socket::close() {
+  if (tls_) tls_->end();
+  tls_.reset();
+  descriptor_.reset();
+}
+
 IoResult Socket::receive(std::span<char> buffer) {
+  if (tls_) return result_of(tls_->receive(buffer));
   for (;;) {
     const ssize_t count = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count > 0) return {IoResult::Kind::kBytes, static_cast<std::size_t>(count), 0};
@@ -51,7 +74,19 @@ IoResult Socket::receive(std::span<char> buffer) {
   }
 }
 
+IoResult Socket::send_tls(std::string_view first, std::string_view second) {
+  const TlsSession::Outcome outcome = tls_->send(first.empty() ? second : first);
+  if (outcome.kind != TlsSession::Kind::kBytes || outcome.bytes < first.size() || first.empty() ||
+      second.empty()) {
+    return result_of(outcome);
+  }
+  const TlsSession::Outcome rest = tls_->send(second);
+  if (rest.kind == TlsSession::Kind::kFailed) return result_of(rest);
+  return {IoResult::Kind::kBytes, outcome.bytes + rest.bytes, 0};
+}
+
 IoResult Socket::send(std::string_view first, std::string_view second) {
+  if (tls_) return send_tls(first, second);
   const std::array<iovec, 2> pieces{piece(first), piece(second)};
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());
@@ -66,6 +101,7 @@ IoResult Socket::send(std::string_view first, std::string_view second) {
 }
 
 Socket::Peer Socket::peek() {
+  if (tls_ && tls_->has_pending()) return Peer::kHasData;
   char byte = 0;
   const ssize_t count = ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (count > 0) return Peer::kHasData;
@@ -86,16 +122,24 @@ int Socket::connect_error() {
 }
 
 void Socket::shutdown_send() {
+  if (tls_) tls_->end();
   ::shutdown(fd(), SHUT_WR);
 }
 
 void Socket::wait_readable(std::shared_ptr<SocketOwner> owner) {
-  descriptor_->async_wait(Descriptor::wait_read,
+  if (tls_ && tls_->has_pending()) {
+    // Nothing need come for it to be worth trying.
+    boost::asio::post(io_, [owner = std::move(owner)] { owner->on_readable(); });
+    return;
+  }
+  const bool write = tls_ && tls_->receive_wants_write();
+  descriptor_->async_wait(write ? Descriptor::wait_write : Descriptor::wait_read,
                           Ready{std::move(owner), &SocketOwner::on_readable});
 }
 
 void Socket::wait_writable(std::shared_ptr<SocketOwner> owner) {
-  descriptor_->async_wait(Descriptor::wait_write,
+  const bool read = tls_ && tls_->send_wants_read();
+  descriptor_->async_wait(read ? Descriptor::wait_read : Descriptor::wait_write,
                           Ready{std::move(owner), &SocketOwner::on_writable});
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stream socket of one connection, TCP or unix: every operation on it that the server and the
-// client use, and nothing else touches the descriptor (TLS, when it comes, comes here).
+// client use, and nothing else touches the descriptor. What is sent and received may go through
+// TLS; the owner sees no difference.
 //
 // Reactor style: data moves by receive() and send(), which never block; when they report
 // kWouldBlock, wait_*() calls the owner back once, on the io_context's thread, when it is worth
@@ -15,6 +16,8 @@
 #include <optional>
 #include <span>
 #include <string_view>
+
+#include "http/tls.hpp"
 
 namespace berth::http {
 
@@ -42,8 +45,12 @@ class Socket {
   // Takes over a connected (or connecting) non-blocking descriptor. False, and it is closed, if the
   // reactor cannot take it.
   bool adopt(int fd);
+  // From now on everything goes through TLS, as the server's side. False: no memory for it.
+  bool start_tls(const TlsCertificate& certificate);
   bool is_open() const { return descriptor_.has_value(); }
-  void close() { descriptor_.reset(); }
+  // The handshake of TLS is still to come or under way.
+  bool in_handshake() const { return tls_ != nullptr && !tls_->handshake_done(); }
+  void close();
 
   IoResult receive(std::span<char> buffer);
   // Sends the two one after the other, as far as there is room; not both may be empty.
@@ -66,10 +73,12 @@ class Socket {
   using Descriptor =
       boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
 
+  IoResult send_tls(std::string_view first, std::string_view second);
   int fd() { return descriptor_->native_handle(); }
 
   boost::asio::io_context& io_;
   std::optional<Descriptor> descriptor_;
+  std::unique_ptr<TlsSession> tls_;  // over the descriptor; null: in the clear
 };
 
 }  // namespace berth::http

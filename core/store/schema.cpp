@@ -148,4 +148,18 @@ Status prepare_schema(Connection& connection) {
   return {};
 }
 
+Status check_version(Connection& connection) {
+  const std::string path = connection.path().string();
+  const auto mark = read_number(connection, "PRAGMA application_id");
+  if (!mark) return mark.error();
+  if (*mark != kApplicationId) return sdk::failed_precondition(path + " is no store of Berth");
+  const auto version = read_number(connection, "PRAGMA user_version");
+  if (!version) return version.error();
+  if (*version == kSchemaVersion) return {};
+  return sdk::failed_precondition(
+      path + " has schema " + std::to_string(*version) + ", this Berth has " +
+      std::to_string(kSchemaVersion) +
+      (*version < kSchemaVersion ? ": it is brought up to date when berthd opens it" : ""));
+}
+
 }  // namespace berth::store

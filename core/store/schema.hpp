@@ -15,4 +15,7 @@ extern const int kSchemaVersion;
 // transaction. FAILED_PRECONDITION for a file of a newer version, or one that is not Berth's.
 Status prepare_schema(Connection& connection);
 
+// OK for a file of Berth's of exactly this version; changes nothing.
+Status check_version(Connection& connection);
+
 }  // namespace berth::store

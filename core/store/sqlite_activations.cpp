@@ -266,6 +266,20 @@ void SqliteActivations::forget(const Record& record) {
   const auto found = pending_.find(record->activation_id);
   // A later write of the same id has its own duty.
   if (found != pending_.end() && found->second == record) pending_.erase(found);
+  if (const auto count = written_.find(record->namespace_name); count != written_.end()) {
+    ++count->second;
+  }
+}
+
+std::int64_t SqliteActivations::written(const std::string& namespace_name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = written_.find(namespace_name);
+  return found == written_.end() ? std::numeric_limits<std::int64_t>::max() : found->second;
+}
+
+void SqliteActivations::forget_written(const std::string& namespace_name) {
+  const std::lock_guard lock(mutex_);
+  written_[namespace_name] = 0;
 }
 
 SqliteActivations::Record SqliteActivations::pending(const std::string& id) const {
@@ -366,6 +380,20 @@ void SqliteActivations::remove_expired(const Retention& retention, std::int64_t 
       if (Status status = counted(connection, query, removed); !status.ok()) return status;
     }
     return {};
+  };
+  writer_.submit_or_refuse(std::make_unique<RemoveRows>(run, std::move(done)), false);
+}
+
+void SqliteActivations::remove_surplus(std::string namespace_name, std::int64_t keep,
+                                       std::int64_t batch,
+                                       std::function<void(Result<std::int64_t>)> done) {
+  const auto run = [name = std::move(namespace_name), keep, batch](
+                       Connection& connection, std::int64_t& removed) -> Status {
+    Query query(connection,
+                "DELETE FROM activations WHERE sequence IN (SELECT sequence FROM activations WHERE "
+                "namespace = ? ORDER BY start DESC, sequence DESC LIMIT ? OFFSET ?)");
+    query.bind(name).bind(batch).bind(keep);
+    return counted(connection, query, removed);
   };
   writer_.submit_or_refuse(std::make_unique<RemoveRows>(run, std::move(done)), false);
 }

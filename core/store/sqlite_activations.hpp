@@ -40,6 +40,12 @@ class SqliteActivations final : public ActivationStore {
   // writer's thread, or on this one if refused.
   void remove_expired(const Retention& retention, std::int64_t now_ms,
                       std::function<void(Result<std::int64_t>)> done);
+  // The same for the oldest records of a namespace beyond the newest `keep`.
+  void remove_surplus(std::string namespace_name, std::int64_t keep, std::int64_t batch,
+                      std::function<void(Result<std::int64_t>)> done);
+  // Records written for a namespace since forget_written(); at most: it starts as "very many".
+  std::int64_t written(const std::string& namespace_name) const;
+  void forget_written(const std::string& namespace_name);
   // The same for what belongs to a namespace.
   void remove_of_namespace(std::string namespace_name, std::int64_t batch,
                            std::function<void(Result<std::int64_t>)> done);
@@ -58,7 +64,8 @@ class SqliteActivations final : public ActivationStore {
   std::atomic<std::int64_t> lost_unreported_{0};
   std::atomic<std::int64_t> next_report_ns_{0};  // of the steady clock
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, Record> pending_;  // by id
+  std::unordered_map<std::string, Record> pending_;        // by id
+  std::unordered_map<std::string, std::int64_t> written_;  // by namespace
 };
 
 }  // namespace berth::store

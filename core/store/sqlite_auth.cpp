@@ -2,10 +2,12 @@
 #include "store/sqlite_auth.hpp"
 
 #include <algorithm>
+#include <boost/json/serialize.hpp>
 #include <mutex>
 #include <utility>
 
 #include "base/ids.hpp"
+#include "base/json.hpp"
 #include "base/log.hpp"
 #include "store/reply.hpp"
 
@@ -52,6 +54,17 @@ Result<bool> has_row(Query& query) {
   return row;
 }
 
+// As the table keeps them; empty: none.
+Result<std::shared_ptr<const entity::NamespaceLimits>> read_limits(std::string_view text) {
+  std::shared_ptr<const entity::NamespaceLimits> none;
+  if (text.empty()) return none;
+  const auto json = parse_json(text);
+  if (!json) return sdk::data_loss("its limits cannot be read");
+  auto limits = entity::parse_namespace_limits(*json, {});
+  if (!limits) return sdk::data_loss("its limits cannot be read: " + limits.error().message());
+  return std::make_shared<const entity::NamespaceLimits>(std::move(*limits));
+}
+
 Status no_namespace(const std::string& name) {
   return sdk::not_found("there is no namespace '" + name + "'");
 }
@@ -61,7 +74,9 @@ Status no_namespace(const std::string& name) {
 class CreateNamespace final : public WriteJob {
  public:
   CreateNamespace(SqliteAuth& owner, Namespace facts, AuthKey key, Reply<Identity> reply)
-      : owner_(owner), entry_{std::move(facts), std::move(key)}, reply_(std::move(reply)) {}
+      : owner_(owner),
+        entry_{std::move(facts), std::move(key), nullptr},
+        reply_(std::move(reply)) {}
 
   Status run(Connection& connection) override {
     const Namespace& facts = entry_.facts;
@@ -213,8 +228,45 @@ class RotateKey final : public WriteJob {
   Reply<Identity> reply_;
 };
 
+class SetLimits final : public WriteJob {
+ public:
+  SetLimits(SqliteAuth& owner, std::string name, entity::NamespaceLimits limits, Reply<void> reply)
+      : owner_(owner),
+        name_(std::move(name)),
+        limits_(std::make_shared<const entity::NamespaceLimits>(std::move(limits))),
+        text_(*limits_ == entity::NamespaceLimits() ? std::string()
+                                                    : boost::json::serialize(to_json(*limits_))),
+        reply_(std::move(reply)) {}
+
+  Status run(Connection& connection) override {
+    Query query(connection, "UPDATE namespaces SET limits = ? WHERE name = ? AND removed = 0");
+    query.bind(text_).bind(name_);
+    if (Status status = query.run(); !status.ok()) return status;
+    return connection.changes() > 0 ? Status() : no_namespace(name_);
+  }
+
+  void finish(const Status& status) override {
+    if (!status.ok()) return reply_(status);
+    {
+      const std::unique_lock lock(owner_.mutex_);
+      const auto found = owner_.by_name_.find(name_);
+      if (found != owner_.by_name_.end()) {
+        found->second.limits = text_.empty() ? nullptr : limits_;
+      }
+    }
+    reply_(Result<void>());
+  }
+
+ private:
+  SqliteAuth& owner_;
+  const std::string name_;
+  const std::shared_ptr<const entity::NamespaceLimits> limits_;
+  const std::string text_;  // as it is stored; empty: none
+  Reply<void> reply_;
+};
+
 Identity SqliteAuth::identity_of(const Entry& entry) {
-  return {entry.facts.name, entry.facts.name, entry.facts.uuid, entry.key};
+  return {entry.facts.name, entry.facts.name, entry.facts.uuid, entry.key, entry.limits};
 }
 
 void SqliteAuth::remember(Entry entry) {
@@ -235,11 +287,14 @@ void SqliteAuth::forget(const std::string& name) {
 Status SqliteAuth::load(Connection& connection) {
   {
     Query query(connection,
-                "SELECT n.name, n.uuid, n.created, k.uuid, k.secret FROM namespaces n "
+                "SELECT n.name, n.uuid, n.created, k.uuid, k.secret, n.limits FROM namespaces n "
                 "JOIN keys k ON k.namespace = n.name WHERE n.removed = 0");
     while (query.next()) {
+      auto limits = read_limits(query.text(5));
+      if (!limits) return limits.error().with_context("namespace " + query.string(0));
       remember({{query.string(0), query.string(1), query.integer(2)},
-                {query.string(3), query.string(4)}});
+                {query.string(3), query.string(4)},
+                std::move(*limits)});
     }
     if (!query.status().ok()) return query.status();
   }
@@ -311,6 +366,12 @@ void SqliteAuth::create_namespace(Executor on, std::string name, std::optional<A
 void SqliteAuth::remove_namespace(Executor on, std::string name, bool force, Done<void> done) {
   writer_.submit_or_refuse(std::make_unique<HideNamespace>(
       *this, std::move(name), force, Reply<void>(std::move(on), std::move(done))));
+}
+
+void SqliteAuth::set_limits(Executor on, std::string name, entity::NamespaceLimits limits,
+                            Done<void> done) {
+  writer_.submit_or_refuse(std::make_unique<SetLimits>(
+      *this, std::move(name), std::move(limits), Reply<void>(std::move(on), std::move(done))));
 }
 
 void SqliteAuth::rotate_key(Executor on, std::string name, Done<Identity> done) {

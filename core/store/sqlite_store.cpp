@@ -2,6 +2,8 @@
 #include "store/sqlite_store.hpp"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <cerrno>
 #include <condition_variable>
 #include <fcntl.h>
@@ -17,7 +19,9 @@
 #include "base/files.hpp"
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
+#include "store/file_care.hpp"
 #include "store/reader_pool.hpp"
+#include "store/reply.hpp"
 #include "store/schema.hpp"
 #include "store/sqlite_activations.hpp"
 #include "store/sqlite_auth.hpp"
@@ -139,9 +143,10 @@ class Periodic {
 }  // namespace
 
 struct SqliteStore::Impl {
-  Impl(UniqueFd lock_fd, const Options& opts, std::unique_ptr<Connection> writing,
-       std::vector<std::unique_ptr<Connection>> reading)
+  Impl(UniqueFd lock_fd, std::filesystem::path file, const Options& opts,
+       std::unique_ptr<Connection> writing, std::vector<std::unique_ptr<Connection>> reading)
       : lock(std::move(lock_fd)),
+        path(std::move(file)),
         options(opts),
         metrics(opts.metrics != nullptr ? *opts.metrics : own_metrics),
         readers(std::move(reading), opts.max_queued_reads),
@@ -158,6 +163,7 @@ struct SqliteStore::Impl {
   Status close() {
     const std::lock_guard guard(close_mutex);
     maintenance.reset();
+    care.join();
     // Readers first: the checkpoint at the writer's end wants nobody reading. Jobs that the writer
     // still hands to them are refused, and so answered.
     readers.close();
@@ -179,7 +185,31 @@ struct SqliteStore::Impl {
                                });
   }
 
+  // Finding the newest N costs a walk over them, so it is done when a tenth as many are new.
+  void remove_surplus() {
+    for (const entity::Namespace& space : auth.namespaces()) {
+      const auto identity = auth.find_namespace(space.name);
+      const std::int64_t keep = identity && identity->limits
+                                    ? identity->limits->kept_activations.value_or(
+                                          options.retention.max_count_of_namespace)
+                                    : options.retention.max_count_of_namespace;
+      if (keep <= 0 || activations.written(space.name) < std::max<std::int64_t>(keep / 10, 1)) {
+        continue;
+      }
+      activations.forget_written(space.name);
+      remove_surplus(space.name, keep);
+    }
+  }
+  void remove_surplus(const std::string& name, std::int64_t keep) {
+    const std::int64_t batch = options.retention.batch;
+    activations.remove_surplus(name, keep, batch,
+                               [this, name, keep, batch](const Result<std::int64_t>& removed) {
+                                 if (removed && *removed >= batch) remove_surplus(name, keep);
+                               });
+  }
+
   const UniqueFd lock;
+  const std::filesystem::path path;
   const Options options;
   Metrics own_metrics;
   Metrics& metrics;
@@ -191,6 +221,7 @@ struct SqliteStore::Impl {
   SqliteAuth auth;
   SqlitePluginState plugin_state;
   std::unique_ptr<Periodic> maintenance;
+  boost::asio::thread_pool care{1};  // for what an operator asks of the file
   std::mutex close_mutex;
 };
 
@@ -213,16 +244,16 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
   }
   Connection& loading = *reading.front();
   // The reader's thread waits for its first job: nobody can give it one before the load is over.
-  auto impl =
-      std::make_unique<Impl>(std::move(*lock), options, std::move(*writing), std::move(reading));
+  auto impl = std::make_unique<Impl>(std::move(*lock), std::filesystem::absolute(path), options,
+                                     std::move(*writing), std::move(reading));
   if (Status status = impl->work.load(loading); !status.ok()) return status;
   if (Status status = impl->auth.load(loading); !status.ok()) return status;
   const Retention& retention = options.retention;
-  if (retention.max_age_ms > 0 || retention.max_count > 0) {
-    Impl* const raw = impl.get();
-    impl->maintenance =
-        std::make_unique<Periodic>(retention.check_every, [raw] { raw->remove_expired(); });
-  }
+  impl->maintenance = std::make_unique<Periodic>(retention.check_every, [raw = impl.get()] {
+    const Retention& keep = raw->options.retention;
+    if (keep.max_age_ms > 0 || keep.max_count > 0) raw->remove_expired();
+    raw->remove_surplus();
+  });
   return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(impl)));
 }
 
@@ -238,6 +269,23 @@ AuthStore& SqliteStore::auth() {
 
 PluginStateStore& SqliteStore::plugin_state() {
   return impl_->plugin_state;
+}
+
+void SqliteStore::back_up(Executor on, std::filesystem::path to, Done<std::uint64_t> done) {
+  boost::asio::post(impl_->care,
+                    [from = impl_->path, to = std::move(to),
+                     reply = Reply<std::uint64_t>(std::move(on), std::move(done))]() mutable {
+                      reply(store::back_up(from, to));
+                    });
+}
+
+void SqliteStore::find_damage(Executor on, std::optional<std::filesystem::path> other,
+                              Done<std::vector<std::string>> done) {
+  boost::asio::post(impl_->care, [path = other.value_or(impl_->path),
+                                  reply = Reply<std::vector<std::string>>(
+                                      std::move(on), std::move(done))]() mutable {
+    reply(store::find_damage(path));
+  });
 }
 
 WorkStore& SqliteStore::work() {

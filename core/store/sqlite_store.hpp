@@ -16,6 +16,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
@@ -29,9 +32,10 @@ namespace berth::store {
 // How long records of activations stay. They are deleted oldest first in small batches between
 // writes.
 struct Retention {
-  std::int64_t max_age_ms = 0;  // by start; 0: no bound
-  std::int64_t max_count = 0;   // over all namespaces; 0: no bound
-  std::int64_t batch = 500;     // rows a transaction, >= 1
+  std::int64_t max_age_ms = 0;              // by start; 0: no bound
+  std::int64_t max_count = 0;               // over all namespaces; 0: no bound
+  std::int64_t max_count_of_namespace = 0;  // of each that has no number of its own; 0: no bound
+  std::int64_t batch = 500;                 // rows a transaction, >= 1
   std::chrono::milliseconds check_every{60'000};
 };
 
@@ -67,6 +71,14 @@ class SqliteStore {
   AuthStore& auth();
   PluginStateStore& plugin_state();
   WorkStore& work();
+
+  // For an operator, while the store is in use; both take as long as the file is big and hold no
+  // writer up. back_up() writes the present state into the new file `to` (absolute; 0600) and
+  // answers with its size; ALREADY_EXISTS. find_damage() tells what is wrong with the store's own
+  // file, or with another one of Berth, in words: none is good.
+  void back_up(Executor on, std::filesystem::path to, Done<std::uint64_t> done);
+  void find_damage(Executor on, std::optional<std::filesystem::path> other,
+                   Done<std::vector<std::string>> done);
 
   // Writes what waits, answers every call, folds the WAL into the file, and closes it. Calls after
   // it are answered with UNAVAILABLE. Blocks; idempotent; not from inside a `done`. The status

@@ -48,10 +48,7 @@ Result<std::vector<Work>> load_page(Connection& connection, std::int64_t after,
 class EnqueueWork final : public WriteJob {
  public:
   EnqueueWork(SqliteWork& owner, SqliteWork::EntryPtr entry, Work work, Reply<void> reply)
-      : owner_(owner),
-        entry_(std::move(entry)),
-        work_(std::move(work)),
-        reply_(std::move(reply)) {}
+      : owner_(owner), entry_(std::move(entry)), work_(std::move(work)), reply_(std::move(reply)) {}
 
   Status run(Connection& connection) override {
     const std::string id = pack_id(work_.activation_id);

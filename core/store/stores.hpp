@@ -18,6 +18,7 @@
 #include "entity/action.hpp"
 #include "entity/activation.hpp"
 #include "entity/identity.hpp"
+#include "entity/namespace_limits.hpp"
 
 namespace berth::store {
 
@@ -99,6 +100,9 @@ class AuthStore {
                                 Done<entity::Identity> done) = 0;
   // FAILED_PRECONDITION if it still has actions and `force` is not given.
   virtual void remove_namespace(Executor on, std::string name, bool force, Done<void> done) = 0;
+  // Sets what the namespace alone may; NOT_FOUND.
+  virtual void set_limits(Executor on, std::string name, entity::NamespaceLimits limits,
+                          Done<void> done) = 0;
   // Replaces the secret of the namespace's key.
   virtual void rotate_key(Executor on, std::string name, Done<entity::Identity> done) = 0;
 };

@@ -154,7 +154,7 @@ class Kill(unittest.TestCase):
         return ran
 
     def test_an_orderly_stop_leaves_the_queue_to_the_next_start(self):
-        self.daemon.settings = ["containers.memory=256MB", "shutdown.grace=20s"]
+        self.daemon.settings = ["containers.memory=256MB", "limits.memory_max=256MB", "shutdown.grace=20s"]
         self.daemon.start()
         self.daemon.create("a0")
         ids = [self.daemon.api("POST", "/actions/a0", {"seconds": 0.3})[2]["activationId"] for _ in range(12)]

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import stat
 import subprocess
 import sys
@@ -275,6 +276,114 @@ class Life(Case):
         text = connection.getresponse().read().decode()
         connection.close()
         return text.replace('":', '": ').replace(":  ", ": ")
+
+
+class Tls(Case):
+    def make_certificate(self, name):
+        run = subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", f"/CN={name}", "-keyout", self.work / "key.pem", "-out", self.work / "cert.pem"],
+            capture_output=True, text=True, check=False)
+        self.assertEqual(run.returncode, 0, run.stderr)
+
+    def settings(self):
+        return ("--set", f"http.tls_certificate={self.work}/cert.pem", "--set", f"http.tls_key={self.work}/key.pem")
+
+    def common_name(self):
+        host, port = (self.data / "apihost").read_text().strip().removeprefix("https://").rsplit(":", 1)
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as plain:
+            with context.wrap_socket(plain) as secure:
+                return secure.getpeercert(binary_form=True)
+
+    def test_the_api_speaks_tls_and_takes_a_new_certificate_at_sighup(self):
+        self.make_certificate("first")
+        process = self.start(*self.settings())
+        self.assertTrue((self.data / "apihost").read_text().startswith("https://"))
+        self.assertEqual(self.cli("-i", "action", "list").returncode, 0)
+        self.assertNotEqual(self.cli("action", "list").returncode, 0, "a certificate that nobody vouches for")
+        first = self.common_name()
+        self.make_certificate("second")
+        process.send_signal(signal.SIGHUP)
+        limit = time.monotonic() + PATIENCE
+        while self.common_name() == first:
+            self.assertLess(time.monotonic(), limit, self.log())
+            time.sleep(0.05)
+        second = self.common_name()
+        (self.work / "cert.pem").write_text("nonsense")
+        process.send_signal(signal.SIGHUP)
+        while "the certificate in use stays" not in self.log():
+            self.assertLess(time.monotonic(), limit, self.log())
+            time.sleep(0.05)
+        self.assertEqual(self.common_name(), second)
+
+    def test_a_bad_certificate_is_named(self):
+        (self.work / "cert.pem").write_text("nonsense")
+        (self.work / "key.pem").write_text("nonsense")
+        self.assertIn(f"{self.work}/cert.pem", self.refused(*self.settings(), code=1))
+
+    def test_certificate_and_key_come_together(self):
+        self.assertIn("http.tls_certificate needs http.tls_key, too",
+                      self.refused("--set", f"http.tls_certificate={self.work}/cert.pem"))
+
+
+class Administration(Case):
+    def run_cli(self, *arguments, code=0):
+        run = self.cli(*arguments)
+        self.assertEqual(run.returncode, code, run.stdout + run.stderr)
+        return run.stdout + run.stderr
+
+    def create(self):
+        source = self.work / "f.py"
+        source.write_text(SLEEPER)
+        self.run_cli("action", "create", "f", str(source))
+
+    def test_a_backup_can_be_put_in_the_place_of_the_store(self):
+        process = self.start()
+        self.create()
+        self.run_cli("action", "invoke", "f", "-r")
+        copy = self.work / "copy.db"
+        self.assertIn(f"wrote {copy}", self.run_cli("admin", "backup", str(copy)))
+        self.assertEqual(stat.S_IMODE(copy.stat().st_mode), 0o600)
+        self.assertIn("exists", self.run_cli("admin", "backup", str(copy), code=6))
+        self.assertIn("no damage found", self.run_cli("admin", "check"))
+        self.assertIn("no damage found", self.run_cli("admin", "check", str(copy)))
+        self.run_cli("action", "delete", "f")
+        self.end(process)
+        shutil.move(copy, self.data / "berth.db")
+        for name in ("berth.db-wal", "berth.db-shm"):
+            (self.data / name).unlink(missing_ok=True)
+        self.start()
+        self.assertIn('"slept": true', self.run_cli("action", "invoke", "f", "-r"))
+
+    def test_a_namespace_has_limits_of_its_own(self):
+        self.start()
+        self.create()
+        self.assertIn("has no limits of its own", self.run_cli("namespace", "limits", "guest"))
+        self.assertIn("invocationsPerMinute", self.run_cli("namespace", "limits", "guest", "invocationsPerMinute=2"))
+        for _ in range(2):
+            self.run_cli("action", "invoke", "f", "-r")
+        refused = self.cli("action", "invoke", "f", "-r")
+        self.assertIn("Too many requests in the last minute (count: 3, allowed: 2).", refused.stderr)
+        self.run_cli("namespace", "limits", "guest", "invocationsPerMinute=none", "allowedKinds=native:1")
+        self.assertIn("not authorized to access actions of kind", self.cli("action", "invoke", "f", "-r").stderr)
+        self.assertIn("is no limit of a namespace", self.cli("namespace", "limits", "guest", "speed=1").stderr)
+        self.run_cli("namespace", "limits", "guest", "allowedKinds=none")
+        self.run_cli("action", "invoke", "f", "-r")
+
+    def test_a_trace_shows_the_phases(self):
+        self.start()
+        self.create()
+        self.run_cli("action", "invoke", "f")
+        limit = time.monotonic() + PATIENCE
+        while self.cli("activation", "trace", "--last").returncode != 0:
+            self.assertLess(time.monotonic(), limit, self.log())
+            time.sleep(0.05)
+        shown = self.run_cli("activation", "trace", "--last")
+        for word in ("queue", "mark", "init", "run", "cold", "guest/f", "transaction"):
+            self.assertIn(word, shown)
 
 
 if __name__ == "__main__":

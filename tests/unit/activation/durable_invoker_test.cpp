@@ -185,8 +185,9 @@ TEST_F(DurableTest, WhatHadStartedIsRecordedAsInterruptedAndNotRun) {
   EXPECT_EQ(count("broken"), 1u);
   const entity::Activation& record = *records.find("broken");
   EXPECT_EQ(record.outcome, Outcome::kWhiskError);
-  EXPECT_EQ(record.result,
-            R"({"error":"The activation was interrupted because Berth stopped while it was running."})");
+  EXPECT_EQ(
+      record.result,
+      R"({"error":"The activation was interrupted because Berth stopped while it was running."})");
   EXPECT_EQ(record.start_ms, 2'000'000);
   EXPECT_EQ(annotation(record, "waitTime"), 1'000'000);
   EXPECT_EQ(annotation(record, "kind"), "python:3");

@@ -126,6 +126,8 @@ class FakeNamespaces final : public store::AuthStore {
   void create_namespace(store::Executor, std::string, std::optional<entity::AuthKey>,
                         store::Done<entity::Identity>) override {}
   void remove_namespace(store::Executor, std::string, bool, store::Done<void>) override {}
+  void set_limits(store::Executor, std::string, entity::NamespaceLimits,
+                  store::Done<void>) override {}
   void rotate_key(store::Executor, std::string, store::Done<entity::Identity>) override {}
 };
 

@@ -50,7 +50,8 @@ class InvokerTest : public testing::Test {
   void start(const std::string& stem_cells = "[]") {
     manifest = test::make_manifest(stem_cells);
     invoker = std::make_unique<PooledInvoker>(
-        InvokerDependencies{io, clock, metrics, factory, logs, records, manifest, work_store}, options);
+        InvokerDependencies{io, clock, metrics, factory, logs, records, manifest, work_store},
+        options);
     boost::asio::co_spawn(io, factory.start(invoker->died_handler(), {}),
                           [](std::exception_ptr, const Result<void>&) {});
     std::optional<Status> status;

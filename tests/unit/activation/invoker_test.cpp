@@ -153,6 +153,41 @@ TEST_F(InvokerTest, ARecordThatCannotBeStoredDoesNotCostTheReply) {
             1);
 }
 
+TEST_F(InvokerTest, ARecordWithoutRoomWaitsForItAfterTheReply) {
+  options.record_before_reply = true;
+  records.put_failure = sdk::resource_exhausted("disk full");
+  start();
+  run("one");
+  EXPECT_THAT(records.how, ElementsAre("later"));
+}
+
+TEST_F(InvokerTest, AnActionBeyondThePresentBoundsDoesNotRun) {
+  options.bounds = entity::LimitBounds();
+  options.bounds->memory_mb.max = 200;
+  start();
+  const entity::Activation& reply = run("one");
+  EXPECT_EQ(reply.outcome, Outcome::kApplicationError);
+  EXPECT_EQ(reply.result, R"({"error":"memory size 256 MB exceeds allowed threshold of 200 MB"})");
+  EXPECT_THAT(requests, IsEmpty());
+}
+
+TEST_F(InvokerTest, TheRecordTellsWhereTheTimeWent) {
+  start();
+  run("one");
+  const boost::json::value cold = annotation(replied["one"], "trace");
+  EXPECT_EQ(cold.at("transaction"), "t-one");
+  EXPECT_EQ(cold.at("start"), "cold");
+  EXPECT_FALSE(cold.at("container").as_string().empty());
+  EXPECT_GE(cold.at("queue").as_int64(), 0);
+  EXPECT_GE(cold.at("init").as_int64(), 0);
+  EXPECT_GE(cold.at("run").as_int64(), 0);
+  EXPECT_FALSE(cold.as_object().contains("mark")) << "it is not durable";
+  run("two");
+  const boost::json::value warm = annotation(replied["two"], "trace");
+  EXPECT_EQ(warm.at("start"), "warm");
+  EXPECT_FALSE(warm.as_object().contains("init"));
+}
+
 TEST_F(InvokerTest, ApplicationErrorsKeepTheContainer) {
   start();
   on_run = [](const std::string&) { return Answer{.body = R"({"error":"soft"})"}; };

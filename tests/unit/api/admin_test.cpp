@@ -31,6 +31,15 @@ class AdminTest : public ::testing::Test {
       changed.push_back(identity.namespace_name);
       return change_status;
     };
+    dependencies.back_up = [](const std::string& path, const auto& done) {
+      if (path == "/taken") return done(sdk::already_exists(path));
+      done(std::uint64_t{4096});
+    };
+    dependencies.find_damage = [](const std::optional<std::string>& path, const auto& done) {
+      std::vector<std::string> problems;
+      if (path) problems.push_back(*path);
+      done(problems);
+    };
     admin = std::make_unique<AdminApi>(std::move(dependencies));
     // TCP here only because the test's client speaks nothing else; berthd listens on a unix socket.
     server = std::make_unique<http::Server>(
@@ -138,6 +147,39 @@ TEST_F(AdminTest, RefusesBadRequests) {
   EXPECT_EQ(call("POST", "/status").status, 405);
   EXPECT_EQ(call("GET", "/other").status, 404);
   EXPECT_EQ(call("DELETE", "/namespaces/a%2Fb").status, 400);
+}
+
+TEST_F(AdminTest, SetsAndShowsTheLimitsOfANamespace) {
+  EXPECT_EQ(call("GET", "/namespaces/guest/limits").body, "{}");
+  const Reply set = call("POST", "/namespaces/guest/limits",
+                         R"({"invocationsPerMinute":5,"allowedKinds":["python:3.11"]})");
+  EXPECT_EQ(set.status, 200);
+  EXPECT_EQ(set.body, R"({"invocationsPerMinute":5,"allowedKinds":["python:3.11"]})");
+  const Reply more =
+      call("POST", "/namespaces/guest/limits", R"({"allowedKinds":null,"maxActionMemory":128})");
+  EXPECT_EQ(more.body, R"({"invocationsPerMinute":5,"maxActionMemory":128})");
+  EXPECT_EQ(call("GET", "/namespaces/guest/limits").body, more.body);
+  EXPECT_EQ(call("POST", "/namespaces/guest/limits", R"({"invocationsPerMinute":-1})").error(),
+            "/invocationsPerMinute: must not be negative");
+  EXPECT_NE(call("POST", "/namespaces/guest/limits", R"({"speed":1})")
+                .error()
+                .find("/speed: is no limit of a namespace"),
+            std::string::npos);
+  EXPECT_EQ(call("POST", "/namespaces/guest/limits", "[]").status, 400);
+  EXPECT_EQ(call("GET", "/namespaces/nobody/limits").status, 404);
+  EXPECT_EQ(call("POST", "/namespaces/nobody/limits", "{}").status, 404);
+  EXPECT_EQ(call("DELETE", "/namespaces/guest/limits").status, 405);
+}
+
+TEST_F(AdminTest, BacksUpAndChecks) {
+  const Reply backup = call("POST", "/backup", R"({"path":"/somewhere/b.db"})");
+  EXPECT_EQ(backup.status, 200);
+  EXPECT_EQ(backup.body, R"({"path":"/somewhere/b.db","bytes":4096})");
+  EXPECT_EQ(call("POST", "/backup", "{}").status, 400);
+  EXPECT_EQ(call("POST", "/backup", R"({"path":"/taken"})").status, 409);
+  EXPECT_EQ(call("GET", "/backup").status, 405);
+  EXPECT_EQ(call("POST", "/check").body, R"({"problems":[]})");
+  EXPECT_EQ(call("POST", "/check", R"({"path":"/b.db"})").body, R"({"problems":["/b.db"]})");
 }
 
 }  // namespace

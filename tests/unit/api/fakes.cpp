@@ -185,6 +185,14 @@ void FakeAuth::remove_namespace(store::Executor on, std::string name, bool force
   answer<void>(on, done, {});
 }
 
+void FakeAuth::set_limits(store::Executor on, std::string name, entity::NamespaceLimits limits,
+                          store::Done<void> done) {
+  const auto found = known.find(name);
+  if (found == known.end()) return answer<void>(on, done, sdk::not_found("no namespace " + name));
+  found->second.limits = std::make_shared<const entity::NamespaceLimits>(std::move(limits));
+  answer<void>(on, done, {});
+}
+
 void FakeAuth::rotate_key(store::Executor on, std::string name,
                           store::Done<entity::Identity> done) {
   const auto found = known.find(name);

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "base/ids.hpp"
+#include "entity/namespace_limits.hpp"
 #include "fixture.hpp"
 
 namespace berth::api {
@@ -165,10 +166,12 @@ TEST_F(InvokeTest, PassesOnTheInvokersRefusal) {
   const Reply reply = post(kHello + "?blocking=true");
   EXPECT_EQ(reply.status, 503);
   EXPECT_EQ(reply.error(), "shutting down");
+  EXPECT_EQ(reply.header("retry-after"), "1");
   on_server([this] { invoker.refusal = sdk::resource_exhausted("the queue is full"); });
   const Reply full = post(kHello);
   EXPECT_EQ(full.status, 429);
   EXPECT_EQ(full.error(), "the queue is full");
+  EXPECT_EQ(full.header("retry-after"), "1");
 }
 
 TEST_F(InvokeTest, ThrottlesByMinuteAndByNumber) {
@@ -181,6 +184,41 @@ TEST_F(InvokeTest, ThrottlesByMinuteAndByNumber) {
   EXPECT_EQ(refused.error(), "Too many concurrent requests in flight (count: 1, allowed: 1).");
   on_server([this] { invoker.release(); });
   EXPECT_EQ(post(kHello).status, 202);
+}
+
+TEST_F(InvokeTest, ANamespaceMayHaveThrottlesAndBoundsOfItsOwn) {
+  throttles.concurrent_invocations = 1;
+  auto own = std::make_shared<entity::NamespaceLimits>();
+  own->concurrent_invocations = 3;
+  own->max_payload_bytes = 10;
+  own->max_memory_mb = 128;
+  own->allowed_kinds = {"nodejs:20"};
+  const std::string guest_uuid = kGuest.substr(0, kGuest.find(':'));
+  for (auto& [name, identity] : auth.known) {
+    if (identity.key.uuid == guest_uuid) identity.limits = own;
+  }
+  const Reply big = put("/api/v1/namespaces/_/actions/big",
+                        R"({"exec":{"kind":"nodejs:20","code":"x"},"limits":{"memory":256}})");
+  EXPECT_EQ(big.status, 400);
+  EXPECT_EQ(big.error(), "memory size 256 MB exceeds allowed threshold of 128 MB");
+  const Reply kind =
+      put("/api/v1/namespaces/_/actions/kind", R"({"exec":{"kind":"python:3.11","code":"x"}})");
+  EXPECT_EQ(kind.status, 403);
+  EXPECT_EQ(kind.error(),
+            "The supplied authentication is not authorized to access actions of kind "
+            "'python:3.11'.");
+  create("hello");
+  const Reply large = post(kHello, R"({"a":"0123456789"})");
+  EXPECT_EQ(large.status, 413);
+  EXPECT_EQ(large.error(), "Request larger than allowed: 18 > 10 bytes.");
+  on_server([this] { invoker.hold = true; });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(post(kHello).status, 202);
+  EXPECT_EQ(post(kHello).error(), "Too many concurrent requests in flight (count: 3, allowed: 3).");
+  const Reply limits = get("/api/v1/namespaces/_/limits");
+  EXPECT_NE(limits.body.find("\"concurrentInvocations\":3"), std::string::npos) << limits.body;
+  EXPECT_NE(limits.body.find("\"maxActionMemory\":128"), std::string::npos) << limits.body;
+  EXPECT_NE(limits.body.find("\"allowedKinds\":[\"nodejs:20\"]"), std::string::npos);
+  on_server([this] { invoker.release(); });
 }
 
 TEST_F(InvokeTest, GoesOnWhenTheCallerHangsUp) {

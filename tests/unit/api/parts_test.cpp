@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The API's parts that need no server: routes, queries, credentials, throttle, arguments, log
 // lines.
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <deque>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -111,34 +113,68 @@ TEST(Auth, RefusesWhatIsNoKey) {
   EXPECT_FALSE(parse_basic("Basic " + std::string(100'000, 'A')).has_value());
 }
 
-TEST(Throttle, CountsInFixedMinutes) {
-  Throttle throttle({.invocations_per_minute = 2});
-  EXPECT_TRUE(throttle.enter("a", 60'000).has_value());
-  EXPECT_TRUE(throttle.enter("a", 119'999).has_value());
-  const auto refused = throttle.enter("a", 119'999);
-  ASSERT_FALSE(refused.has_value());
+TEST(Throttle, AMinuteSlides) {
+  Throttle throttle;
+  const Throttles allowed{.invocations_per_minute = 2};
+  EXPECT_TRUE(throttle.enter("a", allowed, 60'900).has_value());
+  EXPECT_TRUE(throttle.enter("a", allowed, 90'000).has_value());
+  const auto refused = throttle.enter("a", allowed, 120'100);
+  ASSERT_FALSE(refused.has_value()) << "another minute of the clock has begun";
   EXPECT_EQ(refused.error().status, 429);
   EXPECT_EQ(refused.error().message,
             "Too many requests in the last minute (count: 3, allowed: 2).");
-  EXPECT_TRUE(throttle.enter("b", 119'999).has_value());
-  EXPECT_TRUE(throttle.enter("a", 120'000).has_value());
+  EXPECT_EQ(refused.error().retry_after.count(), 1);
+  EXPECT_TRUE(throttle.enter("b", allowed, 120'100).has_value());
+  EXPECT_TRUE(throttle.enter("a", allowed, 121'000).has_value()) << "the first is a minute old";
+  const auto again = throttle.enter("a", allowed, 121'000);
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().retry_after.count(), 30);
+  EXPECT_TRUE(throttle.enter("a", allowed, 1'000'000).has_value());
+}
+
+TEST(Throttle, NeverMoreThanAllowedInAnyMinute) {
+  std::mt19937 random(4711);
+  Throttle throttle;
+  const Throttles allowed{.invocations_per_minute = 20};
+  std::deque<std::int64_t> taken_at;  // of the last 61 s
+  const auto count_since = [&taken_at](std::int64_t then) {
+    return std::count_if(taken_at.begin(), taken_at.end(),
+                         [then](std::int64_t at) { return at > then; });
+  };
+  std::int64_t now = 0;
+  std::int64_t taken = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    now += static_cast<std::int64_t>(random() % 2'000);
+    while (!taken_at.empty() && taken_at.front() <= now - 61'000) taken_at.pop_front();
+    if (throttle.enter("a", allowed, now)) {
+      ++taken;
+      taken_at.push_back(now);
+    } else {
+      // Too early by less than a second, if at all.
+      ASSERT_GE(taken_at.size(), 20u) << now;
+    }
+    ASSERT_LE(count_since(now - 60'000), 20) << now;
+  }
+  // Asked for three times as often as allowed: it gets nearly all that it may.
+  EXPECT_GT(taken, now / 60'000 * 20 * 9 / 10);
 }
 
 TEST(Throttle, CountsThoseThatRun) {
-  Throttle throttle({.concurrent_invocations = 1});
-  auto place = throttle.enter("a", 0);
+  Throttle throttle;
+  const Throttles allowed{.concurrent_invocations = 1};
+  auto place = throttle.enter("a", allowed, 0);
   ASSERT_TRUE(place.has_value());
-  const auto refused = throttle.enter("a", 600'000);  // still running in another minute
+  const auto refused = throttle.enter("a", allowed, 600'000);  // still running after minutes
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().message,
             "Too many concurrent requests in flight (count: 1, allowed: 1).");
   *place = Throttle::Place();
-  EXPECT_TRUE(throttle.enter("a", 600'000).has_value());
+  EXPECT_TRUE(throttle.enter("a", allowed, 600'000).has_value());
 }
 
 TEST(Throttle, ZeroIsUnlimited) {
-  Throttle throttle({});
-  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(throttle.enter("a", 0).has_value());
+  Throttle throttle;
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(throttle.enter("a", {}, 0).has_value());
 }
 
 Defaults defaults_of(std::string_view parameters) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.hpp"
+#include "entity/namespace_limits.hpp"
 
 namespace berth::entity {
 namespace {
@@ -72,6 +73,50 @@ TEST(Limits, AreCheckedAgainWhenBoundsChange) {
 TEST(Limits, Json) {
   EXPECT_EQ(boost::json::serialize(to_json(Limits())),
             R"({"timeout":60000,"memory":256,"logs":10,"concurrency":1})");
+}
+
+TEST(NamespaceLimits, AreReadOverWhatIsThere) {
+  NamespaceLimits base;
+  base.kept_activations = 7;
+  base.fires_per_minute = 3;
+  const auto limits = parse_namespace_limits(
+      parse_json(R"({"maxActionTimeout":1000,"firesPerMinute":null,"maxPayloadSize":1e3})").value(),
+      base);
+  ASSERT_TRUE(limits) << limits.error().to_string();
+  EXPECT_EQ(limits->kept_activations, 7);
+  EXPECT_EQ(limits->fires_per_minute, std::nullopt);
+  EXPECT_EQ(limits->max_timeout_ms, 1000);
+  EXPECT_EQ(limits->max_payload_bytes, 1000);
+  EXPECT_EQ(parse_namespace_limits(to_json(*limits), {}).value(), *limits);
+  EXPECT_EQ(
+      parse_namespace_limits(parse_json(R"({"maxActionLogs":"x"})").value(), {}).error().message(),
+      "/maxActionLogs: must be an integer");
+  EXPECT_EQ(
+      parse_namespace_limits(parse_json(R"({"allowedKinds":[1]})").value(), {}).error().message(),
+      "/allowedKinds/0: must be a string");
+}
+
+TEST(NamespaceLimits, NarrowTheBoundsAndNeverWidenThem) {
+  const LimitBounds system;
+  EXPECT_EQ(narrow(system, nullptr).memory_mb.max, 512);
+  NamespaceLimits own;
+  own.max_memory_mb = 200;
+  own.max_timeout_ms = 10'000'000;
+  own.min_timeout_ms = 1;
+  own.max_payload_bytes = 1;
+  own.max_parameters_bytes = 1ll << 40;
+  const LimitBounds bounds = narrow(system, &own);
+  EXPECT_EQ(bounds.memory_mb.max, 200);
+  EXPECT_EQ(bounds.memory_mb.standard, 200) << "the default must be allowed";
+  EXPECT_EQ(bounds.memory_mb.min, 128);
+  EXPECT_EQ(bounds.timeout_ms.max, system.timeout_ms.max);
+  EXPECT_EQ(bounds.timeout_ms.min, system.timeout_ms.min);
+  EXPECT_EQ(bounds.max_payload_bytes, 1u);
+  EXPECT_EQ(bounds.max_parameters_bytes, system.max_parameters_bytes);
+  EXPECT_TRUE(own.allows_kind("any"));
+  own.allowed_kinds = {"python:3.11"};
+  EXPECT_TRUE(own.allows_kind("python:3.11"));
+  EXPECT_FALSE(own.allows_kind("nodejs:20"));
 }
 
 }  // namespace

@@ -182,5 +182,35 @@ TEST_F(Activations, TooManyGoOldestFirst) {
   EXPECT_EQ(ids({}), (std::vector{id_of(24), id_of(23), id_of(22), id_of(21)}));
 }
 
+TEST_F(Activations, EachNamespaceKeepsItsNewest) {
+  SqliteStore::Options options;
+  options.retention.max_count_of_namespace = 10;
+  options.retention.batch = 3;
+  options.retention.check_every = std::chrono::milliseconds(1);
+  open(options);
+  ASSERT_TRUE(create_namespace("guest"));
+  ASSERT_TRUE(create_namespace("other"));
+  entity::NamespaceLimits own;
+  own.kept_activations = 4;
+  ASSERT_TRUE(await<void>([&](Executor on, auto done) {
+    store_->auth().set_limits(on, "guest", own, std::move(done));
+  }));
+  for (unsigned i = 0; i < 50; ++i) {
+    entity::Activation record = make_activation(i, 1000 + i);
+    if (i % 2 == 1) record.namespace_name = "other";
+    ASSERT_TRUE(put(record));
+  }
+  while (count_records({.namespace_name = "guest"}).value() > 4 ||
+         count_records({.namespace_name = "other"}).value() > 10) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(ids({}), (std::vector{id_of(48), id_of(46), id_of(44), id_of(42)}));
+  EXPECT_EQ(count_records({.namespace_name = "other"}).value(), 10);
+  // It goes on with those that come later.
+  for (unsigned i = 100; i < 110; ++i) ASSERT_TRUE(put(make_activation(i, 1000 + i)));
+  while (count_records({.namespace_name = "guest"}).value() > 4) std::this_thread::yield();
+  EXPECT_EQ(ids({.limit = 1}), std::vector<std::string>{id_of(109)});
+}
+
 }  // namespace
 }  // namespace berth::store

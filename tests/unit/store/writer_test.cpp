@@ -7,8 +7,8 @@
 #include <future>
 #include <sys/mount.h>
 
-#include "store/schema.hpp"
 #include "disk_full_fixture.hpp"
+#include "store/schema.hpp"
 
 namespace berth::store {
 namespace {

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backup and search for damage, while the store is in use.
+#include <atomic>
+#include <fcntl.h>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <thread>
+
+#include "store_fixture.hpp"
+
+namespace berth::store {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class Care : public StoreTest {
+ protected:
+  Result<std::uint64_t> back_up(const std::filesystem::path& to) {
+    return await<std::uint64_t>(
+        [&](Executor on, auto done) { store_->back_up(on, to, std::move(done)); });
+  }
+  Result<std::vector<std::string>> find_damage(
+      std::optional<std::filesystem::path> other = std::nullopt) {
+    return await<std::vector<std::string>>(
+        [&](Executor on, auto done) { store_->find_damage(on, other, std::move(done)); });
+  }
+  void change(const std::filesystem::path& path, const char* sql) {
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(db, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(db);
+    sqlite3_close(db);
+  }
+  std::filesystem::path copy() const { return directory_.path() / "copy.db"; }
+};
+
+TEST_F(Care, ABackupUnderLoadIsAWholeStore) {
+  open();
+  ASSERT_TRUE(put(make_action("hello")));
+  for (unsigned i = 0; i < 500; ++i) store_->activations().put_later(make_activation(i));
+  ASSERT_TRUE(flush());
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (unsigned i = 1000; !stop; ++i) {
+      store_->activations().put_later(make_activation(i));
+      if (i % 100 == 0) (void)flush();
+    }
+  });
+  const auto bytes = back_up(copy());
+  stop = true;
+  writer.join();
+  ASSERT_TRUE(bytes) << bytes.error().to_string();
+  EXPECT_EQ(*bytes, std::filesystem::file_size(copy()));
+  struct stat facts {};
+  ASSERT_EQ(::stat(copy().c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0600u);
+  EXPECT_THAT(find_damage(copy()).value(), IsEmpty());
+  EXPECT_EQ(code_of(back_up(copy())), StatusCode::kAlreadyExists);
+  store_.reset();
+  // It is put where the store was.
+  std::filesystem::remove(file().string() + "-wal");
+  std::filesystem::rename(copy(), file());
+  open();
+  EXPECT_TRUE(get("guest/hello"));
+  for (unsigned i = 0; i < 500; ++i) EXPECT_TRUE(get_record(id_of(i)));
+}
+
+TEST_F(Care, ABackupThatFailsLeavesNothing) {
+  open();
+  EXPECT_EQ(code_of(back_up("relative.db")), StatusCode::kInvalidArgument);
+  const auto refused = back_up(directory_.path() / "none" / "copy.db");
+  EXPECT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("none/copy.db"));
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() / "none"));
+}
+
+TEST_F(Care, FindsNothingInAGoodStore) {
+  open();
+  ASSERT_TRUE(create_namespace("guest"));
+  ASSERT_TRUE(put(make_action("hello")));
+  ASSERT_TRUE(put(make_activation(1)));
+  const auto found = find_damage();
+  ASSERT_TRUE(found) << found.error().to_string();
+  EXPECT_THAT(*found, IsEmpty());
+}
+
+TEST_F(Care, FindsWhatCannotBe) {
+  open();
+  ASSERT_TRUE(create_namespace("guest"));
+  ASSERT_TRUE(put(make_activation(1)));
+  ASSERT_TRUE(back_up(copy()));
+  change(copy(),
+         "INSERT INTO work VALUES(1,(SELECT id FROM activations),'','','','','','',0,0,'');"
+         "UPDATE keys SET namespace = 'nowhere'");
+  const auto found = find_damage(copy());
+  ASSERT_TRUE(found) << found.error().to_string();
+  EXPECT_THAT(*found, testing::Contains(HasSubstr(id_of(1) + " has both a record and a row")));
+  EXPECT_THAT(*found, testing::Contains(HasSubstr("belongs to no namespace")));
+}
+
+TEST_F(Care, FindsBrokenPages) {
+  open();
+  for (unsigned i = 0; i < 300; ++i) store_->activations().put_later(make_activation(i));
+  ASSERT_TRUE(flush());
+  ASSERT_TRUE(back_up(copy()));
+  {
+    std::fstream raw(copy(), std::ios::in | std::ios::out | std::ios::binary);
+    raw.seekp(4096 * 20);
+    raw << std::string(4096 * 10, '\x55');
+  }
+  const auto found = find_damage(copy());
+  ASSERT_TRUE(found) << found.error().to_string();
+  EXPECT_FALSE(found->empty());
+}
+
+TEST_F(Care, TellsWhatIsNoStore) {
+  open();
+  EXPECT_EQ(code_of(find_damage(directory_.path() / "none.db")), StatusCode::kNotFound);
+  change(directory_.path() / "other.db", "CREATE TABLE t(x)");
+  EXPECT_EQ(code_of(find_damage(directory_.path() / "other.db")), StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace berth::store

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files of earlier schemas, as earlier programs wrote them (tests/data/store), become this one's
+// with all that is in them.
+#include <cstdlib>
+#include <sqlite3.h>
+
+#include "store/schema.hpp"
+#include "store_fixture.hpp"
+
+namespace berth::store {
+namespace {
+
+class Migration : public StoreTest {
+ protected:
+  void take(const std::string& name) {
+    const std::filesystem::path source(std::getenv("BERTH_SOURCE_DIR"));
+    std::filesystem::copy_file(source / "tests/data/store" / name, file());
+    std::filesystem::permissions(
+        file(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  }
+  std::int64_t number(const char* sql) const {
+    sqlite3* db = nullptr;
+    sqlite3_stmt* statement = nullptr;
+    EXPECT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
+    EXPECT_EQ(sqlite3_prepare_v2(db, sql, -1, &statement, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(db);
+    const std::int64_t value =
+        sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value;
+  }
+};
+
+TEST_F(Migration, FromVersion1KeepsEverything) {
+  take("version1.db");
+  ASSERT_EQ(number("PRAGMA user_version"), 1);
+  open();
+  EXPECT_EQ(number("PRAGMA user_version"), kSchemaVersion);
+
+  const auto guest = store_->auth().authenticate("27affe50-3e12-4512-9fca-f92182ff1067",
+                                                 "version-1-test-secret-of-guest");
+  ASSERT_TRUE(guest);
+  EXPECT_EQ(guest->namespace_name, "guest");
+  EXPECT_EQ(guest->limits, nullptr);
+  EXPECT_EQ(store_->auth().namespaces().size(), 2u);
+
+  const auto hello = get("guest/hello");
+  ASSERT_TRUE(hello) << hello.error().to_string();
+  EXPECT_EQ((*hello)->revision, 1u);
+  EXPECT_NE((*hello)->exec.code.find("def main(a):"), std::string::npos);
+  const auto other = get("guest/other");
+  ASSERT_TRUE(other);
+  ASSERT_EQ((*other)->parameters.size(), 1u);
+
+  const auto records = list_records({.namespace_name = "guest"});
+  ASSERT_TRUE(records);
+  ASSERT_EQ(records->size(), 4u);
+  EXPECT_EQ(records->back().activation_id, "bd8f173ec283c41ee127579b4dfb9b0e");
+  EXPECT_EQ(records->back().result, R"({"n": 1})");
+
+  // What version 2 brought.
+  Work work;
+  work.activation_id = id_of(1);
+  work.namespace_name = "guest";
+  ASSERT_TRUE(await<void>(
+      [&](Executor on, auto done) { store_->work().enqueue(on, work, std::move(done)); }));
+  entity::NamespaceLimits limits;
+  limits.invocations_per_minute = 7;
+  ASSERT_TRUE(await<void>([&](Executor on, auto done) {
+    store_->auth().set_limits(on, "second", limits, std::move(done));
+  }));
+  // And revisions go on where they were.
+  const auto next = put(make_action("new"));
+  ASSERT_TRUE(next);
+  EXPECT_EQ((*next)->revision, 3u);
+  open();
+  EXPECT_EQ(store_->work().size(), 1u);
+  ASSERT_TRUE(store_->auth().find_namespace("second")->limits);
+  EXPECT_EQ(*store_->auth().find_namespace("second")->limits, limits);
+}
+
+TEST_F(Migration, AFileMadeNowHasTheSameTablesAsAMigratedOne) {
+  const auto tables = [this] {
+    std::vector<std::string> all;
+    sqlite3* db = nullptr;
+    EXPECT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
+    sqlite3_exec(
+        db, "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name",
+        [](void* into, int, char** columns, char**) {
+          static_cast<std::vector<std::string>*>(into)->emplace_back(columns[0]);
+          return 0;
+        },
+        &all, nullptr);
+    sqlite3_close(db);
+    return all;
+  };
+  open();
+  store_.reset();
+  const std::vector<std::string> made = tables();
+  std::filesystem::remove(file());
+  take("version1.db");
+  open();
+  store_.reset();
+  EXPECT_EQ(tables(), made);
+}
+
+}  // namespace
+}  // namespace berth::store
