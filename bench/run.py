@@ -3,7 +3,8 @@
 """Runs benchmarks and prints one table of all of them; --json FILE writes the same as JSON.
 
 Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
-Names: boundary, start, invoke, store (default: all). Every value stands beside a reference that was measured in
+Names: boundary, start, invoke, store (default: these) and container, which needs a Docker engine ($DOCKER_HOST)
+with Berth's images, as does start --plugin docker. Every value stands beside a reference that was measured in
 the same interleaved run.
 """
 import argparse
@@ -31,10 +32,33 @@ def boundary(options, build):
     return call(build / "bench/bench_boundary")
 
 
+# Of the docker plugin each network; host has no other peer than the network's absence.
+DOCKER_ARMS = [("docker_pooled_net", "pooled"), ("docker_bridge", "bridge"), ("docker_none", "none"),
+               ("docker_host", "host")]
+
+
+def engine():
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+def container(options, build):
+    arguments = ["--rounds", str(options.rounds or 9), "--bin", build / "bin", "--engine", engine()]
+    for name in options.plugin or ["docker"]:
+        arguments += ["--plugin", name]
+    if options.config:
+        arguments += ["--config", options.config]
+    return call(build / "bin/bench_container", *arguments)
+
+
 def start(options, build):
     arguments = ["--rounds", str(options.rounds or 200), "--bin", build / "bin"]
     for name in options.plugin or ["process"]:
-        arguments += ["--plugin", name]
+        if name == "docker":
+            for label, network in DOCKER_ARMS:
+                arguments += ["--arm", f"{label}=docker,network={network}"]
+            arguments += ["--engine", engine()]
+        else:
+            arguments += ["--plugin", name]
     if options.config:
         arguments += ["--config", options.config]
     return call(build / "bin/bench_start", *arguments)
@@ -51,7 +75,9 @@ def store(options, build):
         return store_bench.measure(build, pathlib.Path(work), options.rounds or 9, options.records)
 
 
-BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store}
+BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store, "container": container}
+# Run where nothing is named: what needs no Docker engine.
+USUAL = ["boundary", "start", "invoke", "store"]
 
 
 def table(rows):
@@ -64,7 +90,7 @@ def table(rows):
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; default: {', '.join(USUAL)}")
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=pathlib.Path, help="write the results to this file")
     parser.add_argument("--plugin", action="append", help="start: a ContainerFactory to measure; repeatable")
@@ -78,7 +104,7 @@ def main():
     build = options.build.resolve()
     os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     rows = []
-    for name in options.names or BENCHES:
+    for name in options.names or USUAL:
         print(f"== {name}", file=sys.stderr)
         rows += BENCHES[name](options, build)
     table(rows)

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.hpp"
-#include "first_byte.hpp"
+#include "common/first_byte.hpp"
 
 namespace berth::bench {
 namespace {

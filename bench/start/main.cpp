@@ -1,40 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_start: container start latency of any ContainerFactory plugin, from asking for a container
-// to the first byte of its first HTTP reply, beside a bare fork+exec of the same native program.
+// to the first byte of its first HTTP reply, beside a bare fork+exec of the same native program
+// and, with --engine, beside raw calls of a Docker engine and `docker run`.
 //
-// Usage: bench_start --bin DIR [--plugin NAME]... [--config FILE] [--rounds N] [--plugin-dir DIR]
-//                    [--image IMAGE]
+// Usage: bench_start --bin DIR [--plugin NAME]... [--arm LABEL=NAME[,KEY=VALUE]...]... [--config
+// FILE]
+//                    [--engine unix:///PATH] [--rounds N] [--plugin-dir DIR] [--image IMAGE]
 // It knows no plugin: whatever is in the plugin directory under a name is loaded, configured from
-// the [plugin.NAME] table of the file, and measured. The arms run in an order shuffled every round;
-// the first round is dropped. Prints a JSON array of {bench, metric, value, unit, reference,
-// ratio}.
+// the [plugin.NAME] table of the file and an arm's KEY=VALUEs, and measured. The arms run in an
+// order shuffled every round; the first round is dropped. Prints a JSON array of {bench, metric,
+// value, unit, reference, ratio}.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_future.hpp>
 #include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <future>
 #include <random>
 #include <unistd.h>
 
 #include "bare_start.hpp"
-#include "base/config.hpp"
-#include "base/ids.hpp"
-#include "first_byte.hpp"
+#include "common/bench_plugin.hpp"
+#include "common/engine_api.hpp"
 #include "keys.hpp"
-#include "plugin/memory_state.hpp"
-#include "plugin/plugin_directory.hpp"
-#include "plugin/plugin_instance.hpp"
-#include "worker.hpp"
 
 namespace {
 
 using namespace berth;
-using namespace std::chrono_literals;
-using SteadyClock = std::chrono::steady_clock;
+
+constexpr const char* kFloor = "fork_exec_native";
+constexpr const char* kEngineNone = "engine_api_none";
+constexpr const char* kDockerRun = "docker_run_bridge";
 
 // One way to start the function, with what was measured.
 struct Arm {
@@ -50,88 +47,49 @@ double quantile(std::vector<double> values, double share) {
              : values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1))];
 }
 
-// A plugin opened for the bench; its calls are awaited from this thread by futures.
-class Plugin {
- public:
-  Plugin(const std::string& name, const config::Document& config,
-         const plugin::PluginDirectory& directory, const std::filesystem::path& work,
-         std::string image)
-      : image_(std::move(image)) {
-    const std::string settings = boost::json::serialize(config.plugin(name));
-    auto loaded = directory.load(name, settings, [&](std::string_view pointer) {
-      return config.plugin_origin(name, pointer);
-    });
-    if (!loaded) throw std::runtime_error(loaded.error().message());
-    loaded_ = std::move(*loaded);
-    auto instance = plugin::PluginInstance::open(*loaded_, {.clock = system_clock(),
-                                                            .metrics = metrics_,
-                                                            .state = &state_,
-                                                            .instance = "bench",
-                                                            .config_json = settings,
-                                                            .data_root = work / "data",
-                                                            .runtime_root = work / "run",
-                                                            .loader = {}});
-    if (!instance) throw std::runtime_error(instance.error().message());
-    instance_ = std::move(*instance);
-    if (!instance_->container_factory()) throw std::runtime_error(name + " is no ContainerFactory");
-    await(factory().start([](plugin::ContainerDied) {}, deadline()));
-  }
-
-  ~Plugin() {
-    try {
-      await(factory().stop(plugin::StopMode::kKill, deadline()));
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "bench_start: stop: %s\n", error.what());
-    }
-    instance_.reset();
-  }
-
-  double start_us() {
-    plugin::CreateRequest request;
-    request.transaction_id = new_transaction_id();
-    request.name = "berth-bench-" + std::to_string(++count_);
-    request.kind = "native:1";
-    request.image = image_;
-    request.memory_bytes = 256ull << 20;
-    const auto begin = SteadyClock::now();
-    const plugin::ContainerInfo info = await(factory().create(std::move(request), deadline()));
-    bench::wait_for_first_byte(info.address);
-    const double us = std::chrono::duration<double, std::micro>(SteadyClock::now() - begin).count();
-    await(factory().destroy(info.id, deadline()));
-    return us;
-  }
-
- private:
-  plugin::ContainerFactory& factory() { return *instance_->container_factory(); }
-  static SteadyTime deadline() { return SteadyClock::now() + 120s; }
-
-  template <typename T>
-  T await(plugin::Awaitable<T> awaitable) {
-    Result<T> result =
-        boost::asio::co_spawn(worker_.io(), std::move(awaitable), boost::asio::use_future).get();
-    if (!result) throw std::runtime_error(result.error().to_string());
-    if constexpr (!std::is_void_v<T>) return std::move(*result);
-  }
-
-  const std::string image_;
-  int count_ = 0;
-  Metrics metrics_;
-  plugin::MemoryPluginState state_;
-  daemon::Worker worker_;
-  std::unique_ptr<plugin::LoadedPlugin> loaded_;
-  std::unique_ptr<plugin::PluginInstance> instance_;
-};
-
 struct Options {
   std::filesystem::path bin;
   std::filesystem::path plugin_directory;
   std::vector<std::string> plugins;
+  std::vector<std::string> arms;
   std::string config;
+  std::string engine;
   std::string image = "berth/action-native";
   int rounds = 200;
 };
 
-boost::json::array measure(std::vector<Arm>& arms, int rounds) {
+// "label=name,key=value,key=value".
+struct PluginArm {
+  std::string label;
+  std::string plugin;
+  boost::json::object settings;
+};
+
+PluginArm parse_arm(const std::string& text) {
+  PluginArm arm;
+  std::size_t at = 0;
+  for (int field = 0; at <= text.size(); ++field) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw std::runtime_error("--arm must be LABEL=NAME[,KEY=VALUE]...");
+    }
+    const std::string key = word.substr(0, equals), value = word.substr(equals + 1);
+    if (field == 0) {
+      arm.label = key;
+      arm.plugin = value;
+    } else {
+      boost::system::error_code error;
+      boost::json::value parsed = boost::json::parse(value, error);
+      arm.settings[key] = error ? boost::json::value(value) : std::move(parsed);
+    }
+    at = end + 1;
+  }
+  return arm;
+}
+
+void measure(std::vector<Arm>& arms, int rounds) {
   std::mt19937 random(std::random_device{}());
   for (int round = 0; round <= rounds; ++round) {
     std::vector<Arm*> order;
@@ -142,21 +100,39 @@ boost::json::array measure(std::vector<Arm>& arms, int rounds) {
       if (round > 0) arm->samples.push_back(us);
     }
   }
-  const double floor = quantile(arms.front().samples, 0.5);
-  boost::json::array rows;
-  for (const Arm& arm : arms) {
-    const bool is_floor = &arm == &arms.front();
-    for (const auto& [suffix, share] : {std::pair{"", 0.5}, std::pair{"_p99", 0.99}}) {
-      const double value = quantile(arm.samples, share);
-      rows.push_back(
-          {{"bench", "start"},
-           {"metric", arm.name + suffix},
-           {"value", value},
-           {"unit", "us"},
-           {"reference", is_floor ? boost::json::value()
-                                  : boost::json::value("bare fork+exec of the same program, p50")},
-           {"ratio", is_floor ? boost::json::value() : boost::json::value(value / floor)}});
+}
+
+// Every arm beside the floor; with an engine, a plugin's arms beside the engine's too.
+boost::json::array rows_of(const std::vector<Arm>& arms, bool engine) {
+  const auto median = [&](std::string_view name) {
+    for (const Arm& arm : arms) {
+      if (arm.name == name) return quantile(arm.samples, 0.5);
     }
+    return 0.0;
+  };
+  boost::json::array rows;
+  const auto add = [&](const std::string& metric, double value, const char* reference,
+                       std::string_view reference_arm) {
+    boost::json::object row{
+        {"bench", "start"}, {"metric", metric}, {"value", value}, {"unit", "us"}};
+    row["reference"] = reference == nullptr ? boost::json::value() : boost::json::value(reference);
+    row["ratio"] = reference == nullptr ? boost::json::value()
+                                        : boost::json::value(value / median(reference_arm));
+    rows.push_back(std::move(row));
+  };
+  for (const Arm& arm : arms) {
+    const bool is_floor = arm.name == kFloor;
+    for (const auto& [suffix, share] : {std::pair{"", 0.5}, std::pair{"_p99", 0.99}}) {
+      add(arm.name + suffix, quantile(arm.samples, share),
+          is_floor ? nullptr : "bare fork+exec of the same program, p50", kFloor);
+    }
+    const bool reference =
+        is_floor || arm.name.starts_with("engine_api_") || arm.name.starts_with("docker_run_");
+    if (!engine || reference) continue;
+    const double value = quantile(arm.samples, 0.5);
+    add(arm.name + "_to_api", value, "naive Engine API create+start, network none, p50",
+        kEngineNone);
+    add(arm.name + "_to_run", value, "docker run on a bridge, p50", kDockerRun);
   }
   return rows;
 }
@@ -169,21 +145,43 @@ int run(const Options& options) {
   const auto directory = plugin::PluginDirectory::scan(options.plugin_directory);
   if (!directory) throw std::runtime_error(directory.error().message());
 
+  std::vector<PluginArm> wanted;
+  for (const std::string& name : options.plugins)
+    wanted.push_back({name + "_native_none", name, {}});
+  for (const std::string& text : options.arms) wanted.push_back(parse_arm(text));
+  if (wanted.empty()) throw std::runtime_error("name a plugin: --plugin or --arm");
+
   std::string work = (std::filesystem::temp_directory_path() / "bb-XXXXXX").string();
   if (!mkdtemp(work.data())) throw std::runtime_error("cannot make a directory in /tmp");
   boost::json::array rows;
   {
     std::vector<Arm> arms;
     const auto native = options.bin.parent_path() / "runtimes/native/berth-native-runtime";
-    arms.push_back({"fork_exec_native", [&] { return bench::bare_start_us(native, work); }, {}});
-    std::vector<std::unique_ptr<Plugin>> plugins;
-    for (const std::string& name : options.plugins) {
-      plugins.push_back(std::make_unique<Plugin>(name, *config, *directory, work, options.image));
-      arms.push_back({name + "_native_none",
-                      [plugin = plugins.back().get()] { return plugin->start_us(); },
-                      {}});
+    arms.push_back({kFloor, [&] { return bench::bare_start_us(native, work); }, {}});
+    std::vector<std::unique_ptr<bench::BenchPlugin>> plugins;
+    for (const PluginArm& arm : wanted) {
+      const std::string own = work + "/" + std::to_string(plugins.size());
+      plugins.push_back(
+          std::make_unique<bench::BenchPlugin>(arm.plugin, *config, arm.settings, *directory, own));
+      arms.push_back(
+          {arm.label,
+           [plugin = plugins.back().get(), &options] { return plugin->start_us(options.image); },
+           {}});
     }
-    rows = measure(arms, options.rounds);
+    std::unique_ptr<bench::EngineApi> engine;
+    if (!options.engine.empty()) {
+      engine = std::make_unique<bench::EngineApi>(options.engine);
+      for (const std::string network : {"none", "bridge"}) {
+        arms.push_back({"engine_api_" + network,
+                        [&, network] { return engine->start_us(options.image, network); },
+                        {}});
+        arms.push_back({"docker_run_" + network,
+                        [&, network] { return engine->docker_run_us(options.image, network); },
+                        {}});
+      }
+    }
+    measure(arms, options.rounds);
+    rows = rows_of(arms, engine != nullptr);
   }
   std::filesystem::remove_all(work);
   std::printf("%s\n", boost::json::serialize(rows).c_str());
@@ -199,9 +197,12 @@ int main(int argc, char** argv) {
   app.add_option("--plugin-dir", options.plugin_directory,
                  "where the plugins are; default: beside --bin");
   app.add_option("--plugin", options.plugins, "a plugin to measure; repeatable")
-      ->required()
+      ->allow_extra_args(false);
+  app.add_option("--arm", options.arms,
+                 "LABEL=NAME[,KEY=VALUE]...: a plugin with these settings; repeatable")
       ->allow_extra_args(false);
   app.add_option("--config", options.config, "berthd's configuration, for [plugin.NAME]");
+  app.add_option("--engine", options.engine, "unix:///PATH of a Docker engine to measure beside");
   app.add_option("--image", options.image, "image that holds the native runtime");
   app.add_option("--rounds", options.rounds, "starts of each arm")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);

@@ -11,4 +11,8 @@ namespace berth::bench {
 // Throws std::runtime_error if the peer refuses, closes, or is silent for 60 s.
 void wait_for_first_byte(const std::string& address);
 
+// Sends a JSON body to `path` there and waits until the peer has answered with 200 in full, or
+// throws.
+void post(const std::string& address, const std::string& path, const std::string& body);
+
 }  // namespace berth::bench

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "first_byte.hpp"
+#include "common/first_byte.hpp"
 
 #include <arpa/inet.h>
 #include <cstdlib>
@@ -53,6 +53,26 @@ void wait_for_first_byte(const std::string& address) {
   char byte;
   if (poll(&waiting, 1, kTimeoutMs) != 1 || recv(fd.get(), &byte, 1, 0) != 1) {
     throw std::runtime_error("no reply from " + address);
+  }
+}
+
+void post(const std::string& address, const std::string& path, const std::string& body) {
+  const UniqueFd fd = dial(address);
+  const std::string request = "POST " + path +
+                              " HTTP/1.1\r\nHost: function\r\nConnection: close\r\n"
+                              "Content-Type: application/json\r\nContent-Length: " +
+                              std::to_string(body.size()) + "\r\n\r\n" + body;
+  if (!fd || send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) !=
+                 static_cast<ssize_t>(request.size())) {
+    throw std::runtime_error("cannot send to " + address);
+  }
+  std::string reply;
+  char buffer[4096];
+  for (ssize_t n; (n = recv(fd.get(), buffer, sizeof buffer, 0)) > 0;) {
+    reply.append(buffer, static_cast<std::size_t>(n));
+  }
+  if (!reply.starts_with("HTTP/1.1 200")) {
+    throw std::runtime_error(path + " answered " + reply.substr(0, 400));
   }
 }
 
