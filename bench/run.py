@@ -3,7 +3,7 @@
 """Runs benchmarks and prints one table of all of them; --json FILE writes the same as JSON.
 
 Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
-Names: boundary, start, invoke, store (default: these) and container, which needs a Docker engine ($DOCKER_HOST)
+Names: boundary, start, invoke, store, pool (default: these) and container, which needs a Docker engine ($DOCKER_HOST)
 with Berth's images, as does start --plugin docker. Every value stands beside a reference that was measured in
 the same interleaved run.
 """
@@ -75,9 +75,14 @@ def store(options, build):
         return store_bench.measure(build, pathlib.Path(work), options.rounds or 9, options.records)
 
 
-BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store, "container": container}
+def pool(options, build):
+    return call(build / "bench/bench_pool", str(options.rounds or 5))
+
+
+BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store, "pool": pool,
+           "container": container}
 # Run where nothing is named: what needs no Docker engine.
-USUAL = ["boundary", "start", "invoke", "store"]
+USUAL = ["boundary", "start", "invoke", "store", "pool"]
 
 
 def table(rows):

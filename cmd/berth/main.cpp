@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
   program.fallthrough();  // global options may stand after the command
   berth::cli::add_action_commands(program, options);
   berth::cli::add_activation_commands(program, options);
+  berth::cli::add_container_commands(program, options);
   berth::cli::add_namespace_commands(program, options);
   berth::cli::add_plugin_commands(program, options);
   berth::cli::add_server_commands(program, options);

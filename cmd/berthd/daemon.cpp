@@ -33,6 +33,7 @@
 #include "data_directory.hpp"
 #include "http/server.hpp"
 #include "options.hpp"
+#include "pool_json.hpp"
 #include "service_manager.hpp"
 #include "settings.hpp"
 #include "store/sqlite_store.hpp"
@@ -90,6 +91,7 @@ class Daemon {
   asio::signal_set signals_{loader_};
   std::optional<DataDirectory> data_;
   std::unique_ptr<store::SqliteStore> store_;
+  std::unique_ptr<container::Ledger> ledger_;
   std::optional<entity::RuntimesManifest> manifest_;
   std::unique_ptr<Backends> backends_;
   plugin::Capacity capacity_;
@@ -109,6 +111,9 @@ Status Daemon::open_stores() {
   auto data = DataDirectory::open(directory);
   if (!data) return data.error();
   data_.emplace(std::move(*data));
+  auto ledger = container::Ledger::open(data_->ledger());
+  if (!ledger) return ledger.error();
+  ledger_ = std::move(*ledger);
   auto opened = store::SqliteStore::open(data_->database(), store_options(config_, metrics_));
   if (!opened) return opened.error();
   store_ = std::move(*opened);
@@ -180,6 +185,8 @@ Status Daemon::build_house() {
   if (!listening.ok()) return listening.with_context(config_.origin("http.listen"));
   address_ = api_address(config_.text("http.listen"), house_->server->port(), tls_ != nullptr);
 
+  auto pool_options_now = pool_options(config_, address_);
+  pool_options_now.owner = data_->owner();
   house_->invoker = std::make_unique<activation::PooledInvoker>(
       activation::InvokerDependencies{.io = io,
                                       .clock = system_clock(),
@@ -188,9 +195,10 @@ Status Daemon::build_house() {
                                       .logs = backends_->logs(),
                                       .activations = store_->activations(),
                                       .manifest = *manifest_,
-                                      .work = &store_->work()},
+                                      .work = &store_->work(),
+                                      .ledger = ledger_.get()},
       activation::InvokerOptions{
-          .pool = pool_options(config_, address_),
+          .pool = std::move(pool_options_now),
           .bounds = limit_bounds(config_),
           .record_before_reply = config_.boolean("activations.record_before_reply")});
   house_->durable = std::make_unique<activation::DurableInvoker>(
@@ -223,6 +231,13 @@ Status Daemon::build_house() {
       .auth = store_->auth(),
       .status = [this](auto done) { status(std::move(done)); },
       .plugins = [this](auto done) { done(boost::json::value(backends_->describe())); },
+      .containers =
+          [this](auto done) { done(boost::json::value(containers_json(house_->invoker->pool()))); },
+      .pool =
+          [this](auto done) {
+            done(boost::json::value(
+                pool_json(house_->invoker->pool(), config_.bytes("containers.memory"))));
+          },
       .key_changed =
           [this](const entity::Identity& identity) {
             return identity.namespace_name == kGuest ? data_->write_guest_key(identity.key)
@@ -245,10 +260,6 @@ void Daemon::status(std::function<void(Result<boost::json::value>)> done) const 
   const auto uptime =
       std::chrono::duration_cast<std::chrono::seconds>(system_clock().steady_now() - began_);
   const container::PoolStats pool = house_->invoker->pool().stats();
-  boost::json::object containers;
-  for (std::size_t state = 0; state < pool.containers.size(); ++state) {
-    containers[container::to_string(static_cast<container::State>(state))] = pool.containers[state];
-  }
   done(boost::json::value{{"version", BERTH_VERSION},
                           {"pid", ::getpid()},
                           {"uptime_seconds", uptime.count()},
@@ -256,7 +267,7 @@ void Daemon::status(std::function<void(Result<boost::json::value>)> done) const 
                           {"address", address_},
                           {"containers",
                            {{"plugin", config_.text("containers.plugin")},
-                            {"states", std::move(containers)},
+                            {"states", states_json(pool)},
                             {"memory_used_bytes", pool.used_bytes},
                             {"memory_bytes", config_.bytes("containers.memory")},
                             {"queue", pool.queue},

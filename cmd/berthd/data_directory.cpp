@@ -8,8 +8,12 @@
 #include <unistd.h>
 
 #include "base/files.hpp"
+#include "base/ids.hpp"
 
 namespace berth::daemon {
+namespace {
+constexpr std::size_t kOwnerBytes = 32;
+}
 
 Result<DataDirectory> DataDirectory::open(const std::filesystem::path& path) {
   if (path.empty() || path.is_relative()) {
@@ -35,7 +39,16 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& path) {
     return sdk::resource_exhausted(
         fmt::format("data_dir: cannot write {}: {}", lock_path.string(), errno_text(errno)));
   }
-  return DataDirectory(path, std::move(lock));
+  DataDirectory directory(path, std::move(lock));
+  const auto owner_path = path / "owner";
+  if (auto owner = read_file(owner_path, kOwnerBytes); owner && owner->size() == kOwnerBytes) {
+    directory.owner_ = std::move(*owner);
+    return directory;
+  }
+  directory.owner_ = random_hex(kOwnerBytes / 2);
+  Status written = write_file_atomically(owner_path, directory.owner_);
+  if (!written.ok()) return written.with_context("data_dir");
+  return directory;
 }
 
 Status DataDirectory::write_api_host(const std::string& address) const {

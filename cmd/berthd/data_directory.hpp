@@ -20,6 +20,10 @@ class DataDirectory {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path database() const { return path_ / "berth.db"; }
+  std::filesystem::path ledger() const { return path_ / "containers.ledger"; }
+  // Random, made once: tells this directory's containers from those of another berthd on the
+  // engine.
+  const std::string& owner() const { return owner_; }
   std::filesystem::path admin_socket() const { return path_ / "admin.sock"; }
   // A plugin's own folder.
   std::filesystem::path plugin(const std::string& name) const { return path_ / "plugins" / name; }
@@ -37,6 +41,7 @@ class DataDirectory {
 
   std::filesystem::path path_;
   UniqueFd lock_;
+  std::string owner_;
 };
 
 }  // namespace berth::daemon

@@ -121,7 +121,11 @@ container::PoolOptions pool_options(const config::Document& config, const std::s
   options.max_queue = static_cast<std::size_t>(config.integer("containers.queue_limit"));
   options.pause_grace = config.duration("containers.pause_grace");
   options.idle_timeout = config.duration("containers.idle_timeout");
+  options.keep = static_cast<std::uint32_t>(config.integer("containers.keep"));
+  options.keep_timeout = config.duration("containers.keep_timeout");
+  options.predict = config.boolean("containers.predict");
   options.create_timeout = config.duration("containers.start_timeout");
+  options.max_wait = config.duration("containers.start_patience");
   options.max_response_bytes = config.bytes("limits.result_max");
   const std::string configured = config.text("containers.api_host");
   options.environment = {{"__OW_API_HOST", configured.empty() ? api_host : configured}};

@@ -2,6 +2,8 @@
 #include "activation/log_collector.hpp"
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/intrusive/list.hpp>
@@ -17,6 +19,7 @@ namespace berth::activation {
 namespace {
 constexpr std::uint32_t kReadAttempts = 5;
 constexpr std::chrono::milliseconds kFlushPoll{5};
+constexpr std::chrono::milliseconds kPassOver{250};  // what has been written comes within it
 
 template <LogReader::Hook LogReader::*Hook>
 using ReaderList =
@@ -154,6 +157,25 @@ struct LogCollector::Impl : std::enable_shared_from_this<LogCollector::Impl> {
     }
   }
 
+  static boost::asio::awaitable<void> pass_over(std::shared_ptr<Impl> self, std::string id) {
+    const std::shared_ptr<LogReader> reader = self->reader_of(id).shared_from_this();
+    for (;;) {
+      const SteadyTime deadline = self->with.clock.steady_now() + kPassOver;
+      Result<plugin::LogBatch> batch = co_await self->with.factory.read_logs(
+          id, reader->cursor, self->options.read_bytes, deadline);
+      if (!batch && batch.error().code() == StatusCode::kOutOfRange && !reader->cursor.empty()) {
+        reader->cursor.clear();
+        continue;
+      }
+      if (!batch) {
+        self->tell_unreadable(*reader);
+        co_return;
+      }
+      reader->cursor = batch->next_cursor;
+      if (batch->records.empty()) co_return;
+    }
+  }
+
   void settle(LogReader& reader) {
     if (!reader.settle()) tell_unreadable(reader);
     update_running(reader);
@@ -240,6 +262,24 @@ void LogCollector::cancel(const Ticket& ticket) {
   LogReader& reader = *ticket->reader;
   reader.cancel(ticket);
   impl_->update_running(reader);
+}
+
+boost::asio::awaitable<void> LogCollector::pass_over(std::vector<std::string> container_ids) {
+  const std::shared_ptr<Impl> impl = impl_;
+  if (impl->with.store.out_of_band()) co_return;
+  // All at once: the last read of each waits for output that does not come.
+  const auto left = std::make_shared<std::size_t>(container_ids.size());
+  const auto done = std::make_shared<boost::asio::steady_timer>(impl->with.io, SteadyTime::max());
+  for (const std::string& id : container_ids) {
+    const auto over = [left, done](std::exception_ptr) {
+      if (--*left == 0) done->cancel();
+    };
+    boost::asio::co_spawn(impl->with.io, Impl::pass_over(impl, id), over);
+  }
+  boost::system::error_code woken;
+  while (*left > 0) {
+    co_await done->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, woken));
+  }
 }
 
 void LogCollector::forget(const std::string& container_id) {

@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
@@ -81,6 +82,11 @@ class LogCollector {
   void end(const Ticket& ticket, std::int64_t start_ms, std::int64_t end_ms, LogEnd how);
   // It did not reach the container: as if it had not begun.
   void cancel(const Ticket& ticket);
+
+  // Containers that an earlier berthd used and nobody uses now: what they wrote then belongs to no
+  // activation of ours. Resumes when all of it is passed over; one whose output cannot be read is
+  // told to on_unreadable.
+  boost::asio::awaitable<void> pass_over(std::vector<std::string> container_ids);
 
   // The container is gone.
   void forget(const std::string& container_id);

@@ -24,6 +24,9 @@ PooledInvoker::PooledInvoker(InvokerDependencies dependencies, InvokerOptions op
     : impl_(std::make_shared<Impl>(std::make_shared<RunContext>(dependencies, options))) {
   RunContext& context = *impl_->context;
   context.pool->on_gone([raw = &context](const std::string& id) { raw->logs.forget(id); });
+  context.pool->on_adopted([raw = &context](std::vector<std::string> ids) {
+    return raw->logs.pass_over(std::move(ids));
+  });
   context.logs.on_unreadable([raw = &context](const std::string& id) { raw->pool->retire(id); });
 }
 
@@ -32,6 +35,7 @@ PooledInvoker::~PooledInvoker() {
   context.stopping = true;
   context.pool->close();
   context.pool->on_gone({});
+  context.pool->on_adopted({});
   context.logs.on_unreadable({});
   while (!context.runs.empty()) context.runs.front().drop();
 }
@@ -55,6 +59,10 @@ Status PooledInvoker::invoke(Invocation invocation, OutcomeHandler handler) {
   if (context->stopping) return sdk::unavailable("Berth is shutting down");
   const auto run = std::make_shared<Run>(context, std::move(invocation), std::move(handler));
   return run->start();
+}
+
+std::chrono::seconds PooledInvoker::retry_after() const {
+  return impl_->context->pool->retry_after();
 }
 
 bool PooledInvoker::logs_pending(std::string_view activation_id) const {

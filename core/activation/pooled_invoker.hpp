@@ -22,7 +22,8 @@
 
 namespace berth::container {
 class ContainerPool;
-}
+class Ledger;
+}  // namespace berth::container
 
 namespace berth::activation {
 
@@ -57,6 +58,7 @@ struct InvokerDependencies {
   const entity::RuntimesManifest& manifest;
   // Where durable activations are marked before anything is sent; null: there are none.
   store::WorkStore* work = nullptr;
+  container::Ledger* ledger = nullptr;  // null: the next berthd adopts nothing
 };
 
 class PooledInvoker final : public Invoker {
@@ -66,11 +68,12 @@ class PooledInvoker final : public Invoker {
 
   // For ContainerFactory::start.
   plugin::ContainerFactory::DiedHandler died_handler();
-  // Once, after factory and stores have started: log parameters, capacity, removal of what an
-  // earlier berthd left, first prewarmed containers.
+  // Once, after factory and stores have started: log parameters, capacity, adoption or
+  // removal of what an earlier berthd left, first prewarmed containers.
   boost::asio::awaitable<Status> start(SteadyTime deadline);
 
   Status invoke(Invocation invocation, OutcomeHandler handler) override;
+  std::chrono::seconds retry_after() const override;
   bool logs_pending(std::string_view activation_id) const override;
   boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
 

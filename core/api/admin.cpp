@@ -219,9 +219,16 @@ void AdminApi::handle(const http::Request& request, http::Responder responder) {
     call->fail(405, fmt::format("HTTP method not allowed, supported methods: {}", allowed));
   };
 
-  if (path == "/status" || path == "/plugins") {
+  const std::pair<std::string_view, const Document*> documents[] = {
+      {"/status", &impl_->deps.status},
+      {"/plugins", &impl_->deps.plugins},
+      {"/containers", &impl_->deps.containers},
+      {"/pool", &impl_->deps.pool},
+  };
+  for (const auto& [name, source] : documents) {
+    if (path != name) continue;
     if (method != "GET") return refuse_method("GET");
-    return impl_->document(call, path == "/status" ? impl_->deps.status : impl_->deps.plugins);
+    return impl_->document(call, *source);
   }
   if (path == "/backup" || path == "/check") {
     if (method != "POST") return refuse_method("POST");

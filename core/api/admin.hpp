@@ -38,8 +38,10 @@ using Document = std::function<void(std::function<void(Result<boost::json::value
 struct AdminDependencies {
   boost::asio::io_context& io;
   store::AuthStore& auth;
-  Document status;   // of berthd: version, pid, uptime, readiness, what its owner thinks useful
-  Document plugins;  // of the loaded ones: [{"name","version","path","provides",...}]
+  Document status;      // of berthd: version, pid, uptime, readiness, what its owner thinks useful
+  Document plugins;     // of the loaded ones: [{"name","version","path","provides",...}]
+  Document containers;  // the pool's: [{"name","state","kind","action",...}]
+  Document pool;        // {"memory_bytes","states","queue","prewarming",...}
   // Called after the key of a namespace was made or replaced, e.g. to rewrite guest.auth. An error
   // is the answer to the request, though the store has the new key. May be unset.
   std::function<Status(const entity::Identity&)> key_changed;

@@ -16,12 +16,14 @@
 #include "base/clock.hpp"
 #include "container/action_client.hpp"
 #include "container/container_state.hpp"
+#include "container/ledger.hpp"
 #include "plugin/container_factory.hpp"
 
 namespace berth::container {
 
 struct ActionSlot;
 struct SizeClass;
+struct Tenant;
 
 // How the container that an activation got came to be.
 enum class StartKind : std::uint8_t { kCold, kRecreated, kPrewarmed, kWarm };
@@ -35,10 +37,10 @@ struct Container : std::enable_shared_from_this<Container> {
   // Moves along the table. False, and a line in the log, if the event must not happen now.
   bool apply(Event event);
 
-  std::string name;  // berth-<instance>-<n>
-  std::string id;    // the factory's; empty while creating
-  SizeClass* size_class = nullptr;
-  std::uint64_t memory_bytes = 0;  // what it was created with
+  std::string name;                 // berth-<instance>-<n>
+  std::string id;                   // the factory's; empty while creating
+  SizeClass* size_class = nullptr;  // null: an earlier berthd's, being removed
+  std::uint64_t memory_bytes = 0;   // what it was created with
   State state = State::kCreating;
   StartKind start_kind = StartKind::kCold;
   std::unique_ptr<ActionClient> client;
@@ -46,6 +48,7 @@ struct Container : std::enable_shared_from_this<Container> {
   ActionSlot* slot = nullptr;  // whose code it holds, from initialising on
   ActionSlot* started_for =
       nullptr;                 // counted in that slot's `starts`: creating or resuming for it
+  Tenant* charged = nullptr;   // in whose `held` it counts
   std::uint32_t active = 0;    // leases
   std::uint32_t holds = 0;     // reasons to delay the destroy, e.g. logs not read yet
   bool prewarm = false;        // being created for the stock, counted in the class
@@ -54,7 +57,8 @@ struct Container : std::enable_shared_from_this<Container> {
   bool destroying = false;     // the factory was asked
   bool resume_wanted = false;  // while pausing
   bool retired = false;        // to be removed when its last lease ends
-  SteadyTime assigned_at;      // when it got its slot
+  Ledger::Slot ledger_slot = Ledger::kNoSlot;
+  SteadyTime assigned_at;  // when it got its slot
   SteadyTime last_used;
   SteadyTime created_at;
   SteadyTime destroy_again_at;
@@ -65,6 +69,7 @@ struct Container : std::enable_shared_from_this<Container> {
   ListHook all_hook;                // every container of the pool
   ListHook free_hook;               // slot: free or resting; class: stock
   ListHook idle_hook;               // pool: warm idle ones or stock, least recently used first
+  ListHook tenant_hook;             // tenant: warm and idle, least recently used first
   ListHook unpaused_hook;           // pool: idle and not paused, oldest first
   ListHook work_hook;               // pool: planned, or waiting for another destroy
   std::shared_ptr<Container> self;  // the pool's own reference, until it is gone

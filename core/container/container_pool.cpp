@@ -109,18 +109,28 @@ Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
     image = runtime->image;
     sentinelled = runtime->sentinelled_logs;
   }
-  auto slot = std::make_unique<ActionSlot>();
-  slot->action = waiter.action;
-  slot->namespace_uuid = waiter.user->namespace_uuid;
-  slot->namespace_name = waiter.user->namespace_name;
-  slot->sentinelled = sentinelled;
-  slot->concurrency =
+  ActionSlot& slot =
+      add_slot(waiter.action, waiter.user->namespace_uuid, waiter.user->namespace_name);
+  slot.sentinelled = sentinelled;
+  slot.concurrency =
       static_cast<std::uint32_t>(std::max<std::int64_t>(1, action.limits.concurrency));
-  slot->size_class = &find_class(kind, image, user_provided, slot->concurrency > 1,
-                                 static_cast<std::uint64_t>(action.limits.memory_mb) * 1024 * 1024);
-  ActionSlot* raw = slot.get();
-  slots_.emplace(SlotKey{raw->namespace_uuid, raw->action}, std::move(slot));
-  return raw;
+  slot.size_class = &find_class(kind, image, user_provided, slot.concurrency > 1,
+                                static_cast<std::uint64_t>(action.limits.memory_mb) * 1024 * 1024);
+  ++slot.size_class->users;
+  return &slot;
+}
+
+ActionSlot& ContainerPool::add_slot(entity::ActionPtr action, std::string namespace_uuid,
+                                    std::string namespace_name) {
+  auto slot = std::make_unique<ActionSlot>();
+  slot->action = std::move(action);
+  slot->tenant = &find_tenant(namespace_uuid);
+  ++slot->tenant->slots;
+  slot->namespace_uuid = std::move(namespace_uuid);
+  slot->namespace_name = std::move(namespace_name);
+  ActionSlot& made = *slot;
+  slots_.emplace(SlotKey{made.namespace_uuid, made.action}, std::move(slot));
+  return made;
 }
 
 void ContainerPool::forget_slot_if_unused(ActionSlot& slot) {
@@ -129,6 +139,10 @@ void ContainerPool::forget_slot_if_unused(ActionSlot& slot) {
   if (found == slots_.end()) return;
   const std::unique_ptr<ActionSlot> last = std::move(found->second);
   slots_.erase(found);
+  Tenant& tenant = *last->tenant;
+  --tenant.slots;
+  forget_tenant_if_unused(tenant);
+  forget_class(last->size_class);
 }
 
 Status ContainerPool::acquire(Waiter& waiter) {
@@ -151,10 +165,11 @@ Status ContainerPool::acquire(Waiter& waiter, bool again) {
   }
   SizeClass& size_class = *slot.size_class;
   if (!fits_ever(size_class.memory_bytes)) {
+    const std::uint64_t needed = size_class.memory_bytes;
     forget_slot_if_unused(slot);
-    return sdk::resource_exhausted(
-        "the action needs " + std::to_string(size_class.memory_bytes >> 20) +
-        " MB and the container pool has " + std::to_string(capacity_bytes_ >> 20) + " MB in all");
+    return sdk::resource_exhausted("the action needs " + std::to_string(needed >> 20) +
+                                   " MB and the container pool has " +
+                                   std::to_string(capacity_bytes_ >> 20) + " MB in all");
   }
   if (Container* stocked = take_stock(size_class)) {
     SizeClass& from = *stocked->size_class;
@@ -162,13 +177,27 @@ Status ContainerPool::acquire(Waiter& waiter, bool again) {
     ensure_prewarmed(from);
     return {};
   }
-  if (queue_ >= options_.max_queue && !again) {
+  if (!again && queue_is_full(*slot.tenant)) {
     forget_slot_if_unused(slot);
     return sdk::resource_exhausted("too many activations wait for a container");
   }
   enqueue(waiter, slot);
   dispatch();
   return {};
+}
+
+// A full queue still takes from a namespace that has less than its share of it: who fills it does
+// not close it for others.
+bool ContainerPool::queue_is_full(const Tenant& tenant) const {
+  if (queue_ < options_.max_queue) return false;
+  const std::size_t others = waiting_tenants_ - (tenant.waiting > 0 ? 1 : 0);
+  return tenant.waiting >= options_.max_queue / (others + 1);
+}
+
+std::chrono::seconds ContainerPool::retry_after() const {
+  if (queue_rate_ <= 0) return std::chrono::seconds(queue_ == 0 ? 1 : 10);
+  const double seconds = static_cast<double>(queue_) / queue_rate_;
+  return std::chrono::seconds(std::clamp(static_cast<int>(seconds) + 1, 1, 60));
 }
 
 void ContainerPool::enqueue(Waiter& waiter, ActionSlot& slot) {
@@ -181,6 +210,7 @@ void ContainerPool::enqueue(Waiter& waiter, ActionSlot& slot) {
   }
   slot.waiters.insert(place, waiter);
   ++queue_;
+  if (++slot.tenant->waiting == 1) ++waiting_tenants_;
   if (++slot.waiting == 1) slot.size_class->waiting.push_back(slot);
   // A resting container of the action is the start that costs least.
   if (slot.waiting > slot.starts && !slot.resting.empty()) resume(slot.resting.front());
@@ -192,12 +222,11 @@ void ContainerPool::leave_queue(Waiter& waiter) {
   ActionSlot& slot = *waiter.slot;
   waiter.hook.unlink();
   --queue_;
+  ++left_queue_;
+  if (--slot.tenant->waiting == 0) --waiting_tenants_;
   if (--slot.waiting == 0) slot.waiting_hook.unlink();
   // Served slots go to the end: actions take turns.
-  if (slot.needy_hook.is_linked()) {
-    slot.needy_hook.unlink();
-    if (slot.size_class->needy.empty()) slot.size_class->needy_hook.unlink();
-  }
+  leave_turn(slot);
   update_needy(slot);
   if (slot.unissued > 0) cancel_planned(slot);
 }
@@ -213,24 +242,11 @@ void ContainerPool::cancel(Waiter& waiter) {
   forget_slot_if_unused(slot);
 }
 
-void ContainerPool::update_needy(ActionSlot& slot) {
-  const bool needy = slot.waiting > slot.starts && !slot.retry_hook.is_linked();
-  if (needy == slot.needy_hook.is_linked()) return;
-  SizeClass& size_class = *slot.size_class;
-  if (needy) {
-    slot.turn = next_turn_++;
-    size_class.needy.push_back(slot);
-    if (!size_class.needy_hook.is_linked()) needy_classes_.push_back(size_class);
-  } else {
-    slot.needy_hook.unlink();
-    if (size_class.needy.empty()) size_class.needy_hook.unlink();
-  }
-}
-
 void ContainerPool::assign(Container& container, ActionSlot& slot) {
   container.slot = &slot;
   container.assigned_at = with_.clock.steady_now();
   ++slot.containers;
+  charge(container, slot.tenant);
 }
 
 void ContainerPool::grant(Container& container, Waiter& waiter) {
@@ -239,9 +255,14 @@ void ContainerPool::grant(Container& container, Waiter& waiter) {
   unlink_idle(container);
   if (container.state == State::kPrewarmed) {
     kind = container.start_kind;
+    if (kind == StartKind::kPrewarmed) ++slot.size_class->demand;
     assign(container, slot);
+    note(container, true);
     step(container, Event::kInit);
   } else {
+    if (container.active == 0 && with_.ledger != nullptr) {
+      with_.ledger->set_busy(container.ledger_slot, true);
+    }
     step(container, Event::kRun);
   }
   ++container.active;
@@ -284,11 +305,8 @@ void ContainerPool::release(Container& container, bool fit) {
     return;
   }
   step(container, Event::kIdle);
-  // Others have waited too long for memory: an action that had its share of time gives way.
-  const bool give_way = slot.waiting > 0 && balance() < 0 && promised_ != nullptr &&
-                        promised_->started_for != &slot &&
-                        with_.clock.steady_now() - container.assigned_at >= options_.residency;
-  if (slot.waiting > 0 && !give_way) {
+  if (with_.ledger != nullptr) with_.ledger->set_busy(container.ledger_slot, false);
+  if (slot.waiting > 0 && !gives_way(container)) {
     serve(slot);
     return;
   }
@@ -310,10 +328,15 @@ void ContainerPool::retire(const std::string& container_id) {
 void ContainerPool::make_idle(Container& container) {
   container.last_used = with_.clock.steady_now();
   idle_.push_back(container);
+  container.slot->tenant->idle.push_back(container);
   unpaused_.push_back(container);
   idle_bytes_ += container.memory_bytes;
-  if (balance() < 0) settle_deficit();
+  ++container.slot->idle;
+  // Who is below his share comes before the promise to one above his own.
+  const bool fair = promised_ == nullptr || is_fair(*promised_);
+  if (fair && balance() < 0) settle_deficit();
   if (!needy_classes_.empty()) dispatch();
+  if (!fair && balance() < 0) settle_deficit();
 }
 
 void ContainerPool::offer_fresh(Container& container, ActionSlot* preferred) {
@@ -324,9 +347,9 @@ void ContainerPool::offer_fresh(Container& container, ActionSlot* preferred) {
     ActionSlot* waits = nullptr;
     for (auto size = sizes.upper_bound(container.memory_bytes); size != sizes.begin();) {
       SizeClass& size_class = *(--size)->second;
-      if (!size_class.needy.empty() &&
-          (slot == nullptr || size_class.needy.front().turn < slot->turn)) {
-        slot = &size_class.needy.front();
+      if (!size_class.order.empty()) {
+        ActionSlot& first = (*size_class.order.begin())->needy.front();
+        if (slot == nullptr || is_earlier(first, *slot)) slot = &first;
       }
       if (waits == nullptr && !size_class.waiting.empty()) waits = &size_class.waiting.front();
     }
@@ -337,43 +360,6 @@ void ContainerPool::offer_fresh(Container& container, ActionSlot* preferred) {
     return;
   }
   grant(container, front(*slot));
-}
-
-ActionSlot* ContainerPool::next_startable() {
-  const std::int64_t room = balance() + evictable();
-  ActionSlot* best = nullptr;
-  for (SizeClass& size_class : needy_classes_) {
-    if (static_cast<std::int64_t>(size_class.memory_bytes) > room) continue;
-    ActionSlot& slot = size_class.needy.front();
-    if (best == nullptr || slot.turn < best->turn) best = &slot;
-  }
-  return best;
-}
-
-ActionSlot* ContainerPool::next_starved(SteadyTime now) {
-  ActionSlot* best = nullptr;
-  for (SizeClass& size_class : needy_classes_) {
-    ActionSlot& slot = size_class.needy.front();
-    if (slot.waiters.front().since + options_.overtake_limit > now) continue;
-    if (best == nullptr || slot.turn < best->turn) best = &slot;
-  }
-  return best;
-}
-
-void ContainerPool::dispatch() {
-  dispatch_again_ = true;
-  if (dispatching_ || stopping_) return;
-  dispatching_ = true;
-  while (std::exchange(dispatch_again_, false)) {
-    while (!needy_classes_.empty()) {
-      ActionSlot* slot = next_startable();
-      // One at a time is promised memory that is not there yet.
-      if (slot == nullptr && balance() >= 0) slot = next_starved(with_.clock.steady_now());
-      if (slot == nullptr) break;
-      plan_start(*slot);
-    }
-  }
-  dispatching_ = false;
 }
 
 }  // namespace berth::container

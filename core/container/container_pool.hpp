@@ -7,9 +7,9 @@
 // last. Who has to wait is never tied to the start made for it: it takes what comes free first, and
 // a start that comes too late goes to another waiter or into the stock.
 //
-// Waiters queue first come, first served within an action; actions take turns. One that needs more
-// memory than there is is overtaken by those that fit, but only for PoolOptions::overtake_limit:
-// then room is made for it.
+// Waiters queue first come, first served within an action; namespaces take turns, and within each
+// its actions do (pool_fairness.cpp). One that needs more memory than there is is overtaken by
+// those that fit, but only for PoolOptions::overtake_limit: then room is made for it.
 //
 // All memory counts: of containers being created, idle, paused, and being removed until the factory
 // says they are gone. Every operation takes time independent of the number of containers and of
@@ -27,6 +27,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -110,6 +111,7 @@ struct PoolDependencies {
   Metrics& metrics;
   plugin::ContainerFactory& factory;
   const entity::RuntimesManifest& manifest;
+  Ledger* ledger = nullptr;  // null: nothing is adopted by the next berthd
 };
 
 // A snapshot, for tests, gauges and `berth container list`.
@@ -119,6 +121,35 @@ struct PoolStats {
   std::uint64_t idle_bytes = 0;   // that removing warm idle containers would give
   std::uint64_t stock_bytes = 0;  // prewarmed
   std::size_t queue = 0;
+  std::size_t tenants = 0;  // namespaces with containers or waiting activations
+  std::size_t classes = 0;  // ways of creating containers that are in use
+  std::chrono::seconds retry_after{1};
+};
+
+// One container as `berth container list` shows it.
+struct ContainerView {
+  std::string name;
+  std::string id;  // the factory's; empty while creating
+  State state = State::kCreating;
+  std::string kind;
+  std::string image;
+  std::uint64_t memory_bytes = 0;
+  std::string space;   // whose code it holds: the invoking namespace
+  std::string action;  // and the action's path; both empty: nobody's
+  std::uint32_t active = 0;
+  std::chrono::milliseconds age{0};
+  std::chrono::milliseconds idle{0};  // 0 unless idle
+};
+
+// What is known of the prewarming of one kind and size.
+struct PrewarmView {
+  std::string kind;
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t wanted = 0;
+  std::uint32_t stocked = 0;
+  std::uint32_t starting = 0;
+  std::uint32_t failures = 0;  // in a row
+  std::string last_error;      // of those
 };
 
 class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
@@ -131,8 +162,13 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   // Called with the id of each container that is gone, on the pool's thread.
   void on_gone(std::function<void(const std::string& id)> handler) { gone_ = std::move(handler); }
 
-  // Once, after the factory's start: asks for its capacity, removes what an earlier berthd left,
-  // begins to prewarm and to tick.
+  // Awaited in start() with the ids of the adopted containers, before they are used: what they
+  // wrote for an earlier berthd is to be passed over.
+  using Adopted = std::function<boost::asio::awaitable<void>(std::vector<std::string> ids)>;
+  void on_adopted(Adopted handler) { adopted_ = std::move(handler); }
+
+  // Once, after the factory's start: asks for its capacity, adopts or removes what an earlier
+  // berthd left, begins to prewarm and to tick.
   boost::asio::awaitable<Status> start(SteadyTime deadline);
   // LogStore::container_parameters, known after the stores started; before start().
   void set_log_parameters(plugin::Pairs parameters) {
@@ -162,6 +198,11 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void close();
 
   PoolStats stats() const;
+  // All of them, in the order of their making. Takes time by their number.
+  std::vector<ContainerView> list() const;
+  std::vector<PrewarmView> prewarming() const;
+  // When there will be room in the queue, going by how fast it moves: 1 s to 60 s.
+  std::chrono::seconds retry_after() const;
 
  private:
   friend class Lease;
@@ -169,6 +210,8 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
 
   // container_pool.cpp: leases and the queue.
   Result<ActionSlot*> find_slot(const Waiter& waiter);
+  ActionSlot& add_slot(entity::ActionPtr action, std::string namespace_uuid,
+                       std::string namespace_name);
   Status acquire(Waiter& waiter, bool again);
   void enqueue(Waiter& waiter, ActionSlot& slot);
   void leave_queue(Waiter& waiter);
@@ -180,32 +223,64 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void release(Container& container, bool fit);
   void make_idle(Container& container);
   void offer_fresh(Container& container, ActionSlot* preferred);
-  void update_needy(ActionSlot& slot);
+  bool queue_is_full(const Tenant& tenant) const;
   void forget_slot_if_unused(ActionSlot& slot);
+
+  // pool_fairness.cpp: whose turn it is, and who gives way.
+  Tenant& find_tenant(const std::string& uuid);
+  void forget_tenant_if_unused(Tenant& tenant);
+  std::uint64_t share() const;
+  bool within_share(const Tenant& tenant, std::uint64_t more) const;
+  bool is_fair(const Container& planned) const;
+  void charge(Container& container, Tenant* tenant);
+  void update_needy(ActionSlot& slot);
+  void leave_turn(ActionSlot& slot);
+  void take_turn(Tenant& tenant, std::uint64_t bytes);
   void dispatch();
   ActionSlot* next_startable();
   ActionSlot* next_starved(SteadyTime now);
+  bool gives_way(const Container& container) const;
+  std::int64_t room_for(const Tenant& tenant) const;
+  bool choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool force);
+
+  // pool_adopt.cpp: the start, and the ledger.
+  boost::asio::awaitable<Status> adopt_left(SteadyTime deadline);
+  std::string adopt(const plugin::ContainerInfo& info, const Ledger::Left& left);
+  void remove_orphan(const plugin::ContainerInfo& info, const Ledger::Left* left,
+                     std::string_view reason);
+  std::uint64_t settings_digest() const;
+  void note(Container& container, bool busy);
+  void strike(Container& container);
 
   // pool_memory.cpp: who exists.
   std::int64_t balance() const;
   std::int64_t evictable() const;
-  bool evict_for(std::uint64_t memory_bytes);
+  bool evict_for(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool force);
   void settle_deficit();
+  void forget_class(SizeClass* size_class);  // one user less
   Container& add_container(SizeClass& size_class, StartKind kind);
-  void plan_start(ActionSlot& slot);
+  void plan_start(ActionSlot& slot, bool force);
   void issue_planned();
   void cancel_planned(ActionSlot& slot);
+  void unplan(Container& container);
   Container* take_stock(SizeClass& size_class);
   void put_stock(Container& container);
   void unlink_idle(Container& container);
-  void ensure_prewarmed(SizeClass& size_class);
   SizeClass& find_class(const std::string& kind, const std::string& image, bool user_provided,
                         bool concurrent, std::uint64_t memory_bytes);
+
+  // pool_prewarm.cpp: the stock.
+  void want_prewarmed();
+  void follow_demand(SteadyTime now);
+  void expire_stock(SteadyTime now);
+  void ensure_prewarmed(SizeClass& size_class);
+  void prewarm_failed(SizeClass& size_class, std::string_view why);
 
   // pool_lifecycle.cpp: what is asked of the factory, and its answers.
   void issue_create(Container& container);
   void created(Container& container, Result<plugin::ContainerInfo> info);
   void create_failed(Container& container, const Status& why);
+  void retry_later(ActionSlot& slot, const Status& why);
   void pause(Container& container);
   void paused(Container& container, Result<void> result);
   void resume(Container& container);
@@ -218,7 +293,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void died(plugin::ContainerDied death);
   void uncount_start(Container& container);
   void publish() const;
-  void prewarm_failed(SizeClass& size_class, std::string_view why);
+  void measure_queue(SteadyTime now);
   void arm_timer();
 
   const PoolDependencies with_;
@@ -231,6 +306,8 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   std::uint64_t next_number_ = 1;
   boost::asio::steady_timer timer_;
   std::function<void(const std::string&)> gone_;
+  Adopted adopted_;
+  std::uint64_t settings_ = 0;  // digest of what containers are created with
 
   ContainerList<&Container::all_hook> all_;
   std::unordered_map<std::string, Container*> by_id_;
@@ -239,10 +316,19 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   std::unordered_map<SlotKey, std::unique_ptr<ActionSlot>, SlotHash, SlotEqual> slots_;
   std::unordered_map<std::string, std::map<std::uint64_t, std::unique_ptr<SizeClass>>> classes_;
   std::vector<SizeClass*> prewarmed_classes_;
+  SteadyTime demand_at_;     // when what is wanted was last set
+  std::size_t minute_ = 60;  // of the hour, at the last tick; 60: none yet
   NeedyClasses needy_classes_;
+  std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;
+  std::set<Tenant*, ByHeld> by_held_;  // those that hold something
+  std::uint64_t next_tenant_ = 1;
+  std::uint64_t turn_ = 0;  // that of the last start
+  std::size_t waiting_tenants_ = 0;
+  std::vector<Container*> victims_;  // the last choice
 
-  ContainerList<&Container::idle_hook> idle_;          // warm, least recently used first
-  ContainerList<&Container::idle_hook> stock_;         // prewarmed, oldest first
+  ContainerList<&Container::idle_hook> idle_;   // warm, least recently used first
+  ContainerList<&Container::idle_hook> kept_;   // warm, past the idle timeout, kept for longer
+  ContainerList<&Container::idle_hook> stock_;  // prewarmed, oldest first
   ContainerList<&Container::unpaused_hook> unpaused_;  // idle and could be paused, oldest first
   ContainerList<&Container::work_hook> planned_;       // wait for memory that is about to come
   Container* promised_ = nullptr;  // that of `planned_` for which there is not memory enough yet
@@ -257,6 +343,10 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   std::uint64_t idle_bytes_ = 0;
   std::uint64_t stock_bytes_ = 0;
   std::size_t queue_ = 0;
+  std::uint64_t left_queue_ = 0;  // ever
+  std::uint64_t left_before_ = 0;
+  SteadyTime rate_at_;
+  double queue_rate_ = 0;  // a second, smoothed
   std::uint64_t next_turn_ = 1;
   std::array<std::size_t, kStates> counts_{};
   bool dispatching_ = false;

@@ -21,18 +21,18 @@ constexpr std::uint8_t kPrew = to(State::kPrewarmed), kInit = to(State::kInitial
 
 // clang-format off
 constexpr std::array<Row, kStates> kTable{{
-    //                   created init  init'd run   idle   pause paused refused resume resumed failed remove died  destroyed
-    /* creating     */ Row{kPrew, kNo,  kNo,   kNo,  kNo,   kNo,  kNo,   kNo,    kNo,   kNo,    kGone,  kRemo,  kRemo, kNo},
-    /* prewarmed    */ Row{kNo,  kInit, kNo,   kNo,  kNo,   kNo,  kNo,   kNo,    kNo,   kNo,    kRemo,  kRemo,  kRemo, kNo},
-    /* initialising */ Row{kNo,  kNo,  kRun,   kNo,  kNo,   kNo,  kNo,   kNo,    kNo,   kNo,    kRemo,  kRemo,  kRemo, kNo},
-    /* ready        */ Row{kNo,  kNo,  kNo,   kRun,  kNo,   kPing, kNo,   kNo,    kNo,   kNo,    kRemo,  kRemo,  kRemo, kNo},
-    /* running      */ Row{kNo,  kNo,  kNo,   kRun,  kReady, kNo,  kNo,   kNo,    kNo,   kNo,    kRemo,  kRemo,  kRemo, kNo},
-    /* pausing      */ Row{kNo,  kNo,  kNo,   kNo,  kNo,   kNo,  kPsed,  kReady,  kNo,   kNo,    kRemo,  kRemo,  kRemo, kNo},
-    /* paused       */ Row{kNo,  kNo,  kNo,   kNo,  kNo,   kNo,  kNo,   kNo,    kResu,  kNo,    kRemo,  kRemo,  kRemo, kNo},
-    /* resuming     */ Row{kNo,  kNo,  kNo,   kNo,  kNo,   kNo,  kNo,   kNo,    kNo,   kReady,  kRemo,  kRemo,  kRemo, kNo},
+    //                        created  adopted  ad.paus  init     init'd   run      idle     pause    paused   refused  resume   resumed  failed   remove   died     destroyed
+    /* creating     */ Row{   kPrew,   kReady,  kPsed,   kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kGone,   kRemo,   kRemo,   kNo},
+    /* prewarmed    */ Row{   kNo,     kNo,     kNo,     kInit,   kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
+    /* initialising */ Row{   kNo,     kNo,     kNo,     kNo,     kRun,    kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
+    /* ready        */ Row{   kNo,     kNo,     kNo,     kNo,     kNo,     kRun,    kNo,     kPing,   kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
+    /* running      */ Row{   kNo,     kNo,     kNo,     kNo,     kNo,     kRun,    kReady,  kNo,     kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
+    /* pausing      */ Row{   kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kPsed,   kReady,  kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
+    /* paused       */ Row{   kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kResu,   kNo,     kRemo,   kRemo,   kRemo,   kNo},
+    /* resuming     */ Row{   kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kReady,  kRemo,   kRemo,   kRemo,   kNo},
     // What was under way when the removal began still answers, and changes nothing.
-    /* removing     */ Row{kRemo, kNo,  kRemo,  kNo,  kRemo,  kNo,  kRemo,  kRemo,   kNo,   kRemo,   kRemo,  kRemo,  kRemo, kGone},
-    /* gone         */ Row{kNo,  kNo,  kGone,  kNo,  kGone,  kNo,  kGone,  kGone,   kNo,   kGone,   kGone,  kGone,  kGone, kNo},
+    /* removing     */ Row{   kRemo,   kNo,     kNo,     kNo,     kRemo,   kNo,     kRemo,   kNo,     kRemo,   kRemo,   kNo,     kRemo,   kRemo,   kRemo,   kRemo,   kGone},
+    /* gone         */ Row{   kNo,     kNo,     kNo,     kNo,     kGone,   kNo,     kGone,   kNo,     kGone,   kGone,   kNo,     kGone,   kGone,   kGone,   kGone,   kNo},
 }};
 // clang-format on
 
@@ -40,8 +40,9 @@ constexpr std::array<std::string_view, kStates> kStateNames{
     "creating", "prewarmed", "initialising", "ready",    "running",
     "pausing",  "paused",    "resuming",     "removing", "gone"};
 constexpr std::array<std::string_view, kEvents> kEventNames{
-    "created",       "init",   "initialised", "run",    "idle",   "pause", "paused",
-    "pause refused", "resume", "resumed",     "failed", "remove", "died",  "destroyed"};
+    "created", "adopted", "adopted paused", "init",          "initialised", "run",
+    "idle",    "pause",   "paused",         "pause refused", "resume",      "resumed",
+    "failed",  "remove",  "died",           "destroyed"};
 
 }  // namespace
 

@@ -7,6 +7,8 @@
 //
 //   creating -> prewarmed -> initialising -> running <-> ready -> pausing -> paused -> resuming ->
 //   ready and from every one of them -> removing -> gone
+//
+// One that an earlier berthd left goes from creating to what it was found as.
 #pragma once
 
 #include <cstddef>
@@ -31,22 +33,24 @@ enum class State : std::uint8_t {
 inline constexpr std::size_t kStates = 10;
 
 enum class Event : std::uint8_t {
-  kCreated,       // the factory made it
-  kInit,          // an activation takes it and sends /init
-  kInitialised,   // /init was answered well
-  kRun,           // an activation takes it, to run
-  kIdle,          // its last activation ended
-  kPause,         // the pool asks the factory to pause it
-  kPaused,        // and that is done
-  kPauseRefused,  // the factory cannot pause; the container is as before
-  kResume,        // the pool asks the factory to resume it
-  kResumed,       // and that is done
-  kFailed,        // the transition or activation under way failed
-  kRemove,        // the pool wants it gone: evicted, idle for too long, unfit
-  kDied,          // it ended by itself
-  kDestroyed,     // the factory destroyed it, or never made it
+  kCreated,        // the factory made it, or it was found prewarmed
+  kAdopted,        // it was found with an action's code, and nobody uses it
+  kAdoptedPaused,  // and it is paused
+  kInit,           // an activation takes it and sends /init
+  kInitialised,    // /init was answered well
+  kRun,            // an activation takes it, to run
+  kIdle,           // its last activation ended
+  kPause,          // the pool asks the factory to pause it
+  kPaused,         // and that is done
+  kPauseRefused,   // the factory cannot pause; the container is as before
+  kResume,         // the pool asks the factory to resume it
+  kResumed,        // and that is done
+  kFailed,         // the transition or activation under way failed
+  kRemove,         // the pool wants it gone: evicted, idle for too long, unfit
+  kDied,           // it ended by itself
+  kDestroyed,      // the factory destroyed it, or never made it
 };
-inline constexpr std::size_t kEvents = 14;
+inline constexpr std::size_t kEvents = 16;
 
 // The state after `event`, or nullopt if the event must not happen in `state` (a bug of the pool).
 std::optional<State> next_state(State state, Event event);

@@ -42,6 +42,44 @@ void ContainerPool::publish() const {
   gauges_->queue.set(static_cast<double>(queue_));
 }
 
+std::vector<ContainerView> ContainerPool::list() const {
+  const SteadyTime now = with_.clock.steady_now();
+  const auto since = [now](SteadyTime then) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now - then);
+  };
+  std::vector<ContainerView> views;
+  for (const Container& container : all_) {
+    ContainerView view;
+    view.name = container.name;
+    view.id = container.id;
+    view.state = container.state;
+    if (const SizeClass* size_class = container.size_class) {
+      view.kind = size_class->kind;
+      view.image = size_class->image;
+    }
+    view.memory_bytes = container.memory_bytes;
+    if (const ActionSlot* slot = container.slot) {
+      view.space = slot->namespace_name;
+      view.action = slot->action->path();
+    }
+    view.active = container.active;
+    if (container.created_at != SteadyTime()) view.age = since(container.created_at);
+    if (container.idle_hook.is_linked()) view.idle = since(container.last_used);
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+std::vector<PrewarmView> ContainerPool::prewarming() const {
+  std::vector<PrewarmView> views;
+  for (const SizeClass* size_class : prewarmed_classes_) {
+    views.push_back({size_class->kind, size_class->memory_bytes, size_class->wanted,
+                     size_class->stocked, size_class->starting, size_class->failures,
+                     size_class->failures > 0 ? size_class->last_error : std::string()});
+  }
+  return views;
+}
+
 PoolStats ContainerPool::stats() const {
   PoolStats stats;
   stats.containers = counts_;
@@ -49,6 +87,9 @@ PoolStats ContainerPool::stats() const {
   stats.idle_bytes = idle_bytes_;
   stats.stock_bytes = stock_bytes_;
   stats.queue = queue_;
+  stats.tenants = tenants_.size();
+  stats.classes = classes_.size();
+  stats.retry_after = retry_after();
   return stats;
 }
 

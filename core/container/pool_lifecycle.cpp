@@ -2,7 +2,6 @@
 // What the pool asks of the factory, the answers, and the work of every tick.
 #include <algorithm>
 #include <boost/asio/post.hpp>
-#include <charconv>
 #include <fmt/format.h>
 
 #include "base/log.hpp"
@@ -44,6 +43,7 @@ void ContainerPool::issue_create(Container& container) {
   request.environment = options_.environment;
   request.log_parameters = options_.log_parameters;
   request.labels = {{"instance", options_.instance}, {"kind", size_class.kind}};
+  if (!options_.owner.empty()) request.labels.emplace_back("owner", options_.owner);
   if (const ActionSlot* slot = container.started_for) {
     request.labels.emplace_back("action", slot->action->path());
     request.labels.emplace_back("namespace", slot->namespace_name);
@@ -75,6 +75,7 @@ void ContainerPool::uncount_start(Container& container) {
   if (container.started_for == nullptr) return;
   ActionSlot& slot = *std::exchange(container.started_for, nullptr);
   --slot.starts;
+  if (container.slot == nullptr) charge(container, nullptr);
   update_needy(slot);
 }
 
@@ -83,6 +84,12 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
       std::chrono::duration<double>(with_.clock.steady_now() - container.created_at).count());
   if (!info) {
     create_failed(container, info.error());
+    return;
+  }
+  if (info->id.empty() || by_id_.count(info->id) != 0) {
+    // Nothing is destroyed for it: the id may be that of a container in use.
+    create_failed(container, sdk::internal("the container factory gave the id '" + info->id +
+                                           "', which is empty or another container's"));
     return;
   }
   container.id = info->id;
@@ -112,6 +119,7 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
   }
   ActionSlot* slot = container.started_for;
   if (container.prewarm) container.size_class->failures = 0;
+  if (slot != nullptr) slot->start_failures = 0;
   step(container, Event::kCreated);
   uncount_start(container);
   log::debug("pool", "container started",
@@ -142,12 +150,8 @@ void ContainerPool::create_failed(Container& container, const Status& why) {
                {"action", slot->action->path()},
                {"image", size_class.image},
                {"reason", why.to_string()}});
-    if (why.retryable() && ++waiter.failures < options_.start_attempts && !stopping_) {
-      if (!slot->retry_hook.is_linked()) {
-        slot->retry_at = with_.clock.steady_now() + options_.start_retry;
-        retrying_.push_back(*slot);
-      }
-      update_needy(*slot);
+    if (why.retryable() && !stopping_) {
+      retry_later(*slot, why);
     } else {
       leave_queue(waiter);
       waiter.on_start_failed(why);
@@ -156,6 +160,21 @@ void ContainerPool::create_failed(Container& container, const Status& why) {
   if (slot != nullptr) forget_slot_if_unused(*slot);
   issue_planned();
   dispatch();
+}
+
+void ContainerPool::retry_later(ActionSlot& slot, const Status& why) {
+  const SteadyTime now = with_.clock.steady_now();
+  while (!slot.waiters.empty() && front(slot).since + options_.max_wait <= now) {
+    Waiter& waiter = front(slot);
+    leave_queue(waiter);
+    waiter.on_start_failed(why);
+  }
+  if (slot.waiting > 0 && !slot.retry_hook.is_linked()) {
+    const auto shift = std::min<std::uint32_t>(slot.start_failures++, 16);
+    slot.retry_at = now + std::min(options_.start_retry_max, options_.start_retry * (1 << shift));
+    retrying_.push_back(slot);
+  }
+  update_needy(slot);
 }
 
 void ContainerPool::pause(Container& container) {
@@ -247,6 +266,8 @@ void ContainerPool::remove(Container& container, Event event, std::string_view r
   container.free_hook.unlink();
   container.work_hook.unlink();
   uncount_start(container);
+  strike(container);
+  charge(container, nullptr);
   step(container, event);
   if (container.accounted) {
     container.leaving = true;
@@ -297,6 +318,7 @@ void ContainerPool::gone(Container& container) {
   if (container.leaving) leaving_ -= container.memory_bytes;
   container.accounted = container.leaving = false;
   container.client.reset();
+  charge(container, nullptr);
   if (!container.id.empty()) {
     by_id_.erase(container.id);
     if (gone_) gone_(container.id);
@@ -306,6 +328,7 @@ void ContainerPool::gone(Container& container) {
     --slot.containers;
     forget_slot_if_unused(slot);
   }
+  forget_class(std::exchange(container.size_class, nullptr));
 }
 
 plugin::ContainerFactory::DiedHandler ContainerPool::died_handler() {
@@ -343,60 +366,6 @@ void ContainerPool::died(plugin::ContainerDied death) {
   dispatch();
 }
 
-boost::asio::awaitable<Status> ContainerPool::start(SteadyTime deadline) {
-  const auto self = shared_from_this();
-  const Result<plugin::Capacity> capacity = co_await with_.factory.capacity(deadline);
-  if (!capacity) co_return capacity.error().with_context("capacity of the container factory");
-  can_pause_ = capacity->can_pause;
-  if (capacity->memory_bytes >= 0 &&
-      static_cast<std::uint64_t>(capacity->memory_bytes) < capacity_bytes_) {
-    log::warn("pool", "the container pool may use more memory than the factory has",
-              {{"pool_mb", fmt::to_string(capacity_bytes_ >> 20)},
-               {"factory_mb", fmt::to_string(capacity->memory_bytes >> 20)}});
-  }
-  // What an earlier berthd left is in nobody's books: it goes, and its names are not used again.
-  const Result<std::vector<plugin::ContainerInfo>> left = co_await with_.factory.list(deadline);
-  if (!left) {
-    if (left.error().code() != StatusCode::kUnimplemented) {
-      co_return left.error().with_context("list of the container factory");
-    }
-  } else {
-    const std::string prefix = fmt::format("berth-{}-", options_.instance);
-    for (const plugin::ContainerInfo& info : *left) {
-      std::uint64_t number = 0;
-      if (info.name.starts_with(prefix)) {
-        const char* end = info.name.data() + info.name.size();
-        std::from_chars(info.name.data() + prefix.size(), end, number);
-        next_number_ = std::max(next_number_, number + 1);
-      }
-      const std::string id = info.id;
-      const Result<void> removed = co_await with_.factory.destroy(id, deadline);
-      if (!removed && removed.error().code() != StatusCode::kNotFound) {
-        log::warn("pool", "a container of an earlier berthd could not be removed",
-                  {{"container", info.name}, {"reason", removed.error().to_string()}});
-      }
-    }
-    if (!left->empty()) {
-      log::info("pool", "removed containers of an earlier berthd",
-                {{"count", fmt::to_string(left->size())}});
-    }
-  }
-  for (const entity::Runtime& runtime : with_.manifest.runtimes()) {
-    for (const entity::StemCell& cell : runtime.stem_cells) {
-      SizeClass& size_class = find_class(runtime.kind, runtime.image, false, false,
-                                         static_cast<std::uint64_t>(cell.memory_mb) * 1024 * 1024);
-      if (size_class.wanted == 0) prewarmed_classes_.push_back(&size_class);
-      size_class.wanted +=
-          static_cast<std::uint32_t>(std::max<std::int64_t>(0, cell.initial_count));
-    }
-  }
-  started_ = true;
-  for (SizeClass* size_class : prewarmed_classes_) ensure_prewarmed(*size_class);
-  publish();
-  arm_timer();
-  co_return Status();
-}
-
 void ContainerPool::arm_timer() {
   if (stopping_) return;
   timer_.expires_after(options_.tick);
@@ -415,30 +384,42 @@ void ContainerPool::tick() {
     pause(unpaused_.front());
   }
   while (!idle_.empty() && idle_.front().last_used + options_.idle_timeout <= now) {
-    remove(idle_.front(), Event::kRemove, "idle for too long");
-  }
-  // Of the stock only what is more than wanted grows too old.
-  while (!stock_.empty() && stock_.front().last_used + options_.idle_timeout <= now) {
-    Container& oldest = stock_.front();
-    if (oldest.size_class->stocked > oldest.size_class->wanted) {
+    Container& oldest = idle_.front();
+    if (oldest.slot->idle > options_.keep || stopping_) {
       remove(oldest, Event::kRemove, "idle for too long");
     } else {
-      oldest.last_used = now;
-      stock_.splice(stock_.end(), stock_, stock_.begin());
+      kept_.splice(kept_.end(), idle_, idle_.begin());
     }
   }
-  while (!retrying_.empty() && retrying_.front().retry_at <= now) {
-    ActionSlot& slot = retrying_.front();
+  while (!kept_.empty() && kept_.front().last_used + options_.keep_timeout <= now) {
+    remove(kept_.front(), Event::kRemove, "kept for long enough");
+  }
+  follow_demand(now);
+  expire_stock(now);
+  for (auto next = retrying_.begin(); next != retrying_.end();) {
+    ActionSlot& slot = *next++;
+    if (slot.retry_at > now) continue;
     slot.retry_hook.unlink();
     update_needy(slot);
   }
   while (!undestroyed_.empty() && undestroyed_.front().destroy_again_at <= now) {
     destroy_if_unused(undestroyed_.front());
   }
+  measure_queue(now);
+  if (balance() < 0) settle_deficit();
   issue_planned();
   dispatch();
   for (SizeClass* size_class : prewarmed_classes_) ensure_prewarmed(*size_class);
   publish();
+}
+
+void ContainerPool::measure_queue(SteadyTime now) {
+  const double passed = std::chrono::duration<double>(now - rate_at_).count();
+  if (passed < 1) return;
+  const auto moved = static_cast<double>(left_queue_ - left_before_);
+  queue_rate_ = rate_at_ == SteadyTime() ? 0 : 0.5 * queue_rate_ + 0.5 * moved / passed;
+  left_before_ = left_queue_;
+  rate_at_ = now;
 }
 
 void ContainerPool::stop() {

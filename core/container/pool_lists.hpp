@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the ContainerPool sorts containers and waiters by: one ActionSlot for each action, revision
-// and invoking namespace, one SizeClass for each way of creating a container. Private to the pool.
-// Not thread-safe.
+// What the ContainerPool sorts containers and waiters by: one Tenant for each invoking namespace,
+// one ActionSlot for each action and revision that it invokes, one SizeClass for each way of
+// creating a container. Private to the pool. Not thread-safe.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/clock.hpp"
 #include "container/container.hpp"
+#include "container/start_pattern.hpp"
 #include "entity/action.hpp"
+#include "entity/runtimes.hpp"
 
 namespace berth::container {
 
@@ -22,15 +28,18 @@ struct QueuePlace {
   ActionSlot* slot = nullptr;
   SteadyTime since;
   std::uint64_t number = 0;  // order of first arrival; 0: never queued
-  std::uint32_t failures = 0;
 };
 using WaiterQueue =
     boost::intrusive::list<QueuePlace,
                            boost::intrusive::member_hook<QueuePlace, ListHook, &QueuePlace::hook>,
                            boost::intrusive::constant_time_size<false>>;
 
+struct Tenant;
+struct TenantQueue;
+
 // Containers and waiters of one revision of one action, invoked from one namespace.
 struct ActionSlot {
+  Tenant* tenant = nullptr;
   entity::ActionPtr action;
   std::string namespace_uuid;
   std::string namespace_name;
@@ -41,21 +50,61 @@ struct ActionSlot {
   ContainerList<&Container::free_hook> free;     // can take one more now, last used first
   ContainerList<&Container::free_hook> resting;  // paused or pausing, last used first
   std::uint32_t containers = 0;                  // that hold its code
+  std::uint32_t idle = 0;                        // of those: nobody uses them
   WaiterQueue waiters;
   std::uint32_t waiting = 0;
   std::uint32_t starts = 0;    // creating or resuming for it
   std::uint32_t unissued = 0;  // of those: still waiting for memory
 
-  ListHook waiting_hook;   // class: has waiters
-  ListHook needy_hook;     // class: has more waiters than starts
-  std::uint64_t turn = 0;  // while needy: smaller is earlier
-  ListHook retry_hook;     // pool: its next start waits until `retry_at`
+  ListHook waiting_hook;         // class: has waiters
+  ListHook needy_hook;           // queue: has more waiters than starts
+  TenantQueue* queue = nullptr;  // while needy
+  std::uint64_t turn = 0;        // while needy: smaller is earlier
+  ListHook retry_hook;           // pool: its next start waits until `retry_at`
   SteadyTime retry_at;
+  std::uint32_t start_failures = 0;  // in a row, of those worth another try
 };
 template <ListHook ActionSlot::*Hook>
 using SlotList =
     boost::intrusive::list<ActionSlot, boost::intrusive::member_hook<ActionSlot, ListHook, Hook>,
                            boost::intrusive::constant_time_size<false>>;
+
+// The needy slots of one namespace in one class, in the order of their turns.
+struct TenantQueue {
+  Tenant& tenant;
+  SizeClass& size_class;
+  SlotList<&ActionSlot::needy_hook> needy;
+  ListHook tenant_hook;
+};
+
+// One invoking namespace. Namespaces take turns in starting containers: `turn` grows by the memory
+// of each start, and the smallest turn comes first. One that comes back after a while starts at the
+// turn of the others: it has saved up nothing and owes nothing.
+struct Tenant {
+  std::string uuid;
+  std::uint64_t number = 0;  // of its making
+  std::uint64_t turn = 0;
+  std::uint64_t held = 0;  // bytes of the containers that hold its code or start for it
+  std::uint32_t slots = 0;
+  std::size_t waiting = 0;
+  ContainerList<&Container::tenant_hook> idle;  // warm, least recently used first
+  boost::intrusive::list<
+      TenantQueue, boost::intrusive::member_hook<TenantQueue, ListHook, &TenantQueue::tenant_hook>,
+      boost::intrusive::constant_time_size<false>>
+      queues;
+};
+struct ByTurn {
+  bool operator()(const TenantQueue* a, const TenantQueue* b) const {
+    return a->tenant.turn != b->tenant.turn ? a->tenant.turn < b->tenant.turn
+                                            : a->tenant.number < b->tenant.number;
+  }
+};
+struct ByHeld {  // who holds most comes first
+  bool operator()(const Tenant* a, const Tenant* b) const {
+    return a->held != b->held ? a->held > b->held : a->number < b->number;
+  }
+};
+
 // Containers that differ in nothing but their number: each of them can take any action of the
 // class.
 struct SizeClass {
@@ -65,21 +114,36 @@ struct SizeClass {
   bool user_provided = false;
   bool concurrent = false;  // may run several activations at once
   std::uint64_t memory_bytes = 0;
+  std::size_t users = 0;  // slots and containers of it
+  bool listed = false;    // the manifest wants it prewarmed: it stays
 
   SlotList<&ActionSlot::waiting_hook> waiting;
-  SlotList<&ActionSlot::needy_hook> needy;     // by their turns
+  std::unordered_map<Tenant*, std::unique_ptr<TenantQueue>> queues;  // those that are not empty
+  std::set<TenantQueue*, ByTurn> order;                              // the same
   ListHook needy_hook;                         // pool: this class has needy slots
   ContainerList<&Container::free_hook> stock;  // prewarmed and idle, last come first
   std::uint32_t stocked = 0;
 
-  std::uint32_t wanted = 0;    // prewarmed ones, by the manifest
+  std::uint32_t wanted = 0;  // prewarmed ones, now
+  std::optional<entity::ReactiveStemCell> reactive;
+  std::uint32_t reacted = 0;      // what the last interval's starts asked for
+  std::uint32_t cold_starts = 0;  // since `wanted` was last set
+  std::uint32_t demand = 0;       // starts, prewarmed ones too, in this minute
+  StartPattern pattern;
   std::uint32_t starting = 0;  // prewarmed ones being created
   std::uint32_t failures = 0;  // of prewarming, in a row
+  std::string last_error;      // the last one's reason
   SteadyTime not_before;       // the next try after a failure
 };
 using NeedyClasses = boost::intrusive::list<
     SizeClass, boost::intrusive::member_hook<SizeClass, ListHook, &SizeClass::needy_hook>,
     boost::intrusive::constant_time_size<false>>;
+
+// Whether `a` is to be given a container before `b`; both are needy.
+inline bool is_earlier(const ActionSlot& a, const ActionSlot& b) {
+  if (a.tenant == b.tenant) return a.turn < b.turn;
+  return ByTurn()(a.queue, b.queue);
+}
 
 // The key of a slot, and a borrowed one to look it up without copies.
 struct SlotKeyView {

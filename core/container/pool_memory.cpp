@@ -26,19 +26,24 @@ std::int64_t ContainerPool::evictable() const {
   return static_cast<std::int64_t>(idle_bytes_ + stock_bytes_);
 }
 
-bool ContainerPool::evict_for(std::uint64_t memory_bytes) {
-  bool evicted = false;
-  while (balance() < static_cast<std::int64_t>(memory_bytes) &&
-         !(idle_.empty() && stock_.empty())) {
-    remove(idle_.empty() ? stock_.front() : idle_.front(), Event::kRemove, "evicted");
+bool ContainerPool::evict_for(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
+                              bool force) {
+  if (missing <= 0) return false;
+  choose_victims(tenant, bytes, missing, force);
+  // A removal may run handlers that come back here.
+  const std::vector<Container*> victims = std::move(victims_);
+  victims_ = {};
+  for (Container* victim : victims) {
+    remove(*victim, Event::kRemove, "evicted");
     gauges_->evictions.add();
-    evicted = true;
   }
-  return evicted;
+  return !victims.empty();
 }
 
 void ContainerPool::settle_deficit() {
-  evict_for(0);
+  if (planned_.empty()) return;
+  const Container& whom = promised_ != nullptr ? *promised_ : planned_.front();
+  evict_for(*whom.started_for->tenant, 0, -balance(), is_fair(whom));
 }
 
 SizeClass& ContainerPool::find_class(const std::string& kind, const std::string& image,
@@ -58,11 +63,19 @@ SizeClass& ContainerPool::find_class(const std::string& kind, const std::string&
   return *slot;
 }
 
+void ContainerPool::forget_class(SizeClass* size_class) {
+  if (size_class == nullptr || --size_class->users > 0 || size_class->listed) return;
+  const auto sizes = classes_.find(size_class->group);
+  sizes->second.erase(size_class->memory_bytes);
+  if (sizes->second.empty()) classes_.erase(sizes);
+}
+
 Container& ContainerPool::add_container(SizeClass& size_class, StartKind kind) {
   auto container = std::make_shared<Container>();
   container->self = container;
   container->name = fmt::format("berth-{}-{}", options_.instance, next_number_++);
   container->size_class = &size_class;
+  ++size_class.users;
   container->memory_bytes = size_class.memory_bytes;
   container->start_kind = kind;
   all_.push_back(*container);
@@ -70,37 +83,52 @@ Container& ContainerPool::add_container(SizeClass& size_class, StartKind kind) {
   return *container;
 }
 
-void ContainerPool::plan_start(ActionSlot& slot) {
+// `force`: it has waited for too long, and within its share it may take what is idle.
+void ContainerPool::plan_start(ActionSlot& slot, bool force) {
   if (!slot.resting.empty()) {
     resume(slot.resting.front());
     return;
   }
   SizeClass& size_class = *slot.size_class;
-  const bool evicted = evict_for(size_class.memory_bytes);
+  Tenant& tenant = *slot.tenant;
+  const std::uint64_t bytes = size_class.memory_bytes;
+  const bool evicted =
+      evict_for(tenant, bytes, static_cast<std::int64_t>(bytes) - room_for(tenant), force);
   Container& container =
       add_container(size_class, evicted ? StartKind::kRecreated : StartKind::kCold);
   container.started_for = &slot;
   ++slot.starts;
-  // This was the slot's turn.
-  slot.needy_hook.unlink();
-  if (size_class.needy.empty()) size_class.needy_hook.unlink();
+  ++size_class.cold_starts;
+  ++size_class.demand;
+  charge(container, &tenant);
+  // This was the turn of the slot and of its namespace.
+  leave_turn(slot);
+  take_turn(tenant, bytes);
   update_needy(slot);
   planned_.push_back(container);
   planned_bytes_ += container.memory_bytes;
   ++slot.unissued;
-  if (balance() < 0) promised_ = &container;
+  if (room_for(tenant) < 0) promised_ = &container;
   issue_planned();
 }
 
 void ContainerPool::issue_planned() {
-  for (auto next = planned_.begin(); next != planned_.end();) {
-    Container& container = *next++;
-    if (used_ + container.memory_bytes > capacity_bytes_) continue;
+  const auto issue = [this](Container& container) {
     container.work_hook.unlink();
     planned_bytes_ -= container.memory_bytes;
     --container.started_for->unissued;
     if (promised_ == &container) promised_ = nullptr;
     issue_create(container);
+  };
+  // What came free was made free for those within their share; a promise to another comes last.
+  Container* const last = promised_ != nullptr && !is_fair(*promised_) ? promised_ : nullptr;
+  for (auto next = planned_.begin(); next != planned_.end();) {
+    Container& container = *next++;
+    if (&container == last || used_ + container.memory_bytes > capacity_bytes_) continue;
+    issue(container);
+  }
+  if (last != nullptr && balance() >= 0 && used_ + last->memory_bytes <= capacity_bytes_) {
+    issue(*last);
   }
 }
 
@@ -110,15 +138,19 @@ void ContainerPool::cancel_planned(ActionSlot& slot) {
     // A slot that was served has had its turn: what others would have to give way for is not made.
     const bool surplus = slot.starts > slot.waiting || (promised_ == &container && balance() < 0);
     if (container.started_for != &slot || !surplus) continue;
-    if (promised_ == &container) promised_ = nullptr;
-    container.work_hook.unlink();
-    planned_bytes_ -= container.memory_bytes;
-    --slot.unissued;
-    uncount_start(container);
-    step(container, Event::kFailed);
-    gone(container);
+    unplan(container);
   }
   if (!needy_classes_.empty()) dispatch();
+}
+
+void ContainerPool::unplan(Container& container) {
+  if (promised_ == &container) promised_ = nullptr;
+  container.work_hook.unlink();
+  planned_bytes_ -= container.memory_bytes;
+  --container.started_for->unissued;
+  uncount_start(container);
+  step(container, Event::kFailed);
+  gone(container);
 }
 
 Container* ContainerPool::take_stock(SizeClass& size_class) {
@@ -144,6 +176,7 @@ void ContainerPool::put_stock(Container& container) {
   ++size_class.stocked;
   stock_.push_back(container);
   stock_bytes_ += container.memory_bytes;
+  note(container, false);
   if (balance() < 0) settle_deficit();
 }
 
@@ -156,38 +189,10 @@ void ContainerPool::unlink_idle(Container& container) {
     stock_bytes_ -= container.memory_bytes;
   } else {
     container.unpaused_hook.unlink();
+    container.tenant_hook.unlink();
     idle_bytes_ -= container.memory_bytes;
+    --container.slot->idle;
   }
-}
-
-void ContainerPool::ensure_prewarmed(SizeClass& size_class) {
-  if (stopping_ || !started_ || size_class.stocked + size_class.starting >= size_class.wanted)
-    return;
-  if (size_class.failures > 0 && with_.clock.steady_now() < size_class.not_before) return;
-  // Only what nobody else needs: waiting activations come first, and nothing is removed for it.
-  while (size_class.stocked + size_class.starting < size_class.wanted && needy_classes_.empty() &&
-         balance() >= static_cast<std::int64_t>(size_class.memory_bytes) &&
-         used_ + size_class.memory_bytes <= capacity_bytes_) {
-    Container& container = add_container(size_class, StartKind::kPrewarmed);
-    container.prewarm = true;
-    ++size_class.starting;
-    issue_create(container);
-    // After a failure one at a time tries whether things are well again.
-    if (size_class.failures > 0) return;
-  }
-}
-
-void ContainerPool::prewarm_failed(SizeClass& size_class, std::string_view why) {
-  const auto shift = std::min<std::uint32_t>(size_class.failures++, 16);
-  const auto delay =
-      std::min(options_.prewarm_backoff_max, options_.prewarm_backoff_min * (1 << shift));
-  size_class.not_before = with_.clock.steady_now() + delay;
-  log::warn("pool", "a prewarmed container failed; trying again later",
-            {{"kind", size_class.kind},
-             {"image", size_class.image},
-             {"failures", fmt::to_string(size_class.failures)},
-             {"again_in_ms", fmt::to_string(delay.count())},
-             {"reason", why}});
 }
 
 }  // namespace berth::container

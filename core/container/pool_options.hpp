@@ -12,17 +12,26 @@
 namespace berth::container {
 
 struct PoolOptions {
-  std::string instance = "0";                          // [a-z0-9-]+: part of container names
+  std::string instance = "0";  // [a-z0-9-]+: part of container names
+  std::string owner;           // of this data directory, random: containers of others are let alone
   std::uint64_t memory_bytes = 2048ull * 1024 * 1024;  // for all containers, in whatever state
-  std::size_t max_queue = 4096;                        // waiting activations; over it: refused
-  std::chrono::milliseconds pause_grace{10'000};       // idle for so long: paused, if that works
-  std::chrono::milliseconds idle_timeout{600'000};     // idle for so long: removed
+  std::size_t max_queue =
+      4096;  // waiting activations; over it only from namespaces below their share
+  std::chrono::milliseconds pause_grace{10'000};    // idle for so long: paused, if that works
+  std::chrono::milliseconds idle_timeout{600'000};  // idle for so long: removed
+  // So many idle containers of each action are kept until `keep_timeout` instead.
+  std::uint32_t keep = 0;
+  std::chrono::milliseconds keep_timeout{3'600'000};
   std::chrono::milliseconds create_timeout{60'000};
   std::chrono::milliseconds destroy_timeout{30'000};
   std::chrono::milliseconds pause_timeout{10'000};  // also of a resume
 
-  std::uint32_t start_attempts = 3;  // of one activation, where the factory says RETRYABLE
+  // A start that failed is tried again where the factory says RETRYABLE (its engine is away for a
+  // while): first after `start_retry`, doubled with each failure in a row up to `start_retry_max`,
+  // for as long as the activation has waited less than `max_wait`.
   std::chrono::milliseconds start_retry{200};
+  std::chrono::milliseconds start_retry_max{5'000};
+  std::chrono::milliseconds max_wait{60'000};
   std::chrono::milliseconds prewarm_backoff_min{1'000};  // doubled with each failure in a row
   std::chrono::milliseconds prewarm_backoff_max{300'000};
   // A waiting activation may be overtaken by others that fit for so long; after it, room is made
@@ -30,6 +39,13 @@ struct PoolOptions {
   // `residency`.
   std::chrono::milliseconds overtake_limit{200};
   std::chrono::milliseconds residency{200};
+  // How often the number of prewarmed containers follows demand, where the manifest says so.
+  std::chrono::milliseconds prewarm_interval{60'000};
+  // Also from the starts of the same minute of the last hours.
+  bool predict = false;
+  // Namespaces share the memory evenly when they contend for it: what one uses within its share is
+  // not taken for another that is above its own until it was idle for so long.
+  std::chrono::milliseconds share_window{60'000};
   std::chrono::milliseconds tick{100};
 
   std::size_t max_response_bytes = 1024 * 1024;

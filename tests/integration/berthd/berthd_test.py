@@ -6,6 +6,7 @@ Usage: berthd_test.py BIN_DIRECTORY [unittest's arguments]
 """
 import base64
 import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -384,6 +385,122 @@ class Administration(Case):
         shown = self.run_cli("activation", "trace", "--last")
         for word in ("queue", "mark", "init", "run", "cold", "guest/f", "transaction"):
             self.assertIn(word, shown)
+
+
+class Restart(Case):
+    """Containers outlive berthd, and the next one goes on using them."""
+    NAMES = [f"f{i}" for i in range(100 if os.environ.get("BERTH_SOAK") else 6)]
+    SETTINGS = ["--set", "containers.memory=16384MB", "--set", "plugin.process.detach_ttl=\"30s\""]
+
+    def start_detaching(self):
+        # The address that functions are told is among what a container was created with.
+        return self.start(*self.SETTINGS, "--set", "containers.on_stop=detach",
+                          "--set", "containers.api_host=http://127.0.0.1:1")
+
+    def start_last(self):
+        """Its end kills all containers."""
+        return self.start(*self.SETTINGS, "--set", "containers.api_host=http://127.0.0.1:1")
+
+    def make_warm(self):
+        source = self.work / "f.py"
+        source.write_text(SLEEPER.replace("    time", "    print('said', args.get('word', 'first'))\n    time"))
+        for name in self.NAMES:
+            made = self.cli("action", "create", name, str(source), "-m", "128", "-t", "200000")
+            self.assertEqual(made.returncode, 0, made.stderr)
+            self.assertEqual(self.cli("action", "invoke", name, "-r").returncode, 0)
+
+    def metrics(self):
+        connection = http.client.HTTPConnection(*self.address(), timeout=PATIENCE)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and line[0] != "#")
+
+    def starts(self, kind):
+        return float(self.metrics()[f'berth_container_starts_total{{kind="{kind}"}}'])
+
+    def containers(self):
+        listed = self.cli("--json", "container", "list")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        return json.loads(listed.stdout)
+
+    def invoke_all(self):
+        for name in self.NAMES:
+            run = self.cli("action", "invoke", name, "-r")
+            self.assertEqual(run.returncode, 0, run.stderr)
+            self.assertIn('"slept": true', run.stdout)
+
+    def test_after_a_stop_nothing_starts_cold(self):
+        first = self.start_detaching()
+        self.make_warm()
+        before = {entry["name"]: entry["action"] for entry in self.containers()}
+        stopped = time.monotonic()
+        first.terminate()
+        self.assertEqual(first.wait(PATIENCE), 0, self.log())
+        self.start_last()
+        print(f"unavailable for {time.monotonic() - stopped:.2f} s, {len(self.NAMES)} warm containers", file=sys.stderr)
+        self.assertEqual({entry["name"]: entry["action"] for entry in self.containers()}, before)
+        self.invoke_all()
+        self.assertEqual(self.starts("warm"), len(self.NAMES))
+        self.assertEqual(self.starts("cold"), 0)
+        # Their logs begin with what they write for us, not with what they wrote before.
+        self.assertEqual(self.cli("action", "invoke", "f0", "-r", "-p", "word", "second").returncode, 0)
+        logs = self.cli("activation", "logs", "--last")
+        self.assertEqual(logs.returncode, 0, logs.stderr)
+        self.assertIn("said second", logs.stdout)
+        self.assertNotIn("said first", logs.stdout)
+
+    def test_after_a_kill_only_the_one_at_work_is_gone(self):
+        first = self.start_detaching()
+        self.make_warm()
+        connection = http.client.HTTPConnection(*self.address(), timeout=PATIENCE)
+        self.addCleanup(connection.close)
+        key = base64.b64encode((self.data / "guest.auth").read_text().strip().encode()).decode()
+        connection.request("POST", "/api/v1/namespaces/_/actions/f0?blocking=true", '{"seconds": 100}',
+                           {"Authorization": "Basic " + key, "Content-Type": "application/json"})
+        limit = time.monotonic() + PATIENCE
+        while not any(entry["state"] == "running" for entry in self.containers()):
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.02)
+        first.kill()
+        first.wait()
+        (self.data / "apihost").unlink()
+        self.start_last()
+        warm = {entry["action"] for entry in self.containers() if entry["state"] != "removing"}
+        self.assertEqual(warm, {"guest/" + name for name in self.NAMES[1:]})
+        self.invoke_all()
+        self.assertEqual(self.starts("warm"), len(self.NAMES) - 1)
+        self.assertEqual(self.starts("cold"), 1)
+
+    def test_what_was_created_with_other_settings_is_not_used(self):
+        first = self.start_detaching()
+        self.make_warm()
+        first.terminate()
+        self.assertEqual(first.wait(PATIENCE), 0, self.log())
+        self.start()
+        limit = time.monotonic() + PATIENCE
+        while self.containers():
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.02)
+
+
+class Containers(Case):
+    def test_list_and_stats(self):
+        self.start()
+        source = self.work / "f.py"
+        source.write_text(SLEEPER)
+        self.assertEqual(self.cli("action", "create", "f", str(source)).returncode, 0)
+        self.assertEqual(self.cli("action", "invoke", "f", "-r").returncode, 0)
+        listed = self.cli("container", "list")
+        self.assertEqual(listed.returncode, 0, listed.stderr)
+        self.assertRegex(listed.stdout, r"(?m)^NAME +STATE")
+        self.assertRegex(listed.stdout, r"(?m)^berth-berth-1 +ready +python.* +256 MB +guest +guest/f ")
+        none = self.cli("container", "list", "--state", "paused")
+        self.assertEqual(len(none.stdout.splitlines()), 1)
+        stats = json.loads(self.cli("--json", "container", "stats").stdout)
+        self.assertEqual(stats["states"]["ready"], 1)
+        self.assertEqual(stats["memory_used_bytes"], 256 << 20)
+        self.assertEqual(stats["queue"], 0)
 
 
 if __name__ == "__main__":

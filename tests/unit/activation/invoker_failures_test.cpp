@@ -217,6 +217,27 @@ TEST_F(InvokerTest, APrewarmedContainerThatListensNoMoreCostsAnotherTry) {
   EXPECT_EQ(replies["one"], 1);
 }
 
+TEST_F(InvokerTest, AContainerThatIsNotThereAfterItsResumeCostsAnotherTry) {
+  options.pool.pause_grace = 5ms;
+  start();
+  run("one");
+  const auto paused = static_cast<std::size_t>(container::State::kPaused);
+  ASSERT_TRUE(test::run_until(io, [&] { return invoker->pool().stats().containers[paused] == 1; }));
+  factory.boxes.at("id-1")->proxy->stop_listening();
+  EXPECT_EQ(run("two").outcome, Outcome::kSuccess);
+  EXPECT_EQ(factory.resumes, 1u);
+  EXPECT_EQ(factory.created.size(), 2u);
+  EXPECT_EQ(replies["two"], 1);
+}
+
+TEST_F(InvokerTest, AnActivationWaitsForAnEngineThatIsAway) {
+  start();
+  for (int i = 0; i < 6; ++i) factory.create_failures.push_back(sdk::unavailable("engine is away"));
+  EXPECT_EQ(run("one").outcome, Outcome::kSuccess);
+  EXPECT_EQ(factory.created.size(), 7u);
+  EXPECT_EQ(records.records.size(), 1u);
+}
+
 TEST_F(InvokerTest, TriesAreBounded) {
   options.max_reschedules = 2;
   start(R"([{"initialCount":4,"memory":"256 MB"}])");

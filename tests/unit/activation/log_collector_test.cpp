@@ -133,6 +133,36 @@ TEST_F(Collector, AnActivationIsPendingUntilItsLogsAreAppended) {
   ASSERT_TRUE(test::run_until(io, [&] { return !collector->pending("silent"); }));
 }
 
+TEST_F(Collector, WhatWasWrittenForAnEarlierBerthdIsPassedOver) {
+  start();
+  for (int i = 0; i < 3; ++i) {
+    out("old");
+    err("old");
+    sentinels();
+  }
+  bool over = false;
+  boost::asio::co_spawn(io, collector->pass_over({box}), [&](std::exception_ptr) { over = true; });
+  ASSERT_TRUE(test::run_until(io, [&] { return over; }));
+  begin("one");
+  out("new");
+  sentinels();
+  end("one");
+  ASSERT_TRUE(wait("one"));
+  EXPECT_THAT(store.lines("one"), ElementsAre("out new"));
+  EXPECT_THAT(unreadable, IsEmpty());
+}
+
+TEST_F(Collector, OneWhoseOutputCannotBePassedOverIsTold) {
+  start();
+  const std::string other = create();
+  factory.read_failures = {sdk::not_found("no such container")};
+  bool over = false;
+  boost::asio::co_spawn(io, collector->pass_over({box, other}),
+                        [&](std::exception_ptr) { over = true; });
+  ASSERT_TRUE(test::run_until(io, [&] { return over; }));
+  EXPECT_EQ(unreadable.size(), 1u);
+}
+
 TEST_F(Collector, NoOutputIsToldOnce) {
   start();
   begin("one");

@@ -11,6 +11,8 @@ namespace {
 // Every pair that may happen; all others must not.
 const std::map<std::pair<State, Event>, State> kAllowed = {
     {{State::kCreating, Event::kCreated}, State::kPrewarmed},
+    {{State::kCreating, Event::kAdopted}, State::kReady},
+    {{State::kCreating, Event::kAdoptedPaused}, State::kPaused},
     {{State::kCreating, Event::kFailed}, State::kGone},
     {{State::kCreating, Event::kRemove}, State::kRemoving},
     {{State::kCreating, Event::kDied}, State::kRemoving},

@@ -210,6 +210,11 @@ plugin::Awaitable<plugin::ContainerInfo> FakeFactory::create(plugin::CreateReque
   info.address = "unix:" + path;
   if (make_script) made.proxy = std::make_unique<FakeProxy>(io_, path, make_script(made));
   if (die_in_create) die(made.id);
+  if (lie_about_address) info.address = *lie_about_address;
+  if (lie_about_id) {
+    boxes.erase(info.id);
+    info.id = *lie_about_id;
+  }
   co_return info;
 }
 

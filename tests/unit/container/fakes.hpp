@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -85,11 +86,13 @@ class FakeFactory final : public plugin::ContainerFactory {
   Status resume_failure;
   std::deque<Status> destroy_failures;
   std::deque<Status> read_failures;
-  bool hold_creates = false;   // until let_create()
-  bool hold_destroys = false;  // until let_destroy()
-  bool hold_pauses = false;    // until let_pause()
-  bool hold_resumes = false;   // until let_resume()
-  bool die_in_create = false;  // the death is told before create answers
+  bool hold_creates = false;                // until let_create()
+  bool hold_destroys = false;               // until let_destroy()
+  bool hold_pauses = false;                 // until let_pause()
+  bool hold_resumes = false;                // until let_resume()
+  bool die_in_create = false;               // the death is told before create answers
+  std::optional<std::string> lie_about_id;  // what create answers instead
+  std::optional<std::string> lie_about_address;
   plugin::Capacity capacity_value;
   std::vector<plugin::ContainerInfo> leftovers;
 

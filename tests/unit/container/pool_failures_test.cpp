@@ -38,7 +38,6 @@ TEST_F(PoolTest, EachFailedStartFailsOneOfThoseThatWait) {
 }
 
 TEST_F(PoolTest, AStartIsTriedAgainWhereTheFactorySaysSo) {
-  options.start_attempts = 3;
   start();
   factory.create_failures = {sdk::unavailable("engine is down"), sdk::unavailable("still")};
   TestWaiter& first = ask("a");
@@ -50,14 +49,75 @@ TEST_F(PoolTest, AStartIsTriedAgainWhereTheFactorySaysSo) {
   tick(options.start_retry);
   EXPECT_EQ(factory.created.size(), 2u);
   tick(options.start_retry);
+  EXPECT_EQ(factory.created.size(), 2u) << "twice as long the second time";
+  tick(options.start_retry);
   EXPECT_TRUE(first.served());
+}
 
-  factory.create_failures = {sdk::unavailable("1"), sdk::unavailable("2"), sdk::unavailable("3")};
+TEST_F(PoolTest, NoActivationIsLostWhileTheEngineIsAwayForAWhile) {
+  options.memory_bytes = 8192 * kMb;
+  options.max_wait = 60s;
+  start();
+  for (int i = 0; i < 1000; ++i) factory.create_failures.push_back(sdk::unavailable("away"));
+  for (int i = 0; i < 20; ++i) ask("a" + std::to_string(i % 10));
+  for (int second = 0; second < 55; ++second) {
+    for (int i = 0; i < 10; ++i) tick(100ms);
+  }
+  EXPECT_LT(factory.created.size(), 20u * 25u) << "the tries become fewer";
+  for (const auto& one : waiters) {
+    EXPECT_FALSE(one->failure);
+    EXPECT_FALSE(one->served());
+  }
+  factory.create_failures.clear();
+  tick(options.start_retry_max);
+  for (const auto& one : waiters) EXPECT_TRUE(one->served());
+}
+
+TEST_F(PoolTest, AnEngineThatStaysAwayFailsActivationsInTheEnd) {
+  options.max_wait = 10s;
+  start();
+  for (int i = 0; i < 1000; ++i) factory.create_failures.push_back(sdk::unavailable("away"));
+  TestWaiter& first = ask("a");
+  tick(9s);
+  TestWaiter& second = ask("a");
+  EXPECT_FALSE(first.failure);
+  tick(5s);
+  ASSERT_TRUE(first.failure);
+  EXPECT_EQ(first.failure->message(), "away");
+  EXPECT_FALSE(second.failure) << "it has not waited so long";
+  tick(5s);
+  tick(5s);
+  EXPECT_TRUE(second.failure);
+  EXPECT_EQ(pool->stats().queue, 0u);
+}
+
+TEST_F(PoolTest, AFactoryThatGivesAnIdTwiceCostsOneStart) {
+  start();
+  TestWaiter& first = ask("a");
+  ASSERT_TRUE(first.served());
+  factory.lie_about_id = first.lease.container_id();
   TestWaiter& second = ask("b");
-  tick(options.start_retry);
-  tick(options.start_retry);
   ASSERT_TRUE(second.failure);
-  EXPECT_EQ(second.failure->message(), "3");
+  EXPECT_EQ(second.failure->code(), StatusCode::kInternal);
+  factory.lie_about_id = "";
+  TestWaiter& third = ask("c");
+  EXPECT_TRUE(third.failure) << "no id at all";
+  EXPECT_THAT(factory.destroyed, IsEmpty()) << "the id is that of a container in use";
+  EXPECT_EQ(used_mb(), 256u);
+  factory.lie_about_id.reset();
+  finish(first);
+  EXPECT_EQ(ask("a").lease.kind(), StartKind::kWarm);
+}
+
+TEST_F(PoolTest, AnAddressThatIsNoneCostsOneStart) {
+  start();
+  factory.lie_about_address = "carrier-pigeon:7";
+  TestWaiter& first = ask("a");
+  EXPECT_TRUE(first.failure);
+  EXPECT_EQ(factory.destroyed.size(), 1u);
+  EXPECT_EQ(used_mb(), 0u);
+  factory.lie_about_address.reset();
+  EXPECT_TRUE(ask("a").served());
 }
 
 TEST_F(PoolTest, AWaiterWhoseStartFailedMayStillGetAnotherContainer) {
@@ -296,6 +356,18 @@ TEST_F(PoolTest, EveryContainerIsGoneIsTold) {
   factory.die(id);
   settle();
   EXPECT_THAT(gone, ElementsAre(id));
+}
+
+TEST_F(PoolTest, ImagesOfUsersAreForgotten) {
+  start();
+  for (int i = 0; i < 50; ++i) {
+    auto own = std::make_shared<entity::Action>(*test::make_action("own", 256, 1, "blackbox"));
+    own->exec.image = "me/mine:" + std::to_string(i);
+    TestWaiter& one = ask(own);
+    ASSERT_TRUE(one.served());
+    finish(one, false);
+    EXPECT_EQ(pool->stats().classes, 0u);
+  }
 }
 
 }  // namespace

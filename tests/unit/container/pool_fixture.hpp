@@ -53,7 +53,7 @@ class PoolTest : public testing::Test {
   // Makes and starts the pool; nothing before it.
   void start(const std::string& stem_cells = "[]") {
     manifest = test::make_manifest(stem_cells);
-    pool = ContainerPool::make({io, clock, metrics, factory, manifest}, options);
+    pool = ContainerPool::make({io, clock, metrics, factory, manifest, ledger}, options);
     const auto done = [](std::exception_ptr, const auto&...) {};
     boost::asio::co_spawn(io, factory.start(pool->died_handler(), {}), done);
     std::optional<Status> status;
@@ -121,6 +121,7 @@ class PoolTest : public testing::Test {
   test::FakeFactory factory{io};
   entity::RuntimesManifest manifest;
   PoolOptions options;
+  Ledger* ledger = nullptr;
   std::shared_ptr<ContainerPool> pool;
   std::deque<entity::Identity> users;
   std::vector<std::unique_ptr<TestWaiter>> waiters;

@@ -51,7 +51,10 @@ class RandomPool : public PoolTest, public testing::WithParamInterface<unsigned>
       case 4: {
         const unsigned number = roll(12);
         ask(test::make_action("a" + std::to_string(number), sizes[number % 4], 1,
-                              number % 3 == 0 ? "nodejs:20" : "python:3", number == 5 ? 3 : 1));
+                              number % 3 == 0 ? "nodejs:20" : "python:3", number == 5 ? 3 : 1),
+            number % 4 == 1   ? "other"
+            : number % 5 == 2 ? "third"
+                              : "guest");
         break;
       }
       case 5:
