@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "base/ids.hpp"
 
@@ -212,6 +213,24 @@ Status FakeInvoker::invoke(activation::Invocation invocation, activation::Outcom
   }
   boost::asio::post(io, [this, invocation, handler] { finish(invocation, handler); });
   return {};
+}
+
+void FakeInvoker::submit(activation::Invocation invocation, activation::AcceptHandler accepted,
+                         activation::OutcomeHandler handler) {
+  if (!hold_accepts || invocation.blocking) {
+    return Invoker::submit(std::move(invocation), std::move(accepted), std::move(handler));
+  }
+  accepts_.push_back(std::move(accepted));
+  (void)invoke(std::move(invocation), std::move(handler));
+}
+
+void FakeInvoker::keep(store::Work work, activation::AcceptHandler done) {
+  kept.push_back(std::move(work));
+  done(keep_status);
+}
+
+void FakeInvoker::accept(const Status& status) {
+  for (const auto& accepted : std::exchange(accepts_, {})) accepted(status);
 }
 
 void FakeInvoker::release() {

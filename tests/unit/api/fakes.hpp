@@ -84,6 +84,9 @@ class FakeInvoker : public activation::Invoker {
   explicit FakeInvoker(boost::asio::io_context& context, FakeActivations& store)
       : io(context), activations(store) {}
   Status invoke(activation::Invocation invocation, activation::OutcomeHandler handler) override;
+  void submit(activation::Invocation invocation, activation::AcceptHandler accepted,
+              activation::OutcomeHandler handler) override;
+  void keep(store::Work work, activation::AcceptHandler done) override;
   bool logs_pending(std::string_view) const override { return polls_until_logged-- > 0; }
   boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
 
@@ -95,6 +98,11 @@ class FakeInvoker : public activation::Invoker {
   Status refusal;     // not OK: every invocation is refused with it
   bool hold = false;  // keep invocations unanswered until release() is called
   void release();     // on the io_context's thread
+  bool hold_accepts =
+      false;  // keep those that do not wait from being accepted, as a slow disk does
+  void accept(const Status& status);  // all of them; on the io_context's thread
+  std::vector<store::Work> kept;      // whose callers stopped waiting
+  Status keep_status;
   std::vector<activation::Invocation> seen;
 
   boost::asio::io_context& io;
@@ -103,6 +111,7 @@ class FakeInvoker : public activation::Invoker {
  private:
   void finish(const activation::Invocation& invocation, const activation::OutcomeHandler& handler);
   std::vector<std::pair<activation::Invocation, activation::OutcomeHandler>> held_;
+  std::vector<activation::AcceptHandler> accepts_;
 };
 
 class FakeLogs : public plugin::LogStore {

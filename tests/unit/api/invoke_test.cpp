@@ -3,6 +3,8 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <future>
+#include <thread>
 
 #include "base/ids.hpp"
 #include "entity/namespace_limits.hpp"
@@ -184,6 +186,40 @@ TEST_F(InvokeTest, ThrottlesByMinuteAndByNumber) {
   EXPECT_EQ(refused.error(), "Too many concurrent requests in flight (count: 1, allowed: 1).");
   on_server([this] { invoker.release(); });
   EXPECT_EQ(post(kHello).status, 202);
+}
+
+TEST_F(InvokeTest, AnswersOnlyWhenItIsOnDisk) {
+  create("hello");
+  on_server([this] { invoker.hold_accepts = true; });
+  std::future<Reply> reply = std::async(std::launch::async, [this] { return post(kHello, "{}"); });
+  while (seen().empty()) std::this_thread::yield();
+  EXPECT_EQ(reply.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  on_server([this] { invoker.accept(Status()); });
+  EXPECT_EQ(reply.get().status, 202);
+
+  std::future<Reply> full = std::async(std::launch::async, [this] { return post(kHello, "{}"); });
+  while (seen().size() < 2) std::this_thread::yield();
+  on_server([this] { invoker.accept(sdk::unavailable("no room on the disk")); });
+  const Reply refused = full.get();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.error(), "no room on the disk");
+  EXPECT_EQ(refused.header("retry-after"), "1");
+}
+
+TEST_F(InvokeTest, WhoStopsWaitingIsToldWhenTheRecordIsCertain) {
+  create("hello");
+  on_server([this] { invoker.hold = true; });
+  const Reply accepted = post(kHello + "?blocking=true&timeout=1", "{}");
+  EXPECT_EQ(accepted.status, 202);
+  on_server([&] {
+    ASSERT_EQ(invoker.kept.size(), 1u);
+    EXPECT_EQ(invoker.kept[0].activation_id, accepted.header("x-openwhisk-activation-id"));
+    EXPECT_EQ(invoker.kept[0].namespace_name, "guest");
+    EXPECT_EQ(invoker.kept[0].path, "guest/hello");
+    invoker.keep_status = sdk::unavailable("no room on the disk");
+  });
+  EXPECT_EQ(post(kHello + "?blocking=true&timeout=1", "{}").status, 503);
+  on_server([this] { invoker.release(); });
 }
 
 TEST_F(InvokeTest, ANamespaceMayHaveThrottlesAndBoundsOfItsOwn) {
