@@ -42,10 +42,13 @@ void LogAppender::add(LogParcel& parcel, plugin::Stream stream, std::int64_t tim
   parcel.lines.push_back(std::move(line));
 }
 
-void LogAppender::push(const std::shared_ptr<LogParcel>& parcel) {
+void LogAppender::push(const std::shared_ptr<LogParcel>& parcel, bool now) {
   if (parcel->final && !std::exchange(parcel->done, true)) ++pending_;
   if (parcel->queued || parcel->busy) return;
-  if (!parcel->final && parcel->bytes < options_.max_batch_bytes) return;
+  if (!parcel->final && parcel->bytes < options_.max_batch_bytes &&
+      (!now || parcel->lines.empty())) {
+    return;
+  }
   if (queue_.size() >= options_.max_parcels) {
     // The store has stood still for long: this activation goes without logs.
     failed_appends_.add();

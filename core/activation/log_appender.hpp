@@ -45,8 +45,9 @@ class LogAppender : public std::enable_shared_from_this<LogAppender> {
 
   // Keeps the line, or drops it, counts that and sets `lost` if there is no room.
   void add(LogParcel& parcel, plugin::Stream stream, std::int64_t time_ns, std::string text);
-  // Appends what there is, if it is a batch or the last part.
-  void push(const std::shared_ptr<LogParcel>& parcel);
+  // Appends what there is, if it is a batch or the last part, or if somebody may be watching
+  // (`now`).
+  void push(const std::shared_ptr<LogParcel>& parcel, bool now = false);
   // Final parcels not wholly appended.
   std::size_t pending() const { return pending_; }
 

@@ -124,11 +124,13 @@ struct LogCollector::Impl : std::enable_shared_from_this<LogCollector::Impl> {
   void got(LogReader& reader, Result<plugin::LogBatch> batch, SteadyTime issued_at) {
     reader.reading = false;
     bool more = false;
+    bool read_something = false;
     if (batch) {
       reader.failures = 0;
       std::size_t bytes = 0;
       for (const plugin::LogRecord& record : batch->records) bytes += record.bytes.size();
       more = bytes >= options.read_bytes / 4;
+      read_something = bytes > 0;
       reader.cursor = batch->next_cursor;
       reader.take(std::move(*batch), issued_at);
     } else {
@@ -136,9 +138,12 @@ struct LogCollector::Impl : std::enable_shared_from_this<LogCollector::Impl> {
     }
     settle(reader);
     if (reader.idle()) return;
+    const SteadyTime old = with.clock.steady_now() - options.sweep;
+    reader.hand_over_running(old);
     if (more) {
       read(reader);
-    } else if (reader.wanted()) {
+    } else if (reader.wanted() || (read_something && reader.begun_at() <= old)) {
+      // A long run is read on as long as it prints; when it is silent, at the next sweep.
       make_due(reader);
     }
   }

@@ -31,18 +31,19 @@ namespace berth::activation {
 
 struct LogCollectorOptions {
   std::size_t read_bytes = 256 * 1024;               // of one read
-  std::size_t max_line_bytes = 64 * 1024;            // longer lines are cut into several
+  std::size_t max_line_bytes = 1024 * 1024;          // longer lines are cut into several
   std::size_t max_batch_bytes = 512 * 1024;          // of one append
   std::size_t max_pending_bytes = 64 * 1024 * 1024;  // lines not yet appended, of all activations
   std::size_t max_appends = 64;                      // at once
   std::size_t max_parcels = 65536;                   // activations that wait for an append
   std::uint32_t append_attempts = 4;
   std::chrono::milliseconds append_timeout{30'000};
-  std::chrono::milliseconds delay{5};          // from a run's end to the read: several share one
-  std::chrono::milliseconds sweep{100};        // how often long runs are read
-  std::chrono::milliseconds poll{500};         // of one read without output
-  std::chrono::milliseconds quiet{150};        // where no sentinel is waited for
-  std::chrono::milliseconds quiet_max{2'000};  // and in all
+  std::chrono::milliseconds delay{5};  // from a run's end to the read: several share one
+  // Runs that take longer are read while they run, and what they print goes to the store at once.
+  std::chrono::milliseconds sweep{100};
+  std::chrono::milliseconds poll{500};              // of one read without output
+  std::chrono::milliseconds quiet{150};             // where no sentinel is waited for
+  std::chrono::milliseconds quiet_max{2'000};       // and in all
   std::chrono::milliseconds sentinel_wait{10'000};  // without any output
 };
 

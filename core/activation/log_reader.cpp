@@ -175,6 +175,14 @@ void LogReader::complete(const Ticket& entry, bool lost) {
   ++first_;
 }
 
+void LogReader::hand_over_running(SteadyTime old) {
+  for (const Ticket& entry : entries_) {
+    if (!entry->ended && !entry->complete && entry->begun_at <= old) {
+      appender_.push(entry->parcel, true);
+    }
+  }
+}
+
 bool LogReader::settle() {
   while (wanted()) {
     const Ticket entry = entries_.front();

@@ -64,6 +64,8 @@ class LogReader final : public std::enable_shared_from_this<LogReader>, private 
   void finish();
   // The reader goes away: entries that have not ended are on their own.
   void abandon();
+  // What has come of activations that began before `old` and still run goes to the store.
+  void hand_over_running(SteadyTime old);
   // Completes what is complete. False: the container's output can no longer be told apart.
   bool settle();
 

@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kLogsOfRecord{1'000};
 constexpr milliseconds kLogsOfList{3'000};
 constexpr milliseconds kLogsAlone{30'000};
+constexpr milliseconds kFollow{10'000};
 constexpr std::size_t kIdSize = 32;
 
 LogSource log_source(Call& call) {
@@ -139,7 +140,31 @@ void get_activation(const CallPtr& call) {
   });
 }
 
+namespace {
+
+// An extension: the lines as they come, also of an activation that still runs and so has no record.
+void follow_activation_logs(const CallPtr& call) {
+  if (!check_id(*call)) return;
+  plugin::ActivationRef activation;
+  activation.activation_id = call->target.name;
+  activation.namespace_name = call->target.namespace_name;
+  const std::string cursor(call->query.get("cursor").value_or(""));
+  follow_logs(log_source(*call), std::move(activation), cursor, kFollow,
+              [call](const Result<LogTail>& tail) {
+                if (!tail) return call->fail(tail.error());
+                std::vector<std::string> quoted;
+                for (const std::string& line : tail->lines) quoted.push_back(json_quote(line));
+                call->send_json("{\"logs\":" + join(quoted) + ",\"cursor\":" +
+                                (tail->cursor.empty() ? "null" : json_quote(tail->cursor)) + '}');
+              });
+}
+
+}  // namespace
+
 void get_activation_logs(const CallPtr& call) {
+  const Checked<bool> follow = call->query.boolean("follow", false);
+  if (!follow) return call->fail(follow.error());
+  if (*follow) return follow_activation_logs(call);
   with_activation(call, [call](const entity::Activation& activation) {
     const auto answer = [call](const Result<std::vector<std::string>>& lines) {
       if (!lines) return call->fail(lines.error());

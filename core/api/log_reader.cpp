@@ -52,6 +52,10 @@ asio::awaitable<Lines> fetch(LogSource source, plugin::ActivationRef activation,
         co_await source.store.fetch(activation, std::move(cursor), kPageBytes, deadline);
     if (!page) {
       if (page.error().code() == StatusCode::kNotFound && lines.empty()) break;
+      // A store that is not read from here says where the logs are: that is what a user wants.
+      if (page.error().code() == StatusCode::kUnimplemented && lines.empty()) {
+        co_return std::vector<std::string>{page.error().message()};
+      }
       co_return page.error();
     }
     for (const plugin::LogLine& line : page->lines) {
@@ -139,6 +143,25 @@ void read_logs(const LogSource& source, const entity::Activation& activation,
                  [done = std::move(done)](const std::exception_ptr& failure, Lines lines) {
                    if (failure) return done(sdk::internal(describe(failure)));
                    done(std::move(lines));
+                 });
+}
+
+void follow_logs(const LogSource& source, plugin::ActivationRef activation, std::string cursor,
+                 std::chrono::milliseconds at_most, std::function<void(Result<LogTail>)> done) {
+  asio::co_spawn(source.io,
+                 source.store.follow(std::move(activation), std::move(cursor), kPageBytes,
+                                     std::chrono::steady_clock::now() + at_most),
+                 [done = std::move(done)](const std::exception_ptr& failure,
+                                          const Result<plugin::LogPage>& page) {
+                   if (failure) return done(sdk::internal(describe(failure)));
+                   if (!page) return done(page.error());
+                   LogTail tail;
+                   for (const plugin::LogLine& line : page->lines) {
+                     tail.lines.push_back(format_log_line(line));
+                   }
+                   if (page->partial) tail.lines.emplace_back(kLost);
+                   tail.cursor = page->next_cursor;
+                   done(std::move(tail));
                  });
 }
 

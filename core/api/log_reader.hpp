@@ -33,6 +33,18 @@ void read_logs(const LogSource& source, const entity::Activation& activation,
                std::chrono::milliseconds at_most,
                std::function<void(Result<std::vector<std::string>>)> done);
 
+// A part of the logs of an activation that may still run, and where the next part begins: nothing
+// when no more will come.
+struct LogTail {
+  std::vector<std::string> lines;
+  std::string cursor;
+};
+
+// The lines after `cursor` (empty: all). Waits up to `at_most` for at least one. UNIMPLEMENTED if
+// the store cannot follow logs.
+void follow_logs(const LogSource& source, plugin::ActivationRef activation, std::string cursor,
+                 std::chrono::milliseconds at_most, std::function<void(Result<LogTail>)> done);
+
 // Puts into each record the lines that come within `at_most` for all of them together; the rest
 // stay without, as do those that have logs of their own. `done` is called once from the io_context.
 void add_logs(const LogSource& source, std::vector<entity::Activation> activations,

@@ -24,10 +24,11 @@ enum class CallKind : std::uint8_t {
   kContainerParameters,
   kAppend,
   kFetch,
+  kFollow,
   kLogDrain,
   kLogStop,
 };
-inline constexpr std::size_t kCallKinds = 17;
+inline constexpr std::size_t kCallKinds = 18;
 
 // The metrics' label, e.g. "create", "log_start".
 constexpr std::string_view to_string(CallKind kind) {
@@ -46,6 +47,7 @@ constexpr std::string_view to_string(CallKind kind) {
     case CallKind::kContainerParameters: return "container_parameters";
     case CallKind::kAppend: return "append";
     case CallKind::kFetch: return "fetch";
+    case CallKind::kFollow: return "follow";
     case CallKind::kLogDrain: return "log_drain";
     case CallKind::kLogStop: return "log_stop";
   }

@@ -48,8 +48,18 @@ class LogStore {
                                  SteadyTime deadline) = 0;
   virtual Awaitable<LogPage> fetch(ActivationRef activation, std::string cursor,
                                    std::uint64_t max_bytes, SteadyTime deadline) = 0;
+  // True if `follow` does something.
+  virtual bool can_follow() const { return false; }
+  // As `fetch` of logs that may still grow: waits for at least one line until the deadline; an
+  // empty cursor says that no more will come.
+  virtual Awaitable<LogPage> follow(ActivationRef activation, std::string cursor,
+                                    std::uint64_t max_bytes, SteadyTime deadline);
   virtual Awaitable<void> drain(SteadyTime deadline) = 0;
   virtual Awaitable<void> stop(SteadyTime deadline) = 0;
 };
+
+inline Awaitable<LogPage> LogStore::follow(ActivationRef, std::string, std::uint64_t, SteadyTime) {
+  co_return sdk::unimplemented("this log store cannot follow logs");
+}
 
 }  // namespace berth::plugin

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin/log_store_proxy.hpp"
 
+#include <chrono>
 #include <utility>
 
 #include "plugin/loader_hop.hpp"
 
 namespace berth::plugin {
 namespace {
+
+constexpr std::chrono::milliseconds kFollowMargin{500};
 
 berth_activation_ref wire_activation(const ActivationRef& a) {
   return {sizeof(berth_activation_ref),
@@ -83,6 +86,20 @@ Awaitable<LogPage> PluginLogStore::fetch(ActivationRef activation, std::string c
   call.invoke([&](berth_op op, std::uint64_t deadline_ns) {
     const berth_activation_ref ref = wire_activation(activation);
     table_.fetch(interface_.self, op, deadline_ns, &ref, to_wire(cursor), max_bytes);
+  });
+  if (!call.done()) co_await call.wait();
+  co_return call.take();
+}
+
+Awaitable<LogPage> PluginLogStore::follow(ActivationRef activation, std::string cursor,
+                                          std::uint64_t max_bytes, SteadyTime deadline) {
+  if (follow_ == nullptr) co_return sdk::unimplemented("this log store cannot follow logs");
+  Call<LogPage> call(interface_, CallKind::kFollow, deadline);
+  // The plugin answers before the host gives up: an answer without lines has a cursor.
+  call.set_plugin_deadline(deadline - kFollowMargin);
+  call.invoke([&](berth_op op, std::uint64_t deadline_ns) {
+    const berth_activation_ref ref = wire_activation(activation);
+    follow_->follow(interface_.self, op, deadline_ns, &ref, to_wire(cursor), max_bytes);
   });
   if (!call.done()) co_await call.wait();
   co_return call.take();

@@ -18,6 +18,9 @@ class PluginLogStore final : public LogStore {
   PluginLogStore(PluginRuntime& runtime, void* self, const berth_log_store& table, bool out_of_band,
                  std::weak_ptr<const void> owner);
 
+  // Its berth.log-follow/1, if it has one. Before the first call.
+  void set_follow(const berth_log_follow* table) { follow_ = table; }
+
   // Empty, or what is missing in a table that claims to be of version 1.
   static std::string check_table(const berth_log_store& table);
 
@@ -28,6 +31,9 @@ class PluginLogStore final : public LogStore {
                          SteadyTime deadline) override;
   Awaitable<LogPage> fetch(ActivationRef activation, std::string cursor, std::uint64_t max_bytes,
                            SteadyTime deadline) override;
+  bool can_follow() const override { return follow_ != nullptr; }
+  Awaitable<LogPage> follow(ActivationRef activation, std::string cursor, std::uint64_t max_bytes,
+                            SteadyTime deadline) override;
   Awaitable<void> drain(SteadyTime deadline) override;
   Awaitable<void> stop(SteadyTime deadline) override;
 
@@ -35,6 +41,7 @@ class PluginLogStore final : public LogStore {
   const berth_log_store& table_;
   const Interface interface_;
   const bool out_of_band_;
+  const berth_log_follow* follow_ = nullptr;
 };
 
 }  // namespace berth::plugin

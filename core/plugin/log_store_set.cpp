@@ -19,6 +19,7 @@
 namespace berth::plugin {
 namespace {
 
+constexpr std::string_view kLogDriver = "log-driver";
 constexpr std::chrono::seconds kLogEvery{10};
 constexpr std::chrono::milliseconds kLookAgain{5};
 
@@ -239,6 +240,7 @@ bool LogStoreSet::out_of_band() const {
 
 Awaitable<Pairs> LogStoreSet::container_parameters(SteadyTime deadline) {
   Pairs all;
+  std::string driver_of;
   for (const auto& lane : lanes_) {
     if (!lane->up()) continue;
     Result<Pairs> one = co_await lane->store().container_parameters(deadline);
@@ -246,6 +248,14 @@ Awaitable<Pairs> LogStoreSet::container_parameters(SteadyTime deadline) {
       lane->complain("a log store did not tell its container parameters", one.error());
       continue;
     }
+    const bool names_driver = std::any_of(
+        one->begin(), one->end(), [](const auto& pair) { return pair.first == kLogDriver; });
+    if (names_driver && !driver_of.empty()) {
+      co_return sdk::failed_precondition("the log stores '" + driver_of + "' and '" + lane->name() +
+                                         "' both want a log driver of their own, and a container "
+                                         "has only one: leave one of them out of logs.plugins");
+    }
+    if (names_driver) driver_of = lane->name();
     std::move(one->begin(), one->end(), std::back_inserter(all));
   }
   co_return all;
@@ -275,17 +285,47 @@ Awaitable<void> LogStoreSet::append(ActivationRef activation, std::vector<LogLin
   co_return Result<void>();
 }
 
+Result<std::string> LogStoreSet::take_cursor(std::string cursor, std::size_t& index) const {
+  // "<index of the store>:<its cursor>"
+  const char* end = cursor.data() + cursor.size();
+  const auto [colon, error] = std::from_chars(cursor.data(), end, index);
+  if (error != std::errc() || colon == end || *colon != ':' || index >= lanes_.size()) {
+    return sdk::invalid_argument("'" + cursor + "' is no cursor of these logs");
+  }
+  return cursor.substr(static_cast<std::size_t>(colon - cursor.data()) + 1);
+}
+
+bool LogStoreSet::can_follow() const {
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [](const auto& lane) { return lane->up() && lane->store().can_follow(); });
+}
+
+Awaitable<LogPage> LogStoreSet::follow(ActivationRef activation, std::string cursor,
+                                       std::uint64_t max_bytes, SteadyTime deadline) {
+  std::size_t index = 0;
+  if (cursor.empty()) {
+    while (index < lanes_.size() && !(lanes_[index]->up() && lanes_[index]->store().can_follow()))
+      ++index;
+    if (index == lanes_.size()) co_return sdk::unimplemented("no log store can follow logs");
+  } else {
+    Result<std::string> own = take_cursor(std::move(cursor), index);
+    if (!own) co_return own.error();
+    cursor = std::move(*own);
+  }
+  Result<LogPage> page = co_await lanes_[index]->store().follow(
+      std::move(activation), std::move(cursor), max_bytes, deadline);
+  if (page && !page->next_cursor.empty()) page->next_cursor.insert(0, std::to_string(index) + ":");
+  co_return page;
+}
+
 Awaitable<LogPage> LogStoreSet::fetch(ActivationRef activation, std::string cursor,
                                       std::uint64_t max_bytes, SteadyTime deadline) {
   std::size_t first = 0;
   std::size_t last = lanes_.size();
-  if (!cursor.empty()) {  // "<index of the store>:<its cursor>"
-    const char* end = cursor.data() + cursor.size();
-    const auto [colon, error] = std::from_chars(cursor.data(), end, first);
-    if (error != std::errc() || colon == end || *colon != ':' || first >= lanes_.size()) {
-      co_return sdk::invalid_argument("'" + cursor + "' is no cursor of these logs");
-    }
-    cursor.erase(0, static_cast<std::size_t>(colon - cursor.data()) + 1);
+  if (!cursor.empty()) {
+    Result<std::string> own = take_cursor(std::move(cursor), first);
+    if (!own) co_return own.error();
+    cursor = std::move(*own);
     last = first + 1;
   }
 

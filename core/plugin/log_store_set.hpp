@@ -40,19 +40,27 @@ class LogStoreSet final : public LogStore {
 
   Awaitable<void> start(SteadyTime deadline) override;
   bool out_of_band() const override;
-  // All stores' parameters, joined.
+  // All stores' parameters, joined. FAILED_PRECONDITION if two of them name a "log-driver": a
+  // container has only one.
   Awaitable<Pairs> container_parameters(SteadyTime deadline) override;
   Awaitable<void> append(ActivationRef activation, std::vector<LogLine> lines, bool final,
                          SteadyTime deadline) override;
   // The cursor belongs to the store that answered first.
   Awaitable<LogPage> fetch(ActivationRef activation, std::string cursor, std::uint64_t max_bytes,
                            SteadyTime deadline) override;
+  bool can_follow() const override;
+  // By the first store that is up and can; its cursors are this set's.
+  Awaitable<LogPage> follow(ActivationRef activation, std::string cursor, std::uint64_t max_bytes,
+                            SteadyTime deadline) override;
   // Waits for the background, too. The first store's error, if any fails.
   Awaitable<void> drain(SteadyTime deadline) override;
   Awaitable<void> stop(SteadyTime deadline) override;
 
  private:
   class Lane;
+
+  // The part of a cursor that is the store's own; the place of its store in `index`.
+  Result<std::string> take_cursor(std::string cursor, std::size_t& index) const;
 
   // What each lane's `step` came to; all at once.
   using Step = Awaitable<void> (*)(std::shared_ptr<Lane> lane, SteadyTime deadline);

@@ -90,6 +90,15 @@ struct PluginInstance::Impl : std::enable_shared_from_this<Impl> {
     }
   }
 
+  // By its note, or by what it makes of its configuration.
+  bool out_of_band() const {
+    if (manifest.has_flag("log-store-out-of-band")) return true;
+    if (!manifest.has_interface(BERTH_INTERFACE_LOG_OUT_OF_BAND)) return false;
+    const auto* table =
+        static_cast<const berth_log_out_of_band*>(query(BERTH_INTERFACE_LOG_OUT_OF_BAND));
+    return table != nullptr && BERTH_HAS(table, out_of_band) && table->out_of_band(self) != 0;
+  }
+
   Status check_provides() {
     for (const std::string& id : manifest.provides) {
       const void* table = query(id);
@@ -109,8 +118,12 @@ struct PluginInstance::Impl : std::enable_shared_from_this<Impl> {
         const auto& typed = *static_cast<const berth_log_store*>(table);
         bad = PluginLogStore::check_table(typed);
         if (bad.empty()) {
-          log_store.emplace(runtime, self, typed, manifest.has_flag("log-store-out-of-band"),
-                            weak_from_this());
+          log_store.emplace(runtime, self, typed, out_of_band(), weak_from_this());
+          if (manifest.has_interface(BERTH_INTERFACE_LOG_FOLLOW)) {
+            const auto* follow =
+                static_cast<const berth_log_follow*>(query(BERTH_INTERFACE_LOG_FOLLOW));
+            if (follow != nullptr && BERTH_HAS(follow, follow)) log_store->set_follow(follow);
+          }
         }
       }
       if (!bad.empty()) {

@@ -190,7 +190,7 @@ Result<LogPage> read_answer(const berth_status* from, const void* result) {
 void release_result(CallKind kind, const void* result) noexcept {
   if (kind == CallKind::kReadLogs) {
     if (const auto* batch = checked<berth_log_batch>(result)) Released{batch->bytes_owner};
-  } else if (kind == CallKind::kFetch) {
+  } else if (kind == CallKind::kFetch || kind == CallKind::kFollow) {
     if (const auto* page = checked<berth_log_page>(result)) Released{page->bytes_owner};
   }
 }

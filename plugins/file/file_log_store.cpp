@@ -18,7 +18,14 @@ std::int64_t now_ns() {
 FileLogStore::FileLogStore(const sdk::OpenArgs& args)
     : log_(args.host.log()),
       settings_(Settings::parse(args.config_json, args.data_directory)),
-      files_({settings_.directory, settings_.max_file_bytes, settings_.max_files}) {
+      files_({.directory = settings_.directory,
+              .max_file_bytes = settings_.max_file_bytes,
+              .max_files = settings_.max_files,
+              .max_bytes = settings_.max_bytes,
+              .max_age = settings_.max_age,
+              .max_file_age = settings_.max_file_age,
+              .pack = settings_.compress}),
+      user_logs_(settings_.userlogs_directory) {
   const sdk::Metrics metrics = args.host.metrics();
   lines_ = metrics.counter("lines_total", "Lines of logs kept");
   bytes_ = metrics.counter("written_bytes_total", "Bytes written to log files");
@@ -35,11 +42,15 @@ void FileLogStore::join() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
+    release_followers();
   }
+  __atomic_store_n(&stopping_, true, __ATOMIC_RELAXED);
   write_wake_.notify_all();
   read_wake_.notify_all();
+  keep_wake_.notify_all();
   if (writer_.joinable()) writer_.join();
   if (reader_.joinable()) reader_.join();
+  if (keeper_.joinable()) keeper_.join();
 }
 
 sdk::Status FileLogStore::not_running() const {
@@ -62,6 +73,7 @@ void FileLogStore::start(sdk::Promise<void> done) {
   // Recovery may read a whole log file: not on the host's thread.
   reader_ = std::thread([this] { read_loop(); });
   writer_ = std::thread([this] { write_loop(); });
+  keeper_ = std::thread([this] { keep_loop(); });
 }
 
 void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLinesView lines,
@@ -83,6 +95,7 @@ void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLine
     if (line.sequence == 0) block.flags |= kChunkFirst;
   }
   block.bytes = format_lines(activation, lines, final, now_ns());
+  if (!settings_.userlogs_directory.empty()) block.user_logs = UserLogs::format(activation, lines);
   {
     const std::lock_guard lock(mutex_);
     if (sdk::Status status = not_running(); !status.ok()) return done.fail(status);
@@ -102,6 +115,16 @@ void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLine
 
 void FileLogStore::fetch(const sdk::ActivationRefView& activation, std::string_view cursor,
                          std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) {
+  queue(activation, cursor, max_bytes, false, std::move(done));
+}
+
+void FileLogStore::follow(const sdk::ActivationRefView& activation, std::string_view cursor,
+                          std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) {
+  queue(activation, cursor, max_bytes, true, std::move(done));
+}
+
+void FileLogStore::queue(const sdk::ActivationRefView& activation, std::string_view cursor,
+                         std::uint64_t max_bytes, bool follow, sdk::Promise<sdk::LogPage> done) {
   const auto id = parse_id(activation.activation_id);
   if (!id)
     return done.fail(sdk::not_found("no activation id: " + std::string(activation.activation_id)));
@@ -109,7 +132,8 @@ void FileLogStore::fetch(const sdk::ActivationRefView& activation, std::string_v
     const std::lock_guard lock(mutex_);
     if (sdk::Status status = not_running(); !status.ok()) return done.fail(status);
     reads_.push_back({*id, std::string(activation.namespace_name), std::string(cursor), max_bytes,
-                      std::move(done)});
+                      std::move(done), follow});
+    if (follow) ++watched_[*id].readers;
   }
   read_wake_.notify_one();
 }
@@ -132,7 +156,10 @@ void FileLogStore::stop(sdk::Promise<void> done) {
     }
     state_ = State::kStopped;
     jobs_.push_back({Kind::kStop, Block(), std::move(done)});
+    release_followers();
   }
+  __atomic_store_n(&stopping_, true, __ATOMIC_RELAXED);
+  read_wake_.notify_one();
   write_wake_.notify_one();
 }
 
@@ -140,8 +167,8 @@ void FileLogStore::write_loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
     const auto ready = [this] { return ending_ || !jobs_.empty(); };
-    if (dirty_ && settings_.sync == Sync::kInterval) {
-      write_wake_.wait_until(lock, sync_due_, ready);
+    if (const SteadyTime due = next_write(); due != SteadyTime::max()) {
+      write_wake_.wait_until(lock, due, ready);
     } else {
       write_wake_.wait(lock, ready);
     }
@@ -151,6 +178,7 @@ void FileLogStore::write_loop() {
     lock.unlock();
     write(std::move(jobs));
     sync_if_due();
+    rotate_if_due();
     lock.lock();
   }
 }
@@ -198,7 +226,9 @@ void FileLogStore::write_blocks(std::vector<Block>& blocks,
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < written; ++i) bytes += blocks[i].bytes.size();
     bytes_.record(static_cast<double>(bytes));
-    if (files_.take_rotated()) begin_sealing();
+    if (files_.take_rotated()) wake_keeper();
+    wake_followers(blocks, written);
+    write_user_logs(blocks, written);
   }
   if (settings_.sync == Sync::kAlways && written > 0) {
     if (sdk::Status synced = files_.sync(); !synced.ok()) {
@@ -236,25 +266,18 @@ void FileLogStore::sync_if_due() {
   log_.error("logs cannot be forced to the disk", {{"reason", status.to_string()}});
 }
 
-void FileLogStore::publish_stats() {
-  const LogFiles::Stats stats = files_.stats();
-  file_count_.record(static_cast<double>(stats.files));
-  file_bytes_.record(static_cast<double>(stats.bytes));
-}
-
-void FileLogStore::begin_sealing() {
-  {
-    const std::lock_guard lock(mutex_);
-    seal_ = true;
-  }
-  read_wake_.notify_one();
-}
-
 void FileLogStore::read_loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    read_wake_.wait(lock,
-                    [this] { return ending_ || seal_ || !reads_.empty() || !starts_.empty(); });
+    const auto ready = [this] { return ending_ || !reads_.empty() || !starts_.empty(); };
+    if (const SteadyTime due = next_give_up(); due == SteadyTime::max()) {
+      read_wake_.wait(lock, ready);
+    } else if (!read_wake_.wait_until(lock, due, ready)) {
+      lock.unlock();
+      give_up_followers();
+      lock.lock();
+      continue;
+    }
     if (!starts_.empty()) {
       sdk::Promise<void> done = std::move(starts_.back());
       starts_.pop_back();
@@ -265,15 +288,14 @@ void FileLogStore::read_loop() {
       Read read = std::move(reads_.front());
       reads_.pop_front();
       lock.unlock();
-      answer(std::move(read));
+      if (read.follow) {
+        answer_follow(std::move(read));
+      } else {
+        answer(std::move(read));
+      }
       lock.lock();
     } else if (ending_) {
       return;
-    } else {
-      seal_ = false;
-      lock.unlock();
-      seal();
-      lock.lock();
     }
   }
 }
@@ -290,8 +312,9 @@ void FileLogStore::recover(sdk::Promise<void> done) {
   {
     const std::lock_guard lock(mutex_);
     state_ = status.ok() ? State::kRunning : State::kStopped;
-    seal_ = status.ok();
+    keep_ = status.ok();
   }
+  keep_wake_.notify_one();
   if (!status.ok()) return done.fail(status);
   done.ok();
 }
@@ -301,14 +324,6 @@ void FileLogStore::answer(Read read) {
   if (!fetched.status.ok()) return read.done.fail(fetched.status);
   if (fetched.partial) return read.done.partial(std::move(fetched.page));
   read.done.ok(std::move(fetched.page));
-}
-
-void FileLogStore::seal() {
-  publish_stats();
-  const sdk::Status status = files_.seal_full();
-  if (status.ok()) return;
-  failures_.record(1);
-  log_.warn("the index of a log file stays in memory", {{"reason", status.to_string()}});
 }
 
 }  // namespace berth::file

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The LogStore over LogFiles. Appends are formatted on the caller's thread, queued, and written by
-// one thread, everything that waits at once; fetches and the side files belong to a second thread.
+// one thread, everything that waits at once; fetches belong to a second thread, side files,
+// compression and deletion to a third.
 //
 // Thread-safe.
 #pragma once
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -19,10 +21,11 @@
 #include "berth/sdk/log_store.hpp"
 #include "log_files.hpp"
 #include "settings.hpp"
+#include "user_logs.hpp"
 
 namespace berth::file {
 
-class FileLogStore final : public sdk::LogStore {
+class FileLogStore final : public sdk::LogStore, public sdk::LogFollow {
  public:
   explicit FileLogStore(const sdk::OpenArgs& args);
   // Answers what is still open and joins the threads.
@@ -33,6 +36,8 @@ class FileLogStore final : public sdk::LogStore {
               sdk::Promise<void> done) override;
   void fetch(const sdk::ActivationRefView& activation, std::string_view cursor,
              std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) override;
+  void follow(const sdk::ActivationRefView& activation, std::string_view cursor,
+              std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) override;
   void drain(sdk::Promise<void> done) override;
   void stop(sdk::Promise<void> done) override;
 
@@ -50,6 +55,13 @@ class FileLogStore final : public sdk::LogStore {
     std::string cursor;
     std::uint64_t max_bytes;
     sdk::Promise<sdk::LogPage> done;
+    bool follow = false;
+  };
+  // An activation that is followed.
+  struct Watch {
+    std::uint64_t appends = 0;  // since it is watched
+    std::size_t readers = 0;
+    std::vector<Read> parked;  // wait for the next append
   };
   using SteadyTime = std::chrono::steady_clock::time_point;
 
@@ -59,10 +71,20 @@ class FileLogStore final : public sdk::LogStore {
   void sync_if_due();
   void read_loop();
   void recover(sdk::Promise<void> done);
+  void queue(const sdk::ActivationRefView& activation, std::string_view cursor,
+             std::uint64_t max_bytes, bool follow, sdk::Promise<sdk::LogPage> done);
   void answer(Read read);
-  void begin_sealing();
-  void seal();
-  void publish_stats();
+  void answer_follow(Read read);
+  void wake_followers(const std::vector<Block>& blocks, std::size_t written);
+  void give_up_followers();
+  void release_followers();         // with mutex_ held; they are answered as they are
+  SteadyTime next_give_up() const;  // with mutex_ held
+  void keep_loop();
+  void wake_keeper();
+  void keep();
+  void rotate_if_due();
+  void write_user_logs(const std::vector<Block>& blocks, std::size_t written);
+  SteadyTime next_write() const;    // when the writing thread has to look, without a job
   sdk::Status not_running() const;  // with mutex_ held
   void join();
 
@@ -78,19 +100,26 @@ class FileLogStore final : public sdk::LogStore {
   mutable std::mutex mutex_;
   std::condition_variable write_wake_;
   std::condition_variable read_wake_;
+  std::condition_variable keep_wake_;
   State state_ = State::kNew;
   bool ending_ = false;
   std::deque<Job> jobs_;
   std::uint64_t queued_bytes_ = 0;
   std::deque<Read> reads_;
+  std::map<ActivationId, Watch> watched_;
   std::vector<sdk::Promise<void>> starts_;  // at most one
-  bool seal_ = false;
+  bool keep_ = false;
+  bool stopping_ = false;  // looked at by what takes long, without the lock
 
-  bool dirty_ = false;     // of the writing thread
-  SteadyTime sync_due_{};  // of the writing thread
-  bool failing_ = false;   // of the writing thread: one line of log a failure, not one an append
+  bool dirty_ = false;                         // of the writing thread
+  SteadyTime sync_due_{};                      // of the writing thread
+  SteadyTime rotate_due_ = SteadyTime::max();  // of the writing thread
+  UserLogs user_logs_;                         // of the writing thread
+  bool user_logs_failing_ = false;
+  bool failing_ = false;  // of the writing thread: one line of log a failure, not one an append
   std::thread writer_;
   std::thread reader_;
+  std::thread keeper_;
 };
 
 }  // namespace berth::file

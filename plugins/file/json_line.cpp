@@ -8,88 +8,17 @@
 #include <charconv>
 #include <chrono>
 
+#include "support/json_text.hpp"
+
 namespace berth::file {
 namespace {
-
-// Bytes of the UTF-8 character at the start of `text`, 0 if it is none (RFC 3629: no overlong
-// forms, no surrogates, nothing above U+10FFFF).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-  };
-  const auto continues = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const unsigned low = first == 0xe0 ? 0xa0 : 0x80;
-    const unsigned high = first == 0xed ? 0x9f : 0xbf;
-    return byte(1) >= low && byte(1) <= high && continues(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const unsigned low = first == 0xf0 ? 0x90 : 0x80;
-    const unsigned high = first == 0xf4 ? 0x8f : 0xbf;
-    return byte(1) >= low && byte(1) <= high && continues(2) && continues(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-void append_string(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  out.push_back('"');
-  std::size_t run = 0;  // where what is not copied yet begins
-  const auto replace = [&](std::size_t at, std::string_view by) {
-    out.append(text, run, at - run);
-    out.append(by);
-    run = at + 1;
-  };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x80) {
-      if (const std::size_t length = utf8_length(text.substr(i)); length != 0) {
-        i += length - 1;
-      } else {
-        replace(i, "\xef\xbf\xbd");
-      }
-    } else if (c == '"') {
-      replace(i, "\\\"");
-    } else if (c == '\\') {
-      replace(i, "\\\\");
-    } else if (c == '\t') {
-      replace(i, "\\t");
-    } else if (c == '\r') {
-      replace(i, "\\r");
-    } else if (c == '\n') {
-      replace(i, "\\n");
-    } else if (c < 0x20) {
-      const char escape[] = {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 15]};
-      replace(i, {escape, sizeof escape});
-    }
-  }
-  out.append(text, run);
-  out.push_back('"');
-}
-
-void append_number(std::string& out, std::uint64_t number) {
-  char buffer[24];
-  out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, number).ptr);
-}
-
-void append_digits(std::string& out, std::uint64_t number, int width) {
-  char buffer[20];
-  for (int i = width - 1; i >= 0; --i) {
-    buffer[i] = static_cast<char>('0' + number % 10);
-    number /= 10;
-  }
-  out.append(buffer, static_cast<std::size_t>(width));
-}
 
 // Whose lines they are: the same end on every line.
 std::string make_suffix(const sdk::ActivationRefView& activation) {
   std::string suffix;
   const auto member = [&](std::string_view key, std::string_view value) {
     suffix.append(key);
-    append_string(suffix, value);
+    support::append_json_string(suffix, value);
   };
   member(R"(,"activationId":)", activation.activation_id);
   member(R"(,"action":)", activation.action);
@@ -132,30 +61,9 @@ std::optional<ActivationId> parse_id(std::string_view text) {
 }
 
 std::string format_time(std::int64_t time_ns) {
-  using namespace std::chrono;
-  const sys_time<nanoseconds> time{nanoseconds(time_ns)};
-  const auto day = floor<days>(time);
-  const year_month_day date(day);
-  auto rest = static_cast<std::uint64_t>((time - day).count());
   std::string out;
   out.reserve(30);
-  append_digits(out, static_cast<std::uint64_t>(static_cast<int>(date.year())), 4);
-  out.push_back('-');
-  append_digits(out, static_cast<unsigned>(date.month()), 2);
-  out.push_back('-');
-  append_digits(out, static_cast<unsigned>(date.day()), 2);
-  constexpr std::uint64_t kSecond = 1'000'000'000;
-  out.push_back('T');
-  append_digits(out, rest / (3600 * kSecond), 2);
-  rest %= 3600 * kSecond;
-  out.push_back(':');
-  append_digits(out, rest / (60 * kSecond), 2);
-  rest %= 60 * kSecond;
-  out.push_back(':');
-  append_digits(out, rest / kSecond, 2);
-  out.push_back('.');
-  append_digits(out, rest % kSecond, 9);
-  out.push_back('Z');
+  support::append_time(out, time_ns);
   return out;
 }
 
@@ -206,12 +114,13 @@ std::string format_lines(const sdk::ActivationRefView& activation, sdk::LogLines
   }
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const sdk::LogLineView line = lines[i];
-    out.append(R"({"time":")").append(format_time(line.time_ns));
+    out.append(R"({"time":")");
+    support::append_time(out, line.time_ns);
     out.append(line.stream == sdk::Stream::kStderr ? R"(","stream":"stderr","sequence":)"
                                                    : R"(","stream":"stdout","sequence":)");
-    append_number(out, line.sequence);
+    support::append_number(out, line.sequence);
     out.append(R"(,"log":)");
-    append_string(out, line.text);
+    support::append_json_string(out, line.text);
     if (final && i + 1 == lines.size()) out.append(R"(,"final":true)");
     out.append(suffix);
   }

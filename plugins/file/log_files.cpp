@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <charconv>
 #include <fcntl.h>
+#include <limits>
 #include <optional>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -76,8 +77,9 @@ class PageMaker {
   }
 
   bool full() const { return next_offset_.has_value(); }
-  void set_cursor(std::uint64_t segment) {
-    fetched_.page.next_cursor = Cursor{segment, *next_offset_, expected_}.text();
+  // Where the next page begins: with the line that this one had no room for, or after `offset`.
+  void set_cursor(std::uint64_t segment, std::uint64_t offset) {
+    fetched_.page.next_cursor = Cursor{segment, next_offset_.value_or(offset), expected_}.text();
   }
   void set_partial() { fetched_.partial = true; }
   bool foreign() const { return foreign_; }
@@ -126,6 +128,8 @@ sdk::Status LogFiles::open(Recovery& recovery) {
        at.increment(error)) {
     if (const std::uint64_t number = Segment::number_of(at->path()); number != 0) {
       numbers.push_back(number);
+    } else if (Segment::is_packing(at->path())) {
+      ::unlink(at->path().c_str());
     } else if (Segment::is_index(at->path())) {
       indexes.push_back(at->path());
     }
@@ -134,10 +138,13 @@ sdk::Status LogFiles::open(Recovery& recovery) {
   for (const std::filesystem::path& path : indexes) {
     std::error_code ignored;
     std::filesystem::path log = path;
-    if (!std::filesystem::exists(log.replace_extension(".jsonl"), ignored)) ::unlink(path.c_str());
+    const bool kept = std::filesystem::exists(log.replace_extension(".jsonl"), ignored) ||
+                      std::filesystem::exists(log.replace_extension(".jsonl.gz"), ignored);
+    if (!kept) ::unlink(path.c_str());
   }
   if (error) return io_error("cannot read the directory", options_.directory, error.value());
   std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   std::vector<SegmentPtr> segments;
   for (const std::uint64_t number : numbers) {
     auto segment = std::make_shared<Segment>(options_.directory, number);
@@ -153,6 +160,8 @@ sdk::Status LogFiles::open(Recovery& recovery) {
   }
   if (none) return rotate();
   active_ = segments_.back();
+  // Nothing can be appended to a packed one.
+  if (active_->packed()) return rotate();
   remove_oldest();
   return {};
 }
@@ -171,17 +180,59 @@ sdk::Status LogFiles::rotate() {
   return {};
 }
 
+std::int64_t LogFiles::wall_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+bool LogFiles::too_much(const Segment& oldest, std::uint64_t files, std::uint64_t bytes) const {
+  if (options_.max_files != 0 && files > options_.max_files) return true;
+  if (options_.max_bytes != 0 && bytes > options_.max_bytes) return true;
+  return options_.max_age.count() > 0 &&
+         oldest.written_ms() < options_.now_ms() - options_.max_age.count();
+}
+
+// The newest file always stays.
 void LogFiles::remove_oldest() {
   const std::lock_guard lock(mutex_);
-  while (options_.max_files != 0 && segments_.size() > options_.max_files) {
+  std::uint64_t bytes = 0;
+  for (const SegmentPtr& segment : segments_) bytes += segment->disk_size();
+  while (segments_.size() > 1 && too_much(*segments_.front(), segments_.size(), bytes)) {
+    bytes -= segments_.front()->disk_size();
     segments_.front()->remove();
     segments_.erase(segments_.begin());
   }
 }
 
+sdk::Status LogFiles::rotate_if_old(std::int64_t& next_ms) {
+  next_ms = std::numeric_limits<std::int64_t>::max();
+  if (options_.max_file_age.count() == 0 || active_ == nullptr || active_->size() == 0) return {};
+  next_ms = active_->begun_ms() + options_.max_file_age.count();
+  if (options_.now_ms() < next_ms) return {};
+  next_ms = std::numeric_limits<std::int64_t>::max();
+  return rotate();
+}
+
+sdk::Status LogFiles::keep_house(const bool* stop) {
+  remove_oldest();
+  if (!options_.pack) return {};
+  const std::lock_guard sealing(seal_mutex_);
+  std::vector<SegmentPtr> full = snapshot();
+  if (!full.empty()) full.pop_back();
+  for (const SegmentPtr& segment : full) {
+    if (!segment->sealed() || segment->packed()) continue;
+    if (sdk::Status status = segment->pack(stop); !status.ok()) return status;
+  }
+  remove_oldest();
+  return {};
+}
+
 sdk::Status LogFiles::append(const std::vector<Block>& blocks, std::size_t& written) {
   written = 0;
   while (written < blocks.size()) {
+    std::int64_t next_ms = 0;
+    if (sdk::Status status = rotate_if_old(next_ms); !status.ok()) return status;
     const std::uint64_t size = active_->size();
     const bool full = size > 0 && size + blocks[written].bytes.size() > options_.max_file_bytes;
     if (full || active_->broken()) {
@@ -210,7 +261,8 @@ sdk::Status LogFiles::append(const std::vector<Block>& blocks, std::size_t& writ
       for (std::size_t i = written; i < end; ++i) joined.append(blocks[i].bytes);
       out = joined;
     }
-    if (sdk::Status status = active_->append(out, chunks); !status.ok()) return status;
+    if (sdk::Status status = active_->append(out, chunks, options_.now_ms()); !status.ok())
+      return status;
     written = end;
   }
   return {};
@@ -276,11 +328,23 @@ std::vector<LogFiles::Place> LogFiles::find(const ActivationId& id) const {
 
 Fetched LogFiles::fetch(const ActivationId& id, std::string_view namespace_name,
                         std::string_view cursor, std::uint64_t max_bytes) const {
+  return read(id, namespace_name, cursor, max_bytes, false);
+}
+
+Fetched LogFiles::follow(const ActivationId& id, std::string_view namespace_name,
+                         std::string_view cursor, std::uint64_t max_bytes) const {
+  return read(id, namespace_name, cursor, max_bytes, true);
+}
+
+Fetched LogFiles::read(const ActivationId& id, std::string_view namespace_name,
+                       std::string_view cursor, std::uint64_t max_bytes, bool follow) const {
   const auto from = Cursor::parse(cursor);
   if (!from)
     return failed(sdk::invalid_argument("no cursor of this store: " + std::string(cursor)));
   const std::vector<Place> places = find(id);
-  if (places.empty()) return failed(sdk::not_found("there are no logs of this activation"));
+  if (places.empty() && !follow) {
+    return failed(sdk::not_found("there are no logs of this activation"));
+  }
   PageMaker page(id, namespace_name, from->sequence, max_bytes);
   bool final = false;
   bool all_recovered = true;
@@ -300,13 +364,22 @@ Fetched LogFiles::fetch(const ActivationId& id, std::string_view namespace_name,
         });
     if (!read) page.set_partial();
     if (page.full()) {
-      page.set_cursor(place.segment->number());
+      page.set_cursor(place.segment->number(), 0);
       return page.take_result();
     }
   }
   if (page.foreign()) return failed(sdk::not_found("there are no logs of this activation"));
   // It cannot go on any more, and never ended: its end was lost in a crash.
-  if (!final && all_recovered) page.set_partial();
+  const bool over = final || (!places.empty() && all_recovered);
+  if (!final && over) page.set_partial();
+  if (follow && !over) {
+    Cursor next = *from;
+    if (!places.empty()) {
+      next.segment = places.back().segment->number();
+      next.offset = places.back().chunk.offset + places.back().chunk.length;
+    }
+    page.set_cursor(next.segment, next.offset);
+  }
   return page.take_result();
 }
 
@@ -315,7 +388,7 @@ LogFiles::Stats LogFiles::stats() const {
   const std::lock_guard lock(mutex_);
   for (const SegmentPtr& segment : segments_) {
     ++stats.files;
-    stats.bytes += segment->size();
+    stats.bytes += segment->disk_size();
   }
   return stats;
 }

@@ -6,6 +6,7 @@
 // called from any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -25,6 +26,7 @@ struct Block {
   std::string bytes;
   ActivationId id{};
   std::uint32_t flags = 0;  // kChunkFirst, kChunkFinal
+  std::string user_logs;    // the same for UserLogs, if that is wanted
 };
 
 struct Fetched {
@@ -38,7 +40,12 @@ class LogFiles {
   struct Options {
     std::filesystem::path directory;
     std::uint64_t max_file_bytes;
-    std::uint64_t max_files;  // 0: no bound
+    std::uint64_t max_files;                    // 0: no bound
+    std::uint64_t max_bytes = 0;                // of all files on disk; 0: no bound
+    std::chrono::milliseconds max_age{0};       // of a file's last line; 0: no bound
+    std::chrono::milliseconds max_file_age{0};  // of its first line: then a new one is begun
+    bool pack = false;                          // full files are compressed
+    std::int64_t (*now_ms)() = &wall_ms;        // since the epoch
   };
   struct Stats {
     std::uint64_t files = 0;
@@ -57,16 +64,26 @@ class LogFiles {
   // Syncs and leaves an index, so that the next start need not scan.
   sdk::Status close();
 
+  // Begins a new file if the newest is too old for more lines. When to ask again; never: max.
+  sdk::Status rotate_if_old(std::int64_t& next_ms);
+
   // True if a new file was begun since the last call.
   bool take_rotated() { return std::exchange(rotated_, false); }
 
   // Writes the side files of full log files. Cheap if there are none.
   sdk::Status seal_full();
+  // Compresses full files, if that is wanted, and deletes those that are too old or too much.
+  // Whether `*stop` is true is looked at now and then.
+  sdk::Status keep_house(const bool* stop);
 
   // One page of an activation's lines. NOT_FOUND; INVALID_ARGUMENT for a cursor that is none of
   // ours.
   Fetched fetch(const ActivationId& id, std::string_view namespace_name, std::string_view cursor,
                 std::uint64_t max_bytes) const;
+  // The same of an activation that may still go on: only after its end the cursor is empty. One
+  // that is not known yet has no lines.
+  Fetched follow(const ActivationId& id, std::string_view namespace_name, std::string_view cursor,
+                 std::uint64_t max_bytes) const;
 
   Stats stats() const;
 
@@ -79,9 +96,13 @@ class LogFiles {
 
   sdk::Status lock_directory();
   sdk::Status rotate();
+  static std::int64_t wall_ms();
   void remove_oldest();
+  bool too_much(const Segment& oldest, std::uint64_t files, std::uint64_t bytes) const;
   std::vector<SegmentPtr> snapshot() const;
   std::vector<Place> find(const ActivationId& id) const;
+  Fetched read(const ActivationId& id, std::string_view namespace_name, std::string_view cursor,
+               std::uint64_t max_bytes, bool follow) const;
 
   const Options options_;
   support::UniqueFd lock_;

@@ -44,6 +44,25 @@ Settings Settings::parse(std::string_view config_json, std::string_view data_dir
   }
   read(*table, "max_file_bytes", 65536, settings.max_file_bytes);
   read(*table, "max_files", 0, settings.max_files);
+  read(*table, "max_bytes", 0, settings.max_bytes);
+  std::uint64_t seconds = 0;
+  read(*table, "max_age_s", 0, seconds);
+  settings.max_age = std::chrono::seconds(seconds);
+  seconds = 0;
+  read(*table, "max_file_age_s", 0, seconds);
+  settings.max_file_age = std::chrono::seconds(seconds);
+  if (const auto* compress = table->if_contains("compress")) {
+    const std::string word = compress->is_string() ? std::string(compress->get_string()) : "";
+    if (word != "none" && word != "gzip") refuse("compress", "must be none or gzip");
+    settings.compress = word == "gzip";
+  }
+  if (const auto* userlogs = table->if_contains("userlogs_directory")) {
+    if (!userlogs->is_string()) refuse("userlogs_directory", "must be a string");
+    settings.userlogs_directory = std::string(userlogs->get_string());
+    if (!settings.userlogs_directory.is_absolute()) {
+      refuse("userlogs_directory", "must be an absolute path");
+    }
+  }
   read(*table, "max_queued_bytes", 1, settings.max_queued_bytes);
   std::uint64_t interval = 1000;
   read(*table, "sync_interval_ms", 10, interval);

@@ -16,7 +16,12 @@ enum class Sync { kNever, kInterval, kAlways };
 struct Settings {
   std::filesystem::path directory;
   std::uint64_t max_file_bytes = 64ull * 1024 * 1024;
-  std::uint64_t max_files = 16;  // 0: no bound
+  std::uint64_t max_files = 16;          // 0: no bound
+  std::uint64_t max_bytes = 0;           // of all files on disk; 0: no bound
+  std::chrono::seconds max_age{0};       // 0: no bound
+  std::chrono::seconds max_file_age{0};  // 0: no bound
+  bool compress = false;
+  std::filesystem::path userlogs_directory;  // empty: none
   Sync sync = Sync::kInterval;
   std::chrono::milliseconds sync_interval{1000};
   std::uint64_t max_queued_bytes = 64ull * 1024 * 1024;
@@ -34,6 +39,16 @@ struct Settings {
   R"("default": 67108864, "description": "A new file is begun when this one would get longer."},)"    \
   R"("max_files": {"type": "integer", "minimum": 0, "maximum": 1000000, "default": 16, )"             \
   R"("description": "The oldest file is deleted when there are more; 0: none is."},)"                 \
+  R"("max_bytes": {"type": "integer", "minimum": 0, "maximum": 1152921504606846976, "default": 0, )"  \
+  R"("description": "The oldest file is deleted when all take more on disk; 0: no bound."},)"         \
+  R"("max_age_s": {"type": "integer", "minimum": 0, "maximum": 3153600000, "default": 0, )"           \
+  R"("description": "A file is deleted when its last line is so old; 0: none is."},)"                 \
+  R"("max_file_age_s": {"type": "integer", "minimum": 0, "maximum": 3153600000, "default": 0, )"      \
+  R"("description": "A new file is begun when its first line is so old; 0: none is."},)"              \
+  R"("compress": {"enum": ["none", "gzip"], "default": "none", )"                                     \
+  R"("description": "What is done with full files. They stay readable for us and for zcat."},)"       \
+  R"("userlogs_directory": {"type": "string", "pattern": "^/", "description": "Lines are also )"      \
+  R"(written there as OpenWhisk does, userlogs-<ms>.log, for shippers made for it."},)"               \
   R"("sync": {"enum": ["never", "interval", "always"], "default": "interval", )"                      \
   R"("description": "When lines are forced to the disk: never, each sync_interval_ms, or before an )" \
   R"(append is answered."},)"                                                                         \

@@ -451,6 +451,54 @@ TEST_F(Collector, LongRunsAreReadWhileTheyRun) {
   for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(store.kept.at("one").lines[i].sequence, i);
 }
 
+TEST_F(Collector, WhatALongRunPrintsReachesTheStoreAtOnce) {
+  start();
+  begin("one");
+  for (const char* text : {"first", "second", "third"}) {
+    run_for(30ms);
+    out(text);
+    const std::string wanted = std::string("out ") + text;
+    ASSERT_TRUE(test::run_until(io, [&] { return store.lines("one").back() == wanted; })) << text;
+  }
+  EXPECT_EQ(store.kept.at("one").finals, 0);
+  sentinels();
+  end("one");
+  ASSERT_TRUE(wait("one"));
+  EXPECT_THAT(store.lines("one"), ElementsAre("out first", "out second", "out third"));
+}
+
+TEST_F(Collector, ALineOfAMegabyteIsNotCut) {
+  start();
+  begin("one", 4 << 20);
+  const std::string half(512 * 1024, 'x');
+  out(half, true);
+  out(half);
+  out("after");
+  sentinels();
+  end("one");
+  ASSERT_TRUE(wait("one"));
+  EXPECT_THAT(store.lines("one"), ElementsAre("out " + half + half, "out after"));
+}
+
+// It prints faster than anybody reads; all of it gets to the store, in parts.
+TEST_F(Collector, AHundredMegabytesOfOneActivation) {
+  start();
+  begin("one", 200 << 20);
+  const std::string text(10'000, 'x');
+  constexpr std::size_t kLines = 10'000;
+  for (std::size_t i = 0; i < kLines; ++i) {
+    out(text);
+    if (i % 200 == 0) run_for(1ms);
+  }
+  sentinels();
+  end("one");
+  ASSERT_TRUE(wait("one"));
+  const auto& kept = store.kept.at("one");
+  ASSERT_EQ(kept.lines.size(), kLines);
+  for (std::size_t i = 0; i < kLines; ++i) ASSERT_EQ(kept.lines[i].sequence, i);
+  EXPECT_GT(kept.parts, 100u);
+}
+
 TEST_F(Collector, AnAppendIsTriedAgainWhereTheStoreSaysSo) {
   start();
   store.failures = {sdk::resource_exhausted("later"), sdk::resource_exhausted("later")};

@@ -42,6 +42,15 @@ class FakeStore final : public LogStore {
     page.next_cursor = next_cursor;
     co_return page;
   }
+  bool can_follow() const override { return follows; }
+  Awaitable<LogPage> follow(ActivationRef activation, std::string cursor, std::uint64_t,
+                            SteadyTime) override {
+    last_cursor = cursor;
+    LogPage page;
+    page.lines.push_back({Stream::kStdout, 0, 0, "followed " + activation.activation_id});
+    page.next_cursor = next_cursor;
+    co_return page;
+  }
   Awaitable<void> drain(SteadyTime) override {
     ++drained;
     co_return Result<void>();
@@ -57,6 +66,7 @@ class FakeStore final : public LogStore {
 
   Status start_status, append_status, fetch_status;
   bool is_out_of_band = false;
+  bool follows = false;
   Pairs parameters;
   std::string next_cursor, last_cursor;
   SteadyTime last_deadline{};
@@ -229,6 +239,44 @@ TEST_F(LogStoreSetTest, OutOfBandStoresGetNoAppendAndAllParametersAreJoined) {
             (Pairs{{"log-driver", "splunk"}, {"log-opt", "x"}}));
   second_.is_out_of_band = true;
   EXPECT_TRUE(set_.out_of_band());
+}
+
+TEST_F(LogStoreSetTest, TwoStoresCannotBothChooseTheLogDriver) {
+  first_.parameters = {{"log-driver", "splunk"}};
+  second_.parameters = {{"log-driver", "gelf"}};
+  const auto parameters = await<Pairs>(set_.container_parameters(later()));
+  ASSERT_FALSE(parameters);
+  EXPECT_EQ(parameters.error().code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(parameters.error().message().find("'first' and 'second'"), std::string::npos);
+}
+
+TEST_F(LogStoreSetTest, TheFirstThatCanFollowsAndStaysTheOne) {
+  ActivationRef activation;
+  activation.activation_id = "a";
+  EXPECT_FALSE(set_.can_follow());
+  EXPECT_EQ(await<LogPage>(set_.follow(activation, "", 100, later())).error().code(),
+            StatusCode::kUnimplemented);
+  second_.follows = true;
+  second_.next_cursor = "more";
+  EXPECT_TRUE(set_.can_follow());
+  const auto page = await<LogPage>(set_.follow(activation, "", 100, later()));
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->lines[0].text, "followed a");
+  first_.follows = true;
+  ASSERT_TRUE(await<LogPage>(set_.follow(activation, page->next_cursor, 100, later())));
+  EXPECT_EQ(second_.last_cursor, "more");
+  EXPECT_EQ(await<LogPage>(set_.follow(activation, "9:x", 100, later())).error().code(),
+            StatusCode::kInvalidArgument);
+}
+
+// As the log driver beside the file store: where the logs are is said only if nobody has them.
+TEST_F(LogStoreSetTest, AStoreThatIsNotReadFromHereIsPassedOver) {
+  first_.fetch_status = sdk::unimplemented("they are elsewhere");
+  ASSERT_TRUE(append("a", "x"));
+  ASSERT_TRUE(await<void>(set_.drain(later())));
+  EXPECT_EQ(fetch("a")->lines[0].text, "x");
+  second_.fetch_status = sdk::not_found("nothing");
+  EXPECT_EQ(fetch("a").error().code(), StatusCode::kUnimplemented);
 }
 
 }  // namespace

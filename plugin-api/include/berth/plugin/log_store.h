@@ -99,6 +99,42 @@ typedef struct berth_log_store {
   void (*cancel)(void* self, berth_op op);
 } berth_log_store;
 
+/*
+ * berth.log-follow/1 (optional): reads the logs of an activation while they grow.
+ */
+#define BERTH_INTERFACE_LOG_FOLLOW "berth.log-follow/1"
+
+typedef struct berth_log_follow {
+  uint32_t struct_size;
+  uint32_t reserved0;
+
+  /* As `fetch`, but `next_cursor` is empty only after the activation's last line, and the answer
+   * waits for at least one line. At the deadline: OK without lines and a cursor from which to go
+   * on. An activation of which nothing is known yet is waited for in the same way. Cursors of
+   * `fetch` and of `follow` are exchangeable. [any-thread] */
+  void (*follow)(void* self, berth_op op, uint64_t deadline_ns,
+                 const berth_activation_ref* activation, berth_str cursor, uint64_t max_bytes);
+} berth_log_follow;
+
+/*
+ * berth.log-out-of-band/1 (optional): for a store whose configuration decides whether the engine
+ * ships output by itself. One that always does so has the note's flag "log-store-out-of-band".
+ */
+#define BERTH_INTERFACE_LOG_OUT_OF_BAND "berth.log-out-of-band/1"
+
+typedef struct berth_log_out_of_band {
+  uint32_t struct_size;
+  uint32_t reserved0;
+
+  /* 1: as with the flag, the core reads no output and calls no `append`. The answer is constant
+   * from `open` to `close`. [any-thread] */
+  uint32_t (*out_of_band)(void* self);
+} berth_log_out_of_band;
+
+BERTH_ASSERT_SIZE(berth_log_follow, 16);
+BERTH_ASSERT_OFFSET(berth_log_follow, follow, 8);
+BERTH_ASSERT_SIZE(berth_log_out_of_band, 16);
+BERTH_ASSERT_OFFSET(berth_log_out_of_band, out_of_band, 8);
 BERTH_ASSERT_SIZE(berth_activation_ref, 104);
 BERTH_ASSERT_OFFSET(berth_activation_ref, activation_id, 8);
 BERTH_ASSERT_OFFSET(berth_activation_ref, start_ms, 88);

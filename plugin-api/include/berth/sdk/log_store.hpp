@@ -145,6 +145,22 @@ class LogStore {
   virtual void on_cancel(std::uint64_t id) { static_cast<void>(id); }
 };
 
+// Derive from it beside LogStore and name BERTH_INTERFACE_LOG_FOLLOW in BERTH_PROVIDES to provide
+// berth.log-follow/1.
+class LogFollow {
+ public:
+  virtual ~LogFollow() = default;
+  virtual void follow(const ActivationRefView& activation, std::string_view cursor,
+                      std::uint64_t max_bytes, Promise<LogPage> done) = 0;
+};
+
+// The same for BERTH_INTERFACE_LOG_OUT_OF_BAND.
+class LogOutOfBand {
+ public:
+  virtual ~LogOutOfBand() = default;
+  virtual bool out_of_band() const = 0;
+};
+
 template <>
 struct Wire<Pairs> {
   static void complete(const berth_host& host, berth_op op, const berth_status& status,

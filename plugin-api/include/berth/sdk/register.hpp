@@ -42,6 +42,8 @@ class Plugin {
   virtual ~Plugin() = default;
   virtual ContainerFactory* container_factory() { return nullptr; }
   virtual LogStore* log_store() { return nullptr; }
+  virtual LogFollow* log_follow() { return nullptr; }
+  virtual LogOutOfBand* log_out_of_band() { return nullptr; }
   // The C table of an interface that this SDK does not wrap. Its functions get the Plugin* as
   // `self`.
   virtual const void* query(std::string_view interface_id) {
@@ -182,6 +184,32 @@ inline const berth_log_store* log_store_table() {
   return &kTable;
 }
 
+inline const berth_log_follow* log_follow_table() {
+  constexpr auto kGet = &Plugin::log_follow;
+  static constexpr berth_log_follow kTable = {
+      sizeof(berth_log_follow),
+      0,
+      [](void* self, berth_op op, std::uint64_t deadline, const berth_activation_ref* activation,
+         berth_str cursor, std::uint64_t max_bytes) {
+        operation<LogPage, kGet>(self, op, deadline, [&](LogFollow& f, Promise<LogPage> done) {
+          f.follow(ActivationRefView(*activation), view(cursor), max_bytes, std::move(done));
+        });
+      },
+  };
+  return &kTable;
+}
+
+inline const berth_log_out_of_band* log_out_of_band_table() {
+  static constexpr berth_log_out_of_band kTable = {
+      sizeof(berth_log_out_of_band),
+      0,
+      [](void* self) -> std::uint32_t {
+        return static_cast<Plugin*>(self)->log_out_of_band()->out_of_band() ? 1 : 0;
+      },
+  };
+  return &kTable;
+}
+
 // Makes a T from what its constructor wants: OpenArgs, the Host, or nothing.
 template <typename T>
 struct Holder {
@@ -209,6 +237,14 @@ class Single final : public Plugin {
   }
   LogStore* log_store() override {
     if constexpr (std::is_base_of_v<LogStore, T>) return holder_.object.get();
+    return nullptr;
+  }
+  LogFollow* log_follow() override {
+    if constexpr (std::is_base_of_v<LogFollow, T>) return holder_.object.get();
+    return nullptr;
+  }
+  LogOutOfBand* log_out_of_band() override {
+    if constexpr (std::is_base_of_v<LogOutOfBand, T>) return holder_.object.get();
     return nullptr;
   }
 
@@ -253,6 +289,12 @@ inline const void* query(void* instance, berth_str interface_id) noexcept {
     }
     if (id == BERTH_INTERFACE_LOG_STORE) {
       return plugin.log_store() != nullptr ? log_store_table() : nullptr;
+    }
+    if (id == BERTH_INTERFACE_LOG_FOLLOW && plugin.log_follow() != nullptr) {
+      return log_follow_table();
+    }
+    if (id == BERTH_INTERFACE_LOG_OUT_OF_BAND && plugin.log_out_of_band() != nullptr) {
+      return log_out_of_band_table();
     }
     return plugin.query(id);
   } catch (...) {
