@@ -30,13 +30,14 @@ void extend(X509* certificate, X509* issuer, int nid, const char* value) {
 
 // Signed by `issuer`, or by itself if that is null.
 Certificate make_certificate(const char* name, EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key,
-                             long serial, const std::string& alternative) {
+                             long serial, const std::string& alternative,
+                             long valid_s = 24 * 3600) {
   Certificate certificate(X509_new(), &X509_free);
   X509* raw = certificate.get();
   X509_set_version(raw, 2);
   ASN1_INTEGER_set(X509_get_serialNumber(raw), serial);
   X509_gmtime_adj(X509_getm_notBefore(raw), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(raw), 24 * 3600);
+  X509_gmtime_adj(X509_getm_notAfter(raw), valid_s);
   X509_set_pubkey(raw, key);
   X509_NAME_add_entry_by_txt(X509_get_subject_name(raw), "CN", MBSTRING_ASC,
                              reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
@@ -58,7 +59,7 @@ void save(const std::string& path, X509* certificate, EVP_PKEY* key) {
 
 }  // namespace
 
-TestPki::TestPki(const std::string& directory, const std::string& server_name)
+TestPki::TestPki(const std::string& directory, const std::string& server_name, long server_valid_s)
     : ca(directory + "/ca.pem"),
       server_certificate(directory + "/server.pem"),
       server_key(directory + "/server.key"),
@@ -69,7 +70,7 @@ TestPki::TestPki(const std::string& directory, const std::string& server_name)
       make_certificate("test authority", ca_key.get(), nullptr, ca_key.get(), 1, "");
   save(ca, authority.get(), nullptr);
   const auto of_server = make_certificate("server", server.get(), authority.get(), ca_key.get(), 2,
-                                          "DNS:" + server_name);
+                                          "DNS:" + server_name, server_valid_s);
   save(server_certificate, of_server.get(), nullptr);
   save(server_key, nullptr, server.get());
   const auto of_client =

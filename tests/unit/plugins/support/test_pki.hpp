@@ -8,8 +8,9 @@ namespace berth::testing {
 
 struct TestPki {
   // Writes ca.pem, server.pem, server.key, client.pem, client.key below `directory`. The server's
-  // certificate is for the DNS name `server_name` only.
-  TestPki(const std::string& directory, const std::string& server_name);
+  // certificate is for the DNS name `server_name` only and ends so many seconds from now.
+  TestPki(const std::string& directory, const std::string& server_name,
+          long server_valid_s = 24 * 3600);
   std::string ca, server_certificate, server_key, client_certificate, client_key;
 };
 
