@@ -58,6 +58,8 @@ def process_alive(pid):
 class Service:
     """A program with a log file; whoever starts it writes its pid where another process finds it."""
 
+    started = []  # kept, so that none of them is reported as forgotten while it runs on
+
     def __init__(self, root, name, command):
         self.command = command
         self.log_path = os.path.join(root, name + ".log")
@@ -69,6 +71,7 @@ class Service:
             self._child = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env=dict(os.environ, TMPDIR=os.path.dirname(self.log_path)))
+        Service.started.append(self._child)
         with open(self.pid_path + ".new", "w") as file:
             file.write(str(self._child.pid))
         os.replace(self.pid_path + ".new", self.pid_path)

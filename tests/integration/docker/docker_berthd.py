@@ -38,8 +38,11 @@ class DockerTest(unittest.TestCase):
         self.addCleanup(self.end)
 
     def end(self):
-        log = self.berthd.log()
-        self.assertEqual(self.berthd.stop(), 0, log)
+        """Stops berthd, once."""
+        if self.berthd:
+            berthd, self.berthd = self.berthd, None
+            log = berthd.log()
+            self.assertEqual(berthd.stop(), 0, log)
 
     def put(self, execution, name=None, **more):
         name = name or self.name

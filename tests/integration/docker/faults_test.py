@@ -49,7 +49,7 @@ class Images(DockerTest):
 
     def test_that_exits_at_once(self):
         self.put_image(self.image("exits", ["/bin/sh", "-c", "exit 3"]), limits={"timeout": 5000})
-        self.fails(self.invoke(), "")
+        self.fails(self.invoke(), "The action did not initialize")
         self.still_well()
 
     def test_whose_command_is_missing(self):
@@ -60,7 +60,7 @@ class Images(DockerTest):
 
     def test_that_never_listens(self):
         self.put_image(self.image("deaf", ["/bin/sleep", "1000"]), limits={"timeout": 2000})
-        self.fails(self.invoke(), "")
+        self.fails(self.invoke(), "The action did not initialize")
         self.still_well()
 
     def test_killed_for_memory(self):
@@ -171,7 +171,6 @@ class Many(DockerTest):
         self.assertGreaterEqual(len(mine), count)
         # The end of berthd takes them all; with_engine.py tells of one that is left.
         self.end()
-        self.doCleanups()
         self.assertEqual(self.engine.containers(), [])
 
 
