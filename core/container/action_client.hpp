@@ -61,7 +61,7 @@ class ActionClient {
   static Result<std::unique_ptr<ActionClient>> open(boost::asio::io_context& io, const Clock& clock,
                                                     std::string_view address,
                                                     std::size_t max_response_bytes);
-  ~ActionClient();  // requests under way end as kBroken
+  ~ActionClient();  // requests under way end as Client's do
 
   // Sends /init. With `retry_connect` a refused connection is tried again every 50 ms until
   // `timeout` is used up (a proxy that was just started may not listen yet). The handler is called

@@ -126,10 +126,11 @@ void Client::Impl::shut() {
   resolver.reset();
   waiting_limit.clear();
   for (const auto& connection : std::exchange(busy, {})) {
-    deliver_later(connection->abort(), Exchange::kBroken, "the client was closed");
+    const Exchange how = connection->nothing_sent() ? Exchange::kConnectFailed : Exchange::kBroken;
+    deliver_later(connection->abort(), how, "the client was closed");
   }
   for (const auto& exchange : std::exchange(waiting, {})) {
-    deliver_later(std::move(exchange->handler), Exchange::kBroken, "the client was closed");
+    deliver_later(std::move(exchange->handler), Exchange::kConnectFailed, "the client was closed");
   }
 }
 

@@ -49,7 +49,9 @@ class Client {
   // `address` is "tcp://host:port" (a literal IP or a name) or "unix:/path".
   static Result<std::unique_ptr<Client>> open(boost::asio::io_context& io,
                                               std::string_view address);
-  ~Client();  // open exchanges end as kBroken; their handlers are called from the io_context
+  // Open exchanges end as kBroken, or kConnectFailed if nothing of them was sent; their handlers
+  // are called from the io_context.
+  ~Client();
 
   // Sends one POST on a free or new connection. The handler is called once, from the io_context and
   // never from inside this call.

@@ -49,6 +49,8 @@ class ClientConnection final : public SocketOwner,
   std::unique_ptr<PendingExchange> send_on_idle(std::unique_ptr<PendingExchange> exchange);
   // Idle and neither closed by the peer nor holding bytes nobody asked for.
   bool is_fresh();
+  // Whether the exchange that is going on could still go elsewhere.
+  bool nothing_sent() const { return sent_ == 0; }
   // Closes without calling the owner; gives back the handler of the exchange that was going on.
   Client::Handler abort();
 

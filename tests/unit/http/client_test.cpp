@@ -369,6 +369,16 @@ TEST_F(ClientTest, DestroyingItBreaksWhatIsOpen) {
   EXPECT_TRUE(peer.at_end());
 }
 
+TEST_F(ClientTest, DestroyingItWhileItConnectsIsSafeToTryElsewhere) {
+  TemporaryDirectory directory;
+  RawListener local(directory.path("f"), 0);
+  RawSocket filler = RawSocket::connect_unix(directory.path("f"));
+  open("unix:" + directory.path("f"));
+  auto response = post();
+  loop_.run([this] { client_.reset(); });
+  EXPECT_EQ(response.get().exchange, Exchange::kConnectFailed);
+}
+
 TEST_F(ClientTest, AHandlerMayPostAgainAndDestroyTheClient) {
   open(listener_.address());
   std::promise<void> gone;
