@@ -70,6 +70,8 @@ support::Result<FunctionBody> function_body(const Config& config, const sdk::Cre
   }
   body["Image"] = request.image;
   body["Env"] = environment_of(config, request, body, spec.port);
+  // An engine that stops would wait 10 s for each function: proxies need not heed another signal.
+  if (!body.contains("StopSignal")) body["StopSignal"] = "SIGKILL";
   body["Tty"] = false;
   body["AttachStdout"] = false;
   body["AttachStderr"] = false;

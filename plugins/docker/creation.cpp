@@ -24,13 +24,15 @@ using asio::ip::tcp;
 using Clock = std::chrono::steady_clock;
 
 // What the engine says of an image whose command is not there or cannot be run.
+// Its own failures have some of the same words, but not these: "container process", "exec: ".
 bool is_missing_command(const Answer& answer) {
-  for (const std::string_view sign :
-       {"executable file not found", "no such file or directory", "permission denied",
-        "exec format error", "No command specified", "no command specified", "is a directory"}) {
-    if (answer.body.find(sign) != std::string::npos) return true;
-  }
-  return false;
+  const auto says = [&answer](std::string_view sign) {
+    return answer.body.find(sign) != std::string::npos;
+  };
+  if (says("No command specified") || says("no command specified")) return true;
+  if (!says("container process") && !says("exec: ")) return false;
+  return says("executable file not found") || says("no such file or directory") ||
+         says("permission denied") || says("exec format error") || says("is a directory");
 }
 
 // The namespace that was to be joined has ended meanwhile: another one may be taken.
@@ -62,6 +64,11 @@ std::optional<tcp::endpoint> endpoint_of(const std::string& address) {
   return tcp::endpoint(ip, static_cast<std::uint16_t>(std::atoi(address.c_str() + colon + 1)));
 }
 
+// How long a failure may come before the end of the engine that caused it.
+constexpr std::chrono::milliseconds kLeaving{2'000};
+constexpr std::chrono::milliseconds kLeavingPoll{50};
+constexpr int kKilled = 137;  // the exit code
+
 std::string tcp_address(const std::string& host, std::uint16_t port) {
   return "tcp://" + host + ":" + std::to_string(port);
 }
@@ -91,6 +98,7 @@ asio::awaitable<void> DockerFactory::run_create(sdk::CreateRequest request,
   const std::uint64_t operation = done.id();
   starting_.emplace(operation, starting);
   sdk::Status status = co_await wait_for_engine(done.deadline());
+  const std::uint64_t losses = losses_;
   if (status.ok() && request.user_provided_image)
     status = co_await images_.provide_user_image(request.image);
   ContainerPtr container;
@@ -108,6 +116,10 @@ asio::awaitable<void> DockerFactory::run_create(sdk::CreateRequest request,
     }
   }
   if (status.ok()) status = co_await start_container(request, container, starting);
+  if (!status.ok() && !starting->cancelled &&
+      co_await engine_was_leaving(status, container, losses)) {
+    status = sdk::unavailable("the Docker engine went away: " + status.message());
+  }
   starting_.erase(operation);
   if (status.ok()) {
     container->on_death = nullptr;
@@ -129,6 +141,22 @@ asio::awaitable<void> DockerFactory::run_create(sdk::CreateRequest request,
     }
   }
   create_ended();
+}
+
+// An engine that stops first kills what runs and refuses what it is asked, and only then goes: what
+// failed a moment before that failed for it.
+asio::awaitable<bool> DockerFactory::engine_was_leaving(sdk::Status why, ContainerPtr container,
+                                                        std::uint64_t losses) {
+  const bool killed = why.code() == sdk::StatusCode::kAborted && container != nullptr &&
+                      container->death && container->death->exit_code == kKilled &&
+                      !container->death->oom;
+  if (!killed && why.code() != sdk::StatusCode::kInternal) co_return false;
+  const auto limit = Clock::now() + kLeaving;
+  while (losses_ == losses && !stopped_ && Clock::now() < limit) {
+    Signal wait(loop_.context());
+    co_await wait.wait(Clock::now() + kLeavingPoll);
+  }
+  co_return losses_ != losses;
 }
 
 // An engine that is restarted is back in a moment: who comes meanwhile need not fail.

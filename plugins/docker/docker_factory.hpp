@@ -69,6 +69,7 @@ class DockerFactory final : public sdk::ContainerFactory {
   struct Starting;
   Task<void> run_create(sdk::CreateRequest request, sdk::Promise<sdk::ContainerInfo> done);
   Task<sdk::Status> wait_for_engine(SteadyTime deadline);
+  Task<bool> engine_was_leaving(sdk::Status why, ContainerPtr container, std::uint64_t losses);
   Task<Result<ContainerPtr>> make_container(const sdk::CreateRequest& request);
   Task<Result<std::string>> create_in_engine(const sdk::CreateRequest& request, std::string body);
   Task<sdk::Status> start_container(const sdk::CreateRequest& request, ContainerPtr container,
@@ -127,7 +128,8 @@ class DockerFactory final : public sdk::ContainerFactory {
   EngineInfo info_;
   std::string owner_;
   bool started_ = false;
-  bool up_ = false;  // the event stream is open
+  bool up_ = false;           // the event stream is open
+  std::uint64_t losses_ = 0;  // how often it broke
   bool stopped_ = false;
   bool drained_ = false;
   std::uint64_t event_stream_ = 0;

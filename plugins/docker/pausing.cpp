@@ -69,6 +69,8 @@ asio::awaitable<sdk::Status> DockerFactory::set_frozen(ContainerPtr container, b
 
 asio::awaitable<void> DockerFactory::run_pause(ContainerPtr container, sdk::Promise<void> done) {
   if (container->frozen || container->paused_by_engine) co_return done.ok();
+  // It goes on, idle: while there is no engine nothing is frozen behind the next one's back.
+  if (!up_) co_return done.ok();
   if (config_.pause_by != PauseBy::kEngine) {
     if (!container->freezer_sought) co_await seek_freezer(container);
     if (container->freezer) {

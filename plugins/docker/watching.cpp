@@ -129,6 +129,13 @@ void DockerFactory::on_events_ended(const sdk::Status& why) {
   if (stopped_ || !started_) return;
   metrics_.engine_up.record(0);
   if (!was_up) return;  // a try to reconnect that failed
+  ++losses_;
+  // An engine that starts ends what its predecessor left running, and waits for what it cannot end.
+  for (const auto& [id, container] : containers_) {
+    if (container->frozen && container->freezer && container->freezer->thaw().ok()) {
+      container->frozen = false;
+    }
+  }
   pool_.doubt();
   metrics_.reconnects.record(1);
   log_.warn("the Docker engine is gone; its containers are looked after when it is back",
