@@ -59,10 +59,11 @@ class Restart(DockerTest):
         good = [i for i, record in done.items() if record["response"]["result"] == {"i": i}]
         bad = {i: record["response"] for i, record in done.items() if i not in good}
         for response in bad.values():
-            # Running when its container ended; Berth does not run a thing twice.
+            # It ran when its container ended; Berth does not run a thing twice.
             self.assertEqual(response["status"], "action developer error", bad)
             self.assertIn("exited unexpectedly", response["result"]["error"])
-        self.assertLessEqual(len(bad), 0 if live_restore else CLIENTS, bad)
+        # An engine that stops ends what runs, and perhaps once more what was started meanwhile.
+        self.assertLessEqual(len(bad), 0 if live_restore else 2 * CLIENTS, bad)
         self.succeeds(self.invoke({"i": count}), {"i": count})
 
     def test_killed_and_started(self):
