@@ -132,12 +132,20 @@ Response init_response(Reply& reply, const ReplyContext& context) {
 
 Response start_failed_response(const Status& why, std::string_view image) {
   if (!why.user_error()) return whisk_error("Failed to provision resources to run the action.");
-  if (why.code() == StatusCode::kFailedPrecondition) {
-    return error_text(Outcome::kDeveloperError,
-                      fmt::format("executable file not found in image {}", image));
+  switch (why.code()) {
+    case StatusCode::kFailedPrecondition:
+      return error_text(Outcome::kDeveloperError,
+                        fmt::format("executable file not found in image {}", image));
+    case StatusCode::kAborted:
+    case StatusCode::kDeadlineExceeded:
+      return error_text(Outcome::kDeveloperError,
+                        with_body("The action did not initialize and exited unexpectedly",
+                                  std::string(why.message())));
+    default:
+      return error_text(Outcome::kDeveloperError,
+                        with_body(fmt::format("Failed to pull container image '{}'", image),
+                                  std::string(why.message())));
   }
-  return error_text(Outcome::kDeveloperError,
-                    fmt::format("Failed to pull container image '{}'.", image));
 }
 
 Response application_error(std::string_view text) {

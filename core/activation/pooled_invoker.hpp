@@ -41,7 +41,7 @@ struct InvokerOptions {
   std::uint32_t max_reschedules = 3;
   // How long the word of a container's death is waited for when its connection broke (to tell that
   // it ran out of memory).
-  std::chrono::milliseconds death_wait{200};
+  std::chrono::milliseconds death_wait{1000};
   // What flushing logs and records may take beyond the deadline of a shutdown.
   std::chrono::milliseconds flush_wait{5'000};
 };

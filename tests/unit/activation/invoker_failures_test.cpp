@@ -291,7 +291,8 @@ TEST_F(InvokerTest, ImagesThatCannotBePulled) {
   ASSERT_TRUE(invoke(make("one", action)).ok());
   ASSERT_TRUE(wait("one"));
   EXPECT_EQ(replied["one"].outcome, Outcome::kDeveloperError);
-  EXPECT_EQ(replied["one"].result, R"({"error":"Failed to pull container image 'me/mine:2'."})");
+  EXPECT_EQ(replied["one"].result,
+            R"({"error":"Failed to pull container image 'me/mine:2': no such image"})");
 }
 
 TEST_F(InvokerTest, AKindThatTheManifestHasNoMore) {

@@ -163,9 +163,15 @@ TEST(StartFailed, UserImagesAreTheAuthorsFault) {
   const Status missing(StatusCode::kNotFound, "x", sdk::kUserError);
   Response response = start_failed_response(missing, "me/mine:2");
   EXPECT_EQ(response.outcome, Outcome::kDeveloperError);
-  EXPECT_EQ(response.result, R"({"error":"Failed to pull container image 'me/mine:2'."})");
+  EXPECT_EQ(response.result, R"({"error":"Failed to pull container image 'me/mine:2': x"})");
   response = start_failed_response(Status(StatusCode::kInvalidArgument, "x", sdk::kUserError), "i");
+  EXPECT_EQ(response.result, R"({"error":"Failed to pull container image 'i': x"})");
+  response = start_failed_response(Status(StatusCode::kNotFound, "", sdk::kUserError), "i");
   EXPECT_EQ(response.result, R"({"error":"Failed to pull container image 'i'."})");
+  response = start_failed_response(Status(StatusCode::kAborted, "x", sdk::kUserError), "i");
+  EXPECT_EQ(response.outcome, Outcome::kDeveloperError);
+  EXPECT_EQ(response.result,
+            R"({"error":"The action did not initialize and exited unexpectedly: x"})");
   response =
       start_failed_response(Status(StatusCode::kFailedPrecondition, "x", sdk::kUserError), "i");
   EXPECT_EQ(response.outcome, Outcome::kDeveloperError);

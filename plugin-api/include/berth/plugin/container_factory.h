@@ -140,7 +140,8 @@ typedef struct berth_container_factory {
 
   /* Creates a container whose proxy accepts connections at the reported address (a connect never
    * needs a retry). Result: berth_container_info. With USER_ERROR: NOT_FOUND or INVALID_ARGUMENT, a
-   * user image is missing or refused; FAILED_PRECONDITION, it lacks the command to run. With
+   * user image is missing or refused; FAILED_PRECONDITION, it lacks the command to run; ABORTED, it
+   * ended before it accepted connections; DEADLINE_EXCEEDED, it never did. With
    * RETRYABLE: UNAVAILABLE, the engine is down; RESOURCE_EXHAUSTED, no room. On failure nothing is
    * left behind. [any-thread] */
   void (*create)(void* self, berth_op op, uint64_t deadline_ns,
