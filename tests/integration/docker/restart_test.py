@@ -59,9 +59,9 @@ class Restart(DockerTest):
         good = [i for i, record in done.items() if record["response"]["result"] == {"i": i}]
         bad = {i: record["response"] for i, record in done.items() if i not in good}
         for response in bad.values():
-            # It ran when its container ended; Berth does not run a thing twice.
+            # It ran when its container ended, or in one whose files were going; Berth does not run a thing
+            # twice. What had not begun is another matter: it must find another container.
             self.assertEqual(response["status"], "action developer error", bad)
-            self.assertIn("exited unexpectedly", response["result"]["error"])
         # An engine that stops ends what runs, and perhaps once more what was started meanwhile.
         self.assertLessEqual(len(bad), 0 if live_restore else 2 * CLIENTS, bad)
         self.succeeds(self.invoke({"i": count}), {"i": count})
