@@ -7,6 +7,10 @@
 namespace berth::file {
 namespace {
 
+// How long the writer waits for company after it has written. Blocks that come close upon each
+// other are written together then, and only the first of them costs their thread a wake-up.
+constexpr std::chrono::milliseconds kLinger{1};
+
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -96,6 +100,7 @@ void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLine
   }
   block.bytes = format_lines(activation, lines, final, now_ns());
   if (!settings_.userlogs_directory.empty()) block.user_logs = UserLogs::format(activation, lines);
+  bool wake = true;
   {
     const std::lock_guard lock(mutex_);
     if (sdk::Status status = not_running(); !status.ok()) return done.fail(status);
@@ -108,9 +113,11 @@ void FileLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLine
     }
     queued_bytes_ += block.bytes.size();
     jobs_.push_back({Kind::kAppend, std::move(block), std::move(done)});
+    if (queued_bytes_ > settings_.max_queued_bytes / 2) urgent_ = true;
+    wake = !lingering_ || urgent_;
   }
   lines_.record(static_cast<double>(lines.size()));
-  write_wake_.notify_one();
+  if (wake) write_wake_.notify_one();
 }
 
 void FileLogStore::fetch(const sdk::ActivationRefView& activation, std::string_view cursor,
@@ -143,6 +150,7 @@ void FileLogStore::drain(sdk::Promise<void> done) {
     const std::lock_guard lock(mutex_);
     if (sdk::Status status = not_running(); !status.ok()) return done.fail(status);
     jobs_.push_back({Kind::kDrain, Block(), std::move(done)});
+    urgent_ = true;
   }
   write_wake_.notify_one();
 }
@@ -157,6 +165,7 @@ void FileLogStore::stop(sdk::Promise<void> done) {
     state_ = State::kStopped;
     jobs_.push_back({Kind::kStop, Block(), std::move(done)});
     release_followers();
+    urgent_ = true;
   }
   __atomic_store_n(&stopping_, true, __ATOMIC_RELAXED);
   read_wake_.notify_one();
@@ -175,11 +184,17 @@ void FileLogStore::write_loop() {
     if (jobs_.empty() && ending_) return;
     std::deque<Job> jobs = std::exchange(jobs_, {});
     queued_bytes_ = 0;
+    urgent_ = false;
     lock.unlock();
     write(std::move(jobs));
     sync_if_due();
     rotate_if_due();
     lock.lock();
+    // With a sync for each write those that come meanwhile share the next one anyway.
+    if (settings_.sync == Sync::kAlways) continue;
+    lingering_ = true;
+    write_wake_.wait_for(lock, kLinger, [this] { return ending_ || urgent_; });
+    lingering_ = false;
   }
 }
 

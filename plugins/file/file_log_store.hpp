@@ -103,6 +103,8 @@ class FileLogStore final : public sdk::LogStore, public sdk::LogFollow {
   std::condition_variable keep_wake_;
   State state_ = State::kNew;
   bool ending_ = false;
+  bool lingering_ = false;  // the writer waits for more; it need not hear of what comes
+  bool urgent_ = false;     // ends the writer's lingering
   std::deque<Job> jobs_;
   std::uint64_t queued_bytes_ = 0;
   std::deque<Read> reads_;
