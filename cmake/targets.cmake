@@ -12,6 +12,9 @@ function(berth_core_library name)
   berth_precompile(berth_${name})
 endfunction()
 
+# What `./dev test --asan` and --tsan build: the unit tests and what they start.
+add_custom_target(unit_tests)
+
 # berth_test(name SOURCES ... LINK ... [LABEL unit]): a GoogleTest program, one ctest entry per test
 # program (a process per test would cost more than the tests).
 function(berth_test name)
@@ -26,6 +29,9 @@ function(berth_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gmock_main berth_asio Boost::json fmt::fmt berth_warnings)
   berth_precompile(${name} tests)
+  if(arg_LABEL STREQUAL "unit")
+    add_dependencies(unit_tests ${name})
+  endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
                        ENVIRONMENT "BERTH_BUILD_DIR=${CMAKE_BINARY_DIR};BERTH_SOURCE_DIR=${BERTH_SOURCE_DIR};${arg_ENVIRONMENT}")
@@ -40,6 +46,7 @@ function(berth_fuzzer name)
   add_executable(${name}_replay ${arg_SOURCES} ${BERTH_SOURCE_DIR}/tests/fuzz/replay_main.cpp)
   set_target_properties(${name}_replay PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name}_replay PRIVATE ${arg_LINK} berth_warnings)
+  add_dependencies(unit_tests ${name}_replay)
   add_test(NAME ${name}_replay COMMAND ${name}_replay ${corpus})
   set_tests_properties(${name}_replay PROPERTIES LABELS unit TIMEOUT 120)
   if(BERTH_BUILD_FUZZERS)

@@ -221,12 +221,11 @@ void LogCollector::on_unreadable(std::function<void(const std::string&)> handler
 LogCollector::Ticket LogCollector::begin(plugin::ActivationRef activation,
                                          std::uint64_t limit_bytes, bool sentinelled,
                                          std::shared_ptr<void> hold) {
-  if (impl_->with.store.out_of_band()) return nullptr;
+  if (limit_bytes == 0 || impl_->with.store.out_of_band()) return nullptr;
   auto entry = std::make_shared<Entry>();
   entry->parcel = std::make_shared<LogParcel>();
   entry->parcel->activation = std::move(activation);
   impl_->open.push_back(*entry->parcel);
-  if (limit_bytes == 0) return entry;
   entry->hold = std::move(hold);
   entry->limit_bytes = limit_bytes;
   entry->sentinelled = sentinelled;
@@ -248,7 +247,7 @@ void LogCollector::end(const Ticket& ticket, std::int64_t start_ms, std::int64_t
   ticket->parcel->activation.start_ms = start_ms;
   ticket->parcel->activation.end_ms = end_ms;
   if (ticket->reader == nullptr) {
-    // Nothing is read: the store still learns that there was nothing.
+    // Its container is gone: no more will come.
     if (ticket->complete) return;
     ticket->complete = true;
     ticket->parcel->final = true;

@@ -75,8 +75,8 @@ class LogCollector {
   void on_unreadable(std::function<void(const std::string& container_id)> handler);
 
   // An activation is about to be sent to the container. `hold` is destroyed when the container's
-  // output is not needed any more. `limit_bytes` 0: nothing is read. Null if the store reads logs
-  // itself.
+  // output is not needed any more. Null if there is nothing to do: `limit_bytes` is 0, so that
+  // nothing is read and the store hears nothing of it, or the store reads logs itself.
   Ticket begin(plugin::ActivationRef activation, std::uint64_t limit_bytes, bool sentinelled,
                std::shared_ptr<void> hold);
   // It ended. A null ticket is fine.

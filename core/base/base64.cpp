@@ -25,6 +25,10 @@ std::uint8_t value_of(char c) {
   return kValues[static_cast<unsigned char>(c)];
 }
 
+std::uint32_t bits_of(char digit) {
+  return value_of(digit);
+}
+
 // How many of the last characters are padding, for a text whose length is a multiple of 4.
 std::size_t padding_of(std::string_view text) {
   if (text.empty() || text.back() != '=') return 0;
@@ -59,16 +63,21 @@ Result<std::string> base64_decode(std::string_view text) {
   }
   std::string bytes;
   bytes.resize(digits.size() * 3 / 4);
-  std::size_t out = 0;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : digits) {
-    bits = (bits << 6) | value_of(c);
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes[out++] = static_cast<char>((bits >> count) & 0xff);
-    }
+  char* out = bytes.data();
+  std::size_t i = 0;
+  for (; i + 4 <= digits.size(); i += 4) {
+    const std::uint32_t bits = bits_of(digits[i]) << 18 | bits_of(digits[i + 1]) << 12 |
+                               bits_of(digits[i + 2]) << 6 | bits_of(digits[i + 3]);
+    *out++ = static_cast<char>(bits >> 16 & 0xff);
+    *out++ = static_cast<char>(bits >> 8 & 0xff);
+    *out++ = static_cast<char>(bits & 0xff);
+  }
+  // Two digits give one byte, three give two.
+  if (digits.size() - i >= 2) {
+    *out++ = static_cast<char>((bits_of(digits[i]) << 2 | bits_of(digits[i + 1]) >> 4) & 0xff);
+  }
+  if (digits.size() - i == 3) {
+    *out++ = static_cast<char>((bits_of(digits[i + 1]) << 4 | bits_of(digits[i + 2]) >> 2) & 0xff);
   }
   return bytes;
 }

@@ -127,10 +127,16 @@ TEST_F(Collector, AnActivationIsPendingUntilItsLogsAreAppended) {
   EXPECT_TRUE(collector->pending("two"));
   collector->cancel(tickets.at("two"));
   EXPECT_FALSE(collector->pending("two"));
-  begin("silent", 0);
-  EXPECT_TRUE(collector->pending("silent"));
-  end("silent");
-  ASSERT_TRUE(test::run_until(io, [&] { return !collector->pending("silent"); }));
+}
+
+TEST_F(Collector, WithTheLimitZeroNothingIsReadAndTheStoreHearsNothing) {
+  start();
+  begin("none", 0);
+  EXPECT_EQ(tickets.at("none"), nullptr);
+  EXPECT_FALSE(collector->pending("none"));
+  end("none");
+  EXPECT_FALSE(collector->pending("none"));
+  EXPECT_FALSE(store.has("none"));
 }
 
 TEST_F(Collector, WhatWasWrittenForAnEarlierBerthdIsPassedOver) {
