@@ -76,10 +76,12 @@ boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
   // What is durable and did not start is the next start's to run: no grace is spent on it.
   std::vector<std::shared_ptr<Run>> left;
   for (Run& run : context->runs) {
-    if (run.can_be_left()) left.push_back(run.shared_from_this());
+    if (run.waits_durably()) left.push_back(run.shared_from_this());
   }
+  // One that has its container goes on: its row is being marked, and a container given back here
+  // would only go to the next one in the queue, which would be marked in its turn.
   for (const std::shared_ptr<Run>& run : left) {
-    if (run->can_be_left()) run->drop();
+    if (run->waits_durably()) run->drop();
   }
   boost::asio::steady_timer timer(context->with.io);
   while (context->running > 0 && clock.steady_now() < deadline) {
@@ -90,7 +92,15 @@ boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
     log::warn("invoker", "activations are interrupted by the shutdown",
               {{"count", fmt::to_string(context->running)}});
   }
-  while (!context->runs.empty()) context->runs.front().interrupt();
+  while (!context->runs.empty()) {
+    Run& run = context->runs.front();
+    // The mark still waits for the disk: nothing was sent.
+    if (run.can_be_left()) {
+      run.drop();
+    } else {
+      run.interrupt();
+    }
+  }
   context->pool->stop();
 
   const SteadyTime flush_deadline = clock.steady_now() + context->options.flush_wait;

@@ -42,6 +42,9 @@ class Run final : public container::Waiter,
   void drop();
   // Whether the next start would run it: nothing was sent, and its row says so.
   bool can_be_left() const { return invocation_.durable && !sent_; }
+  // The same, and it has no container: its row does not say "started", and none is being written
+  // that does.
+  bool waits_durably() const { return can_be_left() && !lease_; }
 
   void on_lease(container::Lease lease) override;
   void on_start_failed(const Status& why) override;

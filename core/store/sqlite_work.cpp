@@ -115,7 +115,10 @@ class StartWork final : public WriteJob {
     }
     Query query(connection, "UPDATE work SET started = ? WHERE sequence = ?");
     query.bind(started_ms).bind(entry_->sequence);
-    return query.run();
+    Status status = query.run();
+    // Its namespace was deleted meanwhile, and the row with it.
+    gone_ = status.ok() && connection.changes() == 0;
+    return status;
   }
 
   void finish(const Status& status) override {
@@ -127,6 +130,7 @@ class StartWork final : public WriteJob {
   // It waits for room on the disk, as the activation does that it belongs to; if the store closes
   // first, its row is left to the next start.
   bool persistent() const override { return true; }
+  bool promised() const override { return true; }
   bool is_record() const override { return false; }
 
  private:
@@ -146,6 +150,7 @@ class WithdrawWork final : public WriteJob {
   }
   void finish(const Status&) override {}
   bool persistent() const override { return true; }
+  bool promised() const override { return true; }
   bool is_record() const override { return false; }
 
  private:

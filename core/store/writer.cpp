@@ -50,7 +50,8 @@ Status Writer::submit(std::unique_ptr<WriteJob>& job, bool soon) {
     const std::lock_guard lock(mutex_);
     if (closing_) return sdk::unavailable("the store is closed");
     const std::size_t jobs = queue_.size() + stalled_.size();
-    if (jobs >= options_.max_jobs || queued_bytes_ + bytes > options_.max_bytes) {
+    const bool full = jobs >= options_.max_jobs || queued_bytes_ + bytes > options_.max_bytes;
+    if (full && !job->promised()) {
       return sdk::resource_exhausted("too much waits to be written to " +
                                      connection_->path().string() + ": " + std::to_string(jobs) +
                                      " changes of " + std::to_string(queued_bytes_) + " bytes");

@@ -35,6 +35,9 @@ class WriteJob {
   // True: nobody waits for the answer, so a write that failed for lack of room is tried again for
   // as long as the queue has room, instead of being given up.
   virtual bool persistent() const { return false; }
+  // True: it belongs to something that was accepted earlier. The queue's bounds are not for it: to
+  // refuse it would break a promise, and what it belongs to is bounded.
+  virtual bool promised() const { return false; }
   // Of a persistent one: it is lost when the store closes before there was room for it. False:
   // what it stood for is still in the file.
   virtual bool is_record() const { return true; }
@@ -53,7 +56,8 @@ class Writer {
   ~Writer();
 
   // Takes the job; refused ones are left with the caller: RESOURCE_EXHAUSTED (queue full),
-  // UNAVAILABLE (closed). Without `soon` the job may wait `linger` for company.
+  // UNAVAILABLE (closed). Promised ones are refused only when closed. Without `soon` the job may
+  // wait `linger` for company.
   Status submit(std::unique_ptr<WriteJob>& job, bool soon = true);
   // The same; a refused job is finished with the refusal, on this thread.
   void submit_or_refuse(std::unique_ptr<WriteJob> job, bool soon = true);

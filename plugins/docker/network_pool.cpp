@@ -110,6 +110,13 @@ void NetworkPool::give_back(PooledNetwork network) {
   add_ready(std::move(network));
 }
 
+void NetworkPool::retire(PooledNetwork network) {
+  if (stopped_ || !network.valid()) return;
+  taken_.erase(network.pause_id);
+  dead_.erase(network.pause_id);
+  asio::co_spawn(context_, remove(std::move(network.pause_id)), asio::detached);
+}
+
 void NetworkPool::lost(const std::string& pause_id) {
   if (taken_.count(pause_id) != 0) {
     dead_.insert(pause_id);
@@ -140,9 +147,10 @@ void NetworkPool::seen(const std::string& pause_id, const std::string& address) 
     if (address.empty()) lost(pause_id);
     return;
   }
-  // Doubtful, or of an earlier life.
-  doubtful_.erase(pause_id);
-  give_back({pause_id, address});
+  PooledNetwork network{pause_id, address};
+  // Of one of an earlier life nobody knows whether a function was in it.
+  if (doubtful_.erase(pause_id) == 0) return retire(std::move(network));
+  give_back(std::move(network));
 }
 
 asio::awaitable<Result<PooledNetwork>> NetworkPool::make() {

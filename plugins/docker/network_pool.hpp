@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // NetworkPool: network namespaces made ahead, each held by a pause container, for functions to
 // join. To make a namespace is the dearest part of a container's start; one that is ready, with its
-// address known, costs the start nothing. When a function's container is gone its namespace is used
-// again: nothing of the function is left in it, and it never could configure it.
+// address known, costs the start nothing. A namespace that a function was in is not used again:
+// with it goes what the engine mounts for it, hosts and resolv.conf, which the function may have
+// written.
 //
 // Belongs to the loop's thread.
 #pragma once
@@ -43,8 +44,10 @@ class NetworkPool {
   boost::asio::awaitable<Result<PooledNetwork>> take();
   // One that a function of an earlier life of berthd is in.
   void adopt_taken(const std::string& pause_id) { taken_.insert(pause_id); }
-  // A namespace that was taken and that nobody is in any more.
+  // A namespace that was taken and that no function was in.
   void give_back(PooledNetwork network);
+  // One that a function was in: it is removed.
+  void retire(PooledNetwork network);
   // A pause container has ended, of whatever; one that a function is in is not used again.
   void lost(const std::string& pause_id);
   // The engine is gone: none counts as ready until it was seen again.

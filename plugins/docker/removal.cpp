@@ -38,7 +38,7 @@ asio::awaitable<sdk::Status> DockerFactory::remove_container(ContainerPtr contai
   if (!status.ok()) co_return status;
   if (containers_.count(container->id) != 0) {
     forget(container);
-    if (container->network.valid()) pool_.give_back(std::move(container->network));
+    if (container->network.valid()) pool_.retire(std::move(container->network));
   }
   co_return status;
 }

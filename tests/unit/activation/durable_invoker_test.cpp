@@ -3,6 +3,7 @@
 // run or recorded by the next start.
 #include "activation/durable_invoker.hpp"
 
+#include <algorithm>
 #include <gmock/gmock.h>
 
 #include "unit/activation/fake_work.hpp"
@@ -160,6 +161,30 @@ TEST_F(DurableTest, AStopLeavesWhatDidNotStart) {
   EXPECT_EQ(rows.rows.at("two").started_ms, 0);
   EXPECT_EQ(rows.rows.at("three").started_ms, 0);
   EXPECT_EQ(invoker->running(), 0u);
+}
+
+TEST_F(DurableTest, AStopWhileAMarkIsWrittenMarksNoOther) {
+  on_run = [](const std::string&) { return Answer{.delay = 50ms}; };
+  options.pool.memory_bytes = 256ull * 1024 * 1024;
+  durable.reset();
+  invoker.reset();
+  SetUp();
+  for (const char* id : {"one", "two", "three"}) submit(id);
+  ASSERT_TRUE(test::run_until(io, [&] { return count("one") == 1; }));
+  // The container's next one asks for its mark, which waits for the disk.
+  rows.hold = true;
+  ASSERT_TRUE(test::run_until(
+      io, [&] { return std::count(rows.events.begin(), rows.events.end(), "start two") == 1; }));
+  bool done = false;
+  boost::asio::co_spawn(io, durable->shut_down(clock.steady_now() + 20s),
+                        [&](std::exception_ptr) { done = true; });
+  run_for(20ms);
+  rows.let_go();
+  ASSERT_TRUE(test::run_until(io, [&] { return done; }));
+  EXPECT_EQ(count("two"), 1u) << "it was marked, so it must run";
+  EXPECT_EQ(replied["two"].outcome, Outcome::kSuccess);
+  EXPECT_EQ(count("three"), 0u);
+  EXPECT_EQ(rows.rows.at("three").started_ms, 0);
 }
 
 TEST_F(DurableTest, WhatDidNotStartRunsAtTheNextStart) {
