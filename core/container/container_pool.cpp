@@ -197,7 +197,7 @@ bool ContainerPool::queue_is_full(const Tenant& tenant) const {
 std::chrono::seconds ContainerPool::retry_after() const {
   if (queue_rate_ <= 0) return std::chrono::seconds(queue_ == 0 ? 1 : 10);
   const double seconds = static_cast<double>(queue_) / queue_rate_;
-  return std::chrono::seconds(std::clamp(static_cast<int>(seconds) + 1, 1, 60));
+  return std::chrono::seconds(1 + static_cast<int>(std::min(seconds, 59.0)));
 }
 
 void ContainerPool::enqueue(Waiter& waiter, ActionSlot& slot) {

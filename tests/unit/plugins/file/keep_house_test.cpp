@@ -198,7 +198,7 @@ TEST(GzipBlocksTest, AnyPlaceIsRead) {
   const auto plain = directory.path() / "plain";
   const auto packed = directory.path() / "packed.gz";
   std::string text;
-  for (int i = 0; text.size() < 3'500'000; ++i) text += std::to_string(i * 7919) + "\n";
+  for (std::uint64_t i = 0; text.size() < 3'500'000; ++i) text += std::to_string(i * 7919) + "\n";
   std::ofstream(plain, std::ios::binary) << text;
   const support::UniqueFd fd(::open(plain.c_str(), O_RDONLY | O_CLOEXEC));
   ASSERT_TRUE(GzipBlocks::pack(fd.get(), text.size(), packed).ok());
