@@ -78,7 +78,8 @@ TEST_F(DockerPlugin, AnswersBeforeTheEngineDoes) {
   std::shared_future<void> released = over.get_future().share();
   ASSERT_TRUE(open(R"(,"network":"pooled","pool_size":1)"));
   ASSERT_TRUE(eventually([&] { return engine_->count("GET /containers/0") == 1; }));
-  engine_->set_hook([&](const ServerRequest& request, ServerReply& reply) {
+  // By value: the engine's thread may be in it when the test has ended.
+  engine_->set_hook([this, released](const ServerRequest& request, ServerReply& reply) {
     if (request.method != "POST" || !request.target.ends_with("/start")) return false;
     const std::string id = request.target.substr(12, 64);
     if (engine_->find(id)->body.at("Labels").at("berth.role") == "pause") return false;
@@ -108,7 +109,7 @@ TEST_F(DockerPlugin, PullsAUsersImageOnceAndJoinsPulls) {
   ASSERT_TRUE(open(R"(,"registry_auth":{"r.test:5000":{"username":"u","password":"p"}})"));
   std::promise<void> go;
   std::shared_future<void> went = go.get_future().share();
-  engine_->set_hook([&](const ServerRequest& request, ServerReply&) {
+  engine_->set_hook([went](const ServerRequest& request, ServerReply&) {
     if (request.target.starts_with("/images/create")) went.wait();
     return false;
   });

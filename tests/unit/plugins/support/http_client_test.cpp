@@ -35,7 +35,8 @@ class HttpClientTest : public ::testing::Test {
   }
 
   void connect(Endpoint endpoint) {
-    client_ = std::make_unique<Client>(loop_.context(), std::move(endpoint));
+    // Where the one before lives.
+    on_loop([&] { client_ = std::make_unique<Client>(loop_.context(), std::move(endpoint)); });
   }
   void connect_to(const HttpServer& server) {
     connect({.base_url = "http://127.0.0.1:" + std::to_string(server.port()), .unix_socket = ""});
