@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth activation list|get|logs|result|trace
+// berth activation list|get|logs|result|trace; poll and grep are in log_commands.cpp
 #include <CLI/CLI.hpp>
 #include <array>
 #include <boost/json/array.hpp>
@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "commands.hpp"
+#include "log_commands.hpp"
 #include "output.hpp"
 #include "session.hpp"
 
@@ -29,6 +30,7 @@ struct OneOptions {
   std::string id;
   bool last = false;
   bool strip = false;
+  bool follow = false;
 };
 
 std::string status_text(std::int64_t code) {
@@ -72,17 +74,8 @@ std::string id_of(const GlobalOptions& options, const OneOptions& wanted) {
   return text_of(newest.at(0), "activationId");
 }
 
-// "TIME stdout: text" -> "text".
-std::string_view stripped(std::string_view line) {
-  for (const std::string_view stream : {" stdout: ", " stderr: "}) {
-    // The time is at most 30 characters wide, so a stream's name further on belongs to the text.
-    const std::size_t at = line.find(stream);
-    if (at != std::string_view::npos && at <= 30) return line.substr(at + stream.size());
-  }
-  return line;
-}
-
 void show(const GlobalOptions& options, const OneOptions& wanted, const std::string& part) {
+  if (wanted.follow) return follow_logs(options, id_of(options, wanted), wanted.strip);
   const HttpReply reply =
       rest(options, "GET", "/activations/" + encode_segment(id_of(options, wanted)) + part);
   if (options.json) {
@@ -191,10 +184,12 @@ void add_activation_commands(CLI::App& program, const OptionsPtr& options) {
     command->add_flag("--last", wanted->last, "the newest one");
     if (std::string_view(one.part) == "/logs") {
       command->add_flag("--strip", wanted->strip, "without time and stream");
+      command->add_flag("-f,--follow", wanted->follow, "go on until it has ended");
     }
     command->callback(
         [options, wanted, part = std::string(one.part)] { show(*options, *wanted, part); });
   }
+  add_log_commands(*group, options);
 }
 
 }  // namespace berth::cli
