@@ -70,7 +70,7 @@ class Berthd:
             time.sleep(0.05)
         subprocess.run([build / "bin/berth", "action", "create", "echo", code_file, "--kind", "native:1"],
                        check=True, env=environment, stdout=subprocess.DEVNULL)
-        # The log limit 0 keeps this to the invocation path; logs have a bench of their own.
+        # The log limit 0 keeps this to the invocation path, without the logs.
         subprocess.run([build / "bin/berth", "action", "update", "echo", "--logsize", "0"],
                        check=True, env=environment, stdout=subprocess.DEVNULL)
         host = (self.data / "apihost").read_text(encoding="utf-8").strip()
