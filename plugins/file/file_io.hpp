@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole reads and writes, and errno as a Status with its mend. Thread-safe.
+// Whole reads and writes, and errno as a Status with this store's mend. Thread-safe.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <string_view>
 
 #include "berth/sdk/status.hpp"
+#include "support/file_io.hpp"
 
 namespace berth::file {
 
-// RESOURCE_EXHAUSTED with RETRYABLE for a lack of room, PERMISSION_DENIED, or FAILED_PRECONDITION.
+using support::read_all;
+using support::write_all;
+
+// As support::io_error.
 sdk::Status io_error(std::string_view what, const std::filesystem::path& path, int error);
-
-// Writes all bytes. 0, or errno; then some may be written.
-int write_all(int fd, std::string_view bytes);
-
-// Reads exactly `bytes`; false at the file's end or after an error.
-bool read_all(int fd, void* to, std::size_t bytes, std::uint64_t offset);
 
 }  // namespace berth::file

@@ -15,6 +15,8 @@
 #include <utility>
 #include <zlib.h>
 
+#include "support/file_io.hpp"
+
 namespace berth::splunk {
 namespace {
 
@@ -53,31 +55,9 @@ std::uint64_t checksum_of(const Mark& mark) {
 }
 
 sdk::Status failed(std::string_view what, const std::filesystem::path& path, int error) {
-  const std::string text =
-      std::string(what) + " " + path.string() + ": " + std::generic_category().message(error);
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case EMFILE:
-    case ENFILE: return sdk::resource_exhausted(text + ": make room, or lower spool_bytes");
-    case EACCES:
-    case EPERM:
-    case EROFS: return sdk::permission_denied(text + ": let berthd's user write there");
-    default: return sdk::failed_precondition(text);
-  }
-}
-
-bool read_all(int fd, char* to, std::size_t bytes, std::uint64_t offset) {
-  while (bytes > 0) {
-    const ssize_t got = ::pread(fd, to, bytes, static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    to += got;
-    offset += static_cast<std::uint64_t>(got);
-    bytes -= static_cast<std::size_t>(got);
-  }
-  return true;
+  return support::io_error(
+      what, path, error,
+      {.room = "make room, or lower spool_bytes", .permission = "let berthd's user write there"});
 }
 
 // 0, or errno; then some may be written.
@@ -172,14 +152,14 @@ sdk::Status Spool::recover(std::uint64_t number, const Position& acknowledged, b
   std::string events;
   while (offset + sizeof(Header) <= size) {
     Header header{};
-    if (!read_all(segment->fd.get(), reinterpret_cast<char*>(&header), sizeof header, offset))
-      break;
+    if (!support::read_all(segment->fd.get(), &header, sizeof header, offset)) break;
     if (header.magic != kMagic || header.header_checksum != checksum_of(header) ||
         header.length > kMaxLength || offset + sizeof header + header.length > size) {
       break;
     }
     events.resize(header.length);
-    if (!read_all(segment->fd.get(), events.data(), events.size(), offset + sizeof header) ||
+    if (!support::read_all(segment->fd.get(), events.data(), events.size(),
+                           offset + sizeof header) ||
         checksum_of(events) != header.checksum) {
       break;
     }
@@ -320,7 +300,8 @@ sdk::Status Spool::read(const Record& record, std::string& to) const {
   }
   const std::size_t before = to.size();
   to.resize(before + record.length);
-  if (read_all(record.segment->fd.get(), to.data() + before, record.length, record.offset) &&
+  if (support::read_all(record.segment->fd.get(), to.data() + before, record.length,
+                        record.offset) &&
       checksum_of(std::string_view(to).substr(before)) == record.checksum) {
     return {};
   }
@@ -398,7 +379,7 @@ std::vector<std::string> Spool::pending(const RecordId& id) const {
 
 Spool::Position Spool::read_position() const {
   Mark mark{};
-  if (!read_all(position_.get(), reinterpret_cast<char*>(&mark), sizeof mark, 0) ||
+  if (!support::read_all(position_.get(), &mark, sizeof mark, 0) ||
       mark.checksum != checksum_of(mark)) {
     return {};
   }
