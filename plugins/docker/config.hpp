@@ -94,8 +94,8 @@ struct Config {
   BERTH_DOCKER_DURATION("pull_again_after", "An image pulled so lately is not pulled again")       \
   R"("parallel_creates":{"type":"integer","minimum":0,"maximum":10000},)"                          \
   R"("parallel_pulls":{"type":"integer","minimum":1,"maximum":1000},)"                             \
-  BERTH_DOCKER_DURATION("create_timeout", "Of the engine's create")                                \
-  BERTH_DOCKER_DURATION("start_timeout", "From start until the function listens")                  \
+  BERTH_DOCKER_DURATION("create_timeout", "Of the engine's create, and of its start")              \
+  BERTH_DOCKER_DURATION("start_timeout", "From the engine's start until the function listens")     \
   BERTH_DOCKER_DURATION("pull_timeout", "Of a pull")                                               \
   BERTH_DOCKER_DURATION("call_timeout", "Of every other call of the engine")                       \
   BERTH_DOCKER_DURATION("engine_wait", "A create waits so long for an engine that is gone") \

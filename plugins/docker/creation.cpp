@@ -258,7 +258,7 @@ asio::awaitable<void> DockerFactory::run_engine_start(ContainerPtr container,
                                                       Limiter::Place place) {
   const Limiter::Place held = std::move(place);
   const Result<Answer> answer = co_await engine_.call(
-      "POST", "/containers/" + container->id + "/start", "", config_.start_timeout);
+      "POST", "/containers/" + container->id + "/start", "", config_.create_timeout);
   sdk::Status status;
   if (!answer) {
     status = answer.error();
@@ -325,7 +325,9 @@ asio::awaitable<Result<std::shared_ptr<const NetworkNamespace>>> DockerFactory::
 asio::awaitable<sdk::Status> DockerFactory::start_container(const sdk::CreateRequest& request,
                                                             ContainerPtr container,
                                                             std::shared_ptr<Starting> starting) {
-  const auto deadline = Clock::now() + config_.start_timeout;
+  // The function's time begins when the engine has started it: how long that takes is not its
+  // fault.
+  SteadyTime deadline = SteadyTime::max();
   const std::uint32_t theirs = request.user_provided_image ? sdk::kUserError : 0;
   container->on_death = [starting] { starting->changed.raise(); };
   spawn(run_engine_start(container, starting, std::move(starting->place)));
@@ -353,20 +355,28 @@ asio::awaitable<sdk::Status> DockerFactory::start_container(const sdk::CreateReq
                              container->death->reason + " before it listened on port 8080")
           .with_flags(theirs);
     }
+    if (starting->engine_said && deadline == SteadyTime::max()) {
+      deadline = Clock::now() + config_.start_timeout;
+    }
     if (starting->engine_said && !inspected) {
       inspected = true;
       if (config_.network == "none") {
         const auto network = co_await open_relay(container);
-        if (container->death) continue;
-        if (!network) co_return network.error();
+        if (!network) {
+          if (co_await has_ended(container, deadline)) continue;
+          co_return network.error();
+        }
         probe = std::make_unique<Probe>(loop_.context(),
                                         tcp::endpoint(asio::ip::address_v4::loopback(), kProxyPort),
                                         accepted, [inside = *network] { return inside->socket(); });
         continue;
       }
       Result<std::string> address = co_await inspect_address(container);
-      if (container->death) continue;  // a dead one has none: its death is the reason
-      if (!address) co_return address.error();
+      if (!address) {
+        // A dead one has none: its death is the reason.
+        if (co_await has_ended(container, deadline)) continue;
+        co_return address.error();
+      }
       container->address = std::move(*address);
       continue;
     }

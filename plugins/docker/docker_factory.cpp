@@ -35,13 +35,6 @@ std::string random_hex(std::size_t digits) {
   return text;
 }
 
-std::string death_reason(int exit_code, bool oom, std::uint64_t memory_bytes) {
-  if (oom) return "exhausted its memory: limit " + std::to_string(memory_bytes >> 20) + " MB";
-  if (exit_code < 0) return "ended, nobody knows how";
-  if (exit_code > 128) return "killed by signal " + std::to_string(exit_code - 128);
-  return "exited with code " + std::to_string(exit_code);
-}
-
 DockerFactory::DockerFactory(const sdk::OpenArgs& args)
     : host_(args.host),
       log_(args.host.log()),

@@ -86,17 +86,21 @@ class DockerFactory final : public sdk::ContainerFactory {
   Task<void> remove_until_gone(ContainerPtr container);
   Task<sdk::Status> remove_id(std::string id);
 
-  // watching.cpp
-  void watch_events(std::int64_t since_ns, std::shared_ptr<Signal> opened);
-  void on_event(const Event& event);
+  // dying.cpp
   Task<void> on_die(ContainerPtr container, int exit_code);
   Task<void> kill_for_memory(ContainerPtr container);
   void report(const ContainerPtr& container, Death death);
+  Task<void> recheck(ContainerPtr container);
+  // Whether one that looks as if it had ended has; its death is known then.
+  Task<bool> has_ended(ContainerPtr container, SteadyTime deadline);
+
+  // watching.cpp
+  void watch_events(std::int64_t since_ns, std::shared_ptr<Signal> opened);
+  void on_event(const Event& event);
   void on_events_ended(const sdk::Status& why);
   Task<void> reconnect();
   Task<Result<std::vector<ContainerPtr>>> reconcile(bool adopt_all);
   ContainerPtr adopt(const boost::json::object& listed);
-  Task<void> recheck(ContainerPtr container);
 
   // pausing.cpp
   Task<void> run_pause(ContainerPtr container, sdk::Promise<void> done);

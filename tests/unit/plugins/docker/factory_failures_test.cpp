@@ -84,32 +84,6 @@ TEST_F(DockerPlugin, SaysWhoseFaultAFailedStartIs) {
   EXPECT_EQ(deaths(), 0u) << "what was never handed out does not die";
 }
 
-TEST_F(DockerPlugin, SaysThatAFunctionEndedOrNeverListened) {
-  ASSERT_TRUE(open(R"(,"start_timeout":"400ms")"));
-  engine_->set_silent(true);
-  CreateRequest user = request();
-  user.user_provided_image = true;
-  user.image = "me/fn:1";
-  const auto silent = create(user);
-  ASSERT_FALSE(silent);
-  EXPECT_EQ(silent.error().code(), StatusCode::kDeadlineExceeded);
-  EXPECT_TRUE(silent.error().user_error());
-  EXPECT_TRUE(eventually([&] { return engine_->containers().empty(); }));
-
-  engine_->set_hook([&](const ServerRequest& request, ServerReply& reply) {
-    if (request.method != "POST" || !request.target.ends_with("/start")) return false;
-    reply.send(204, "");
-    engine_->end(request.target.substr(12, 64), 1);
-    return true;
-  });
-  const auto ended = create(user);
-  ASSERT_FALSE(ended);
-  EXPECT_EQ(ended.error().code(), StatusCode::kAborted) << ended.error().to_string();
-  EXPECT_TRUE(ended.error().user_error());
-  EXPECT_NE(ended.error().message().find("exited with code 1"), std::string::npos);
-  EXPECT_TRUE(eventually([&] { return engine_->containers().empty(); }));
-}
-
 TEST_F(DockerPlugin, GivesTheEnginesReasonForAFailedPull) {
   ASSERT_TRUE(open());
   const char* answer = R"({"message":"pull access denied for me/fn"})";

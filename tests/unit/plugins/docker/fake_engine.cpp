@@ -7,6 +7,8 @@
 #include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <netinet/in.h>
+#include <random>
+#include <stdexcept>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,12 +33,30 @@ std::string label_of(const FakeEngine::Container& container, std::string_view la
 
 FakeEngine::FakeEngine(std::string socket, std::string root)
     : socket_(std::move(socket)), root_(std::move(root)) {
+  claim_network();
   come_back();
+}
+
+void FakeEngine::claim_network() {
+  std::random_device random;
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    network_ =
+        "127." + std::to_string(64 + random() % 64) + "." + std::to_string(random() % 256) + ".";
+    claim_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_port = htons(8080);
+    ::inet_pton(AF_INET, (network_ + "254").c_str(), &name.sin_addr);
+    if (::bind(claim_, reinterpret_cast<sockaddr*>(&name), sizeof name) == 0) return;
+    ::close(claim_);
+  }
+  throw std::runtime_error("no network of 127.0.0.0/8 is free");
 }
 
 FakeEngine::~FakeEngine() {
   go_away();
   for (auto& [id, container] : containers_) close_listener(container);
+  ::close(claim_);
 }
 
 void FakeEngine::set_hook(Hook hook) {
@@ -287,8 +307,7 @@ void FakeEngine::create(const ServerRequest& request, ServerReply& reply) {
     }
     container.address = joined->second.address;
   } else if (mode != "host" && mode != "none") {
-    container.address =
-        "127.77." + std::to_string(number / 250) + "." + std::to_string(number % 250 + 1);
+    container.address = network_ + std::to_string(number % 250 + 1);
   }
   containers_.emplace(container.id, container);
   reply.send(201, json::serialize(json::object{{"Id", container.id}}));

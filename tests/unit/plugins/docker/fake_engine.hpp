@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An engine of the test's own: enough of the Docker Engine API on a unix socket, with every odd
-// answer a test asks for. A started function listens at 127.77.0.N:8080. Thread-safe.
+// answer a test asks for. A started function listens at port 8080 of an address of its own, in a
+// network of 127.0.0.0/8 that no other FakeEngine of the machine uses. Thread-safe.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -36,6 +37,9 @@ class FakeEngine {
   // Serves at `socket`. `root` is what it calls its root directory.
   FakeEngine(std::string socket, std::string root);
   ~FakeEngine();
+
+  // "127.77.1.": what its functions' addresses begin with; N is 1 to 250.
+  const std::string& network() const { return network_; }
 
   // Everything below may be changed at any time.
   void set_hook(Hook hook);
@@ -73,8 +77,13 @@ class FakeEngine {
   void open_listener(Container& container);
   static void close_listener(Container& container);
 
+  // Other tests may run beside this one: the network is held by a socket in it.
+  void claim_network();
+
   const std::string socket_;
   const std::string root_;
+  std::string network_;
+  int claim_ = -1;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Hook hook_;
