@@ -6,13 +6,11 @@
 
 #include "activation/json_shape.hpp"
 #include "activation/utf8.hpp"
-#include "container/json_text.hpp"
+#include "base/json_text.hpp"
 
 namespace berth::activation {
 namespace {
 
-using container::append_json_string;
-using container::append_number;
 using container::Reply;
 using entity::Outcome;
 

@@ -100,7 +100,7 @@ struct Accepted {
 
  private:
   void answer(http::Response response) {
-    response.headers.reserve(5);
+    response.headers.reserve(2);
     response.headers.emplace_back(kActivationHeader, activation_id);
     const CallPtr answered = std::exchange(call, nullptr);
     answered->send(std::move(response));

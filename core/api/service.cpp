@@ -14,6 +14,11 @@ namespace {
 // Actions whose parameters are kept ready. More only cost the time to prepare them again.
 constexpr std::size_t kMaxPrepared = 4096;
 constexpr std::size_t kMaxTransactionId = 128;
+constexpr std::string_view kCorsHeaders =
+    "Access-Control-Allow-Origin: *\r\n"
+    "Access-Control-Allow-Headers: Authorization, Origin, X-Requested-With, Content-Type, Accept, "
+    "User-Agent\r\n"
+    "Access-Control-Allow-Methods: GET, DELETE, POST, PUT, HEAD\r\n";
 
 // What the client may choose as transaction id: it is shown in headers, bodies and logs.
 bool is_transaction_id(std::string_view text) {
@@ -82,14 +87,9 @@ Call::Call(std::shared_ptr<Service> shared, const http::Request& asked, http::Re
 }
 
 void Call::send(http::Response response) {
-  response.headers.reserve(response.headers.size() + 4);
   response.headers.emplace_back("X-Request-ID", transaction_id);
   if (target.route >= Route::kApiInfo) {
-    response.headers.emplace_back("Access-Control-Allow-Origin", "*");
-    response.headers.emplace_back(
-        "Access-Control-Allow-Headers",
-        "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent");
-    response.headers.emplace_back("Access-Control-Allow-Methods", "GET, DELETE, POST, PUT, HEAD");
+    response.more_headers = kCorsHeaders;
   }
   service_->count(target.route, response.status, started);
   if (log::enabled(log::Level::kDebug)) {

@@ -35,6 +35,13 @@ std::size_t padding_of(std::string_view text) {
   return text[text.size() - 2] == '=' ? 2 : 1;
 }
 
+// All that are no digits have the highest bit; looked for without a branch a character.
+bool all_digits(std::string_view digits) {
+  std::uint8_t seen = 0;
+  for (const char c : digits) seen |= value_of(c);
+  return (seen & 0x80) == 0;
+}
+
 // The first character that does not belong before the padding, or the size of that part.
 std::size_t first_invalid(std::string_view digits) {
   std::size_t i = 0;
@@ -47,14 +54,14 @@ std::size_t first_invalid(std::string_view digits) {
 bool is_base64(std::string_view text) {
   if (text.size() % 4 != 0) return false;
   const std::string_view digits = text.substr(0, text.size() - padding_of(text));
-  return first_invalid(digits) == digits.size();
+  return all_digits(digits);
 }
 
 Result<std::string> base64_decode(std::string_view text) {
   const std::size_t padding = text.size() % 4 == 0 ? padding_of(text) : 0;
   const std::string_view digits = text.substr(0, text.size() - padding);
-  if (const std::size_t bad = first_invalid(digits); bad != digits.size()) {
-    return sdk::invalid_argument("is not base64: byte " + std::to_string(bad) +
+  if (!all_digits(digits)) {
+    return sdk::invalid_argument("is not base64: byte " + std::to_string(first_invalid(digits)) +
                                  " is not of its alphabet");
   }
   if (text.size() % 4 != 0) {

@@ -34,9 +34,9 @@ class RandomReserve {
   std::size_t at_ = bytes_.size();
 };
 
-unsigned char random_byte() {
+RandomReserve& random_reserve() {
   thread_local RandomReserve reserve;
-  return reserve.next();
+  return reserve;
 }
 
 constexpr std::string_view kHex = "0123456789abcdef";
@@ -50,9 +50,10 @@ bool is_lower_hex(char c) {
 std::string random_alphanumeric(std::size_t count) {
   std::string text;
   text.reserve(count);
+  RandomReserve& reserve = random_reserve();
   while (text.size() < count) {
     // 248 is the largest multiple of 62 in a byte: the rest would favour some characters.
-    const unsigned char byte = random_byte();
+    const unsigned char byte = reserve.next();
     if (byte < 248) text.push_back(kAlphanumeric[byte % kAlphanumeric.size()]);
   }
   return text;
@@ -62,8 +63,9 @@ std::string random_alphanumeric(std::size_t count) {
 
 std::string random_hex(std::size_t count) {
   std::string text(count * 2, '0');
+  RandomReserve& reserve = random_reserve();
   for (std::size_t i = 0; i < count; ++i) {
-    const unsigned char byte = random_byte();
+    const unsigned char byte = reserve.next();
     text[2 * i] = kHex[byte >> 4];
     text[2 * i + 1] = kHex[byte & 15];
   }

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <utility>
 
-#include "container/json_text.hpp"
+#include "base/json_text.hpp"
 
 namespace berth::container {
 namespace {

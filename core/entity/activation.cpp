@@ -1,52 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/activation.hpp"
 
-#include <charconv>
-#include <concepts>
+#include "base/json_text.hpp"
 
 namespace berth::entity {
 namespace {
 
-// Appends the text as a JSON string. Names and ids, which is nearly all of it, need no escape and
-// go by whole runs.
-void append_string(std::string& out, std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  out.push_back('"');
-  std::size_t run = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
-    out.append(text, run, i - run);
-    run = i + 1;
-    switch (c) {
-      case '"': out.append("\\\""); break;
-      case '\\': out.append("\\\\"); break;
-      case '\n': out.append("\\n"); break;
-      case '\r': out.append("\\r"); break;
-      case '\t': out.append("\\t"); break;
-      default:
-        out.append("\\u00");
-        out.push_back(kHex[c >> 4]);
-        out.push_back(kHex[c & 15]);
-    }
-  }
-  out.append(text, run);
-  out.push_back('"');
-}
-
-void append_number(std::string& out, std::integral auto number) {
-  char buffer[24];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, number).ptr;
-  out.append(buffer, end);
-}
-
 void append_member(std::string& out, std::string_view key_with_colon, std::string_view text) {
   out.append(key_with_colon);
-  append_string(out, text);
+  append_json_string(out, text);
 }
 
-void append_number_member(std::string& out, std::string_view key_with_colon,
-                          std::integral auto number) {
+void append_number_member(std::string& out, std::string_view key_with_colon, std::int64_t number) {
   out.append(key_with_colon);
   append_number(out, number);
 }
@@ -56,7 +21,7 @@ void append_response(std::string& out, const Activation& activation) {
   out.append(activation.outcome == Outcome::kSuccess ? R"(,"success":true,"result":)"
                                                      : R"(,"success":false,"result":)");
   out.append(activation.result);
-  append_number_member(out, R"(,"size":)", activation.size);
+  append_number_member(out, R"(,"size":)", static_cast<std::int64_t>(activation.size));
   out.push_back('}');
 }
 
@@ -95,7 +60,7 @@ std::string to_json(const Activation& activation) {
   for (const std::string& line : activation.logs) {
     if (!first) out.push_back(',');
     first = false;
-    append_string(out, line);
+    append_json_string(out, line);
   }
   out.append(R"(],"response":)");
   append_response(out, activation);

@@ -36,7 +36,8 @@ struct Response {
   int status = 200;
   std::string_view content_type = "application/json";  // static text; empty: no header is sent
   std::vector<std::pair<std::string, std::string>>
-      headers;  // besides those the server writes itself
+      headers;                    // besides those the server writes itself
+  std::string_view more_headers;  // static text: whole lines, each with its CRLF, sent as they are
   std::string body;
 };
 

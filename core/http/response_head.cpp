@@ -52,6 +52,7 @@ void append_head(std::string& out, const Response& response, const ResponseFrami
     if (!is_token(name) || !is_field_text(value) || frames_message(name)) continue;
     out.append(name).append(": ").append(value).append("\r\n");
   }
+  out.append(response.more_headers);
   if (!framing.keep_alive) {
     out.append("Connection: close\r\n");
   } else if (framing.http_1_0) {

@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "base/ids.hpp"
-#include "container/json_text.hpp"
 #include "unit/container/fakes.hpp"
 
 namespace berth::container {
@@ -98,13 +97,6 @@ TEST_F(Bodies, OddNamesAndCodeAreEscaped) {
   user.namespace_name = "a\"b";
   EXPECT_EQ(init().at("code"), boost::json::value(action.exec.code));
   EXPECT_EQ(run("{}").at("namespace"), "a\"b");
-}
-
-TEST(JsonText, NumbersAndStrings) {
-  std::string out;
-  append_number(out, INT64_MIN);
-  append_json_string(out, std::string_view("\0x", 2));
-  EXPECT_EQ(out, "-9223372036854775808\"\\u0000x\"");
 }
 
 class Client : public testing::Test {

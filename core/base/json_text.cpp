@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "container/json_text.hpp"
+#include "base/json_text.hpp"
 
 #include <charconv>
 
-namespace berth::container {
+namespace berth {
 namespace {
+
 bool is_plain(char c) {
-  return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+  return (static_cast<unsigned char>(c) >= 0x20) & (c != '"') & (c != '\\');
 }
+
+// Nearly every name and id: looked at without a branch a character.
+bool all_plain(std::string_view text) {
+  unsigned special = 0;
+  for (const char c : text) special |= static_cast<unsigned>(!is_plain(c));
+  return special == 0;
+}
+
 }  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
   out.push_back('"');
+  if (all_plain(text)) {
+    out.append(text).push_back('"');
+    return;
+  }
   std::size_t begin = 0;
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
@@ -42,4 +55,4 @@ void append_number(std::string& out, std::int64_t number) {
   out.append(digits, static_cast<std::size_t>(end - digits));
 }
 
-}  // namespace berth::container
+}  // namespace berth
