@@ -106,7 +106,7 @@ struct LogCollector::Impl : std::enable_shared_from_this<LogCollector::Impl> {
   }
 
   void read(LogReader& reader) {
-    if (reader.reading || reader.idle()) return;
+    if (reader.reading || reader.idle() || reader.lost_track()) return;
     reader.due_hook.unlink();
     reader.reading = true;
     const SteadyTime now = with.clock.steady_now();
@@ -134,7 +134,7 @@ struct LogCollector::Impl : std::enable_shared_from_this<LogCollector::Impl> {
       reader.cursor = batch->next_cursor;
       reader.take(std::move(*batch), issued_at);
     } else {
-      failed(reader, batch.error());
+      more = failed(reader, batch.error());
     }
     settle(reader);
     if (reader.idle()) return;
@@ -148,18 +148,24 @@ struct LogCollector::Impl : std::enable_shared_from_this<LogCollector::Impl> {
     }
   }
 
-  void failed(LogReader& reader, const Status& why) {
+  // Whether to read again at once.
+  bool failed(LogReader& reader, const Status& why) {
     read_failures.add();
     log::debug("logs", "a container's output could not be read",
                {{"container", reader.container_id()}, {"reason", why.to_string()}});
     if (why.code() == StatusCode::kOutOfRange) {
-      reader.cursor.clear();
-      reader.lose();
-    } else if (why.code() == StatusCode::kNotFound || ++reader.failures >= kReadAttempts) {
+      const bool had_place = !reader.cursor.empty();
+      reader.lose_place();
+      if (had_place) return true;
+    }
+    // An answer that came too late, as on a busy machine, says nothing of the container.
+    if (why.code() == StatusCode::kDeadlineExceeded) return false;
+    if (why.code() == StatusCode::kNotFound || ++reader.failures >= kReadAttempts) {
       reader.lose();
       reader.finish();
       tell_unreadable(reader);
     }
+    return false;
   }
 
   static boost::asio::awaitable<void> pass_over(std::shared_ptr<Impl> self, std::string id) {

@@ -77,6 +77,8 @@ std::chrono::milliseconds LogReader::patience() const {
 }
 
 void LogReader::take(plugin::LogBatch batch, SteadyTime issued_at) {
+  // Where several have begun, the output that is left does not tell whose sentinels are missing.
+  if (std::exchange(reads_oldest_, false) && entries_.size() > 1) lost_track_ = true;
   if (batch.records.empty()) {
     quiet_ = true;
     quiet_since_ = issued_at;
@@ -86,6 +88,12 @@ void LogReader::take(plugin::LogBatch batch, SteadyTime issued_at) {
   }
   for (plugin::LogRecord& record : batch.records) framer_.feed(std::move(record), *this);
   if (batch.ended) over_ = true;
+}
+
+void LogReader::lose_place() {
+  cursor.clear();
+  reads_oldest_ = true;
+  lose();
 }
 
 void LogReader::lose() {
@@ -103,6 +111,7 @@ void LogReader::abandon() {
 }
 
 void LogReader::on_line(Stream stream, std::int64_t time_ns, bool time_is_ours, std::string text) {
+  if (lost_track_) return;
   std::size_t& position = position_[index_of(stream)];
   Entry* entry = at(position);
   // Without sentinels the time tells whose line it is, once the next one has begun.
@@ -126,6 +135,7 @@ void LogReader::on_line(Stream stream, std::int64_t time_ns, bool time_is_ours, 
 }
 
 void LogReader::on_sentinel(Stream stream) {
+  if (lost_track_) return;
   sentinel_seen_[index_of(stream)] = true;
   std::size_t& position = position_[index_of(stream)];
   Entry* entry = at(position);
@@ -186,6 +196,12 @@ void LogReader::hand_over_running(SteadyTime old) {
 bool LogReader::settle() {
   while (wanted()) {
     const Ticket entry = entries_.front();
+    if (lost_track_) {
+      // Waiting for a sentinel would only keep the container, and its memory, from those that
+      // queue.
+      complete(entry, true);
+      continue;
+    }
     const bool all = entry->seen[0] && entry->seen[1];
     if (all) {
       complete(entry, false);
@@ -209,7 +225,7 @@ bool LogReader::settle() {
     if (!passed && !was_quiet && now - entry->ended_at < options_.quiet_max) break;
     complete(entry, false);
   }
-  return !confused_;
+  return !confused_ && !lost_track_;
 }
 
 }  // namespace berth::activation

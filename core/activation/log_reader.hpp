@@ -48,6 +48,8 @@ class LogReader final : public std::enable_shared_from_this<LogReader>, private 
   bool idle() const { return entries_.empty(); }
   // Some activation ended whose lines are not all there.
   bool wanted() const { return !entries_.empty() && entries_.front()->ended; }
+  // Output was lost where several activations might miss it: what comes is nobody's any more.
+  bool lost_track() const { return lost_track_; }
   // The oldest activation's begin; only if not idle().
   SteadyTime begun_at() const { return entries_.front()->begun_at; }
   // How long the next read should wait for output.
@@ -60,6 +62,8 @@ class LogReader final : public std::enable_shared_from_this<LogReader>, private 
   void take(plugin::LogBatch batch, SteadyTime issued_at);
   // Output is missing: for whom it is looked for now, it is lost.
   void lose();
+  // It was overwritten before it was read; reads go on with the oldest that is left.
+  void lose_place();
   // Nothing will come any more.
   void finish();
   // The reader goes away: entries that have not ended are on their own.
@@ -103,6 +107,8 @@ class LogReader final : public std::enable_shared_from_this<LogReader>, private 
   bool sentinel_seen_[2] = {false, false};
   bool over_ = false;
   bool confused_ = false;
+  bool reads_oldest_ = false;  // the next read is the first after a loss of place
+  bool lost_track_ = false;
   SteadyTime last_output_;
   SteadyTime quiet_since_;  // a read asked for then brought nothing
   bool quiet_ = false;

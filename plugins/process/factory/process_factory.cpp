@@ -13,8 +13,9 @@
 namespace berth::process {
 namespace {
 
-// How long before its deadline a waiting read is answered, so that the answer arrives in time.
-constexpr uint64_t kAnswerAheadNs = 2'000'000;
+// How long before its deadline a waiting read is answered, so that the answer arrives in time, on a
+// busy machine too.
+constexpr uint64_t kAnswerAheadNs = 25'000'000;
 
 sdk::Status down() {
   return sdk::unavailable("berth-sandboxer is down; it is being started again");

@@ -29,6 +29,8 @@ inline constexpr uint32_t kProtocolVersion = 1;
 inline constexpr size_t kMaxPacket = 160 * 1024;
 // Room for log bytes in one reply, below kMaxPacket by what headers can take.
 inline constexpr uint64_t kMaxLogBytes = 96 * 1024;
+// And for so many chunks, each with a header of 13 bytes: short writes make short chunks.
+inline constexpr size_t kMaxLogChunks = 4096;
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 

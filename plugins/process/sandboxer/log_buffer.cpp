@@ -144,7 +144,7 @@ sdk::Status LogBuffer::read(const LogCursor& cursor, uint64_t max_bytes,
                           std::to_string(limit_) + " bytes was full\n"});
   }
   uint64_t left = max_bytes;
-  while (offset < end && left > 0) {
+  while (offset < end && left > 0 && chunks.size() < kMaxLogChunks) {
     RecordHeader header{};
     if (!read_raw(offset, reinterpret_cast<char*>(&header), kHeaderSize)) {
       return sdk::data_loss("the output's spill file cannot be read");

@@ -31,9 +31,9 @@ class LogBuffer {
   // Appends a chunk, at most 64 KiB. Never fails: what the disk refuses is dropped and counted.
   void append(uint8_t stream, int64_t time_ns, std::string_view bytes);
 
-  // Reads up to `max_bytes` bytes of output from `cursor` on; at least one byte if there is one and
-  // max_bytes > 0. The cursor after it goes to `next`. OUT_OF_RANGE if the cursor points to what
-  // has been dropped or never was.
+  // Reads up to `max_bytes` bytes of output, of up to kMaxLogChunks chunks, from `cursor` on; at
+  // least one byte if there is one and max_bytes > 0. The cursor after it goes to `next`.
+  // OUT_OF_RANGE if the cursor points to what has been dropped or never was.
   sdk::Status read(const LogCursor& cursor, uint64_t max_bytes, std::vector<LogChunk>& chunks,
                    LogCursor& next) const;
 

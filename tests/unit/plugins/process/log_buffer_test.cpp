@@ -55,6 +55,30 @@ TEST_F(LogBufferTest, SmallOutputStaysInMemory) {
   EXPECT_EQ(buffer.dropped_bytes(), 0u);
 }
 
+TEST_F(LogBufferTest, AnAnswerOfManyShortChunksFitsAPacket) {
+  LogBuffer buffer(-1, 1 << 20);
+  constexpr size_t kWrites = 3500;  // stay in memory
+  for (size_t i = 0; i < kWrites; ++i) buffer.append(1, 1, "x");
+  buffer.append(1, 1, "y");
+  ReadLogsReply reply;
+  ASSERT_TRUE(buffer.read({}, kMaxLogBytes, reply.chunks, reply.next).ok());
+  EXPECT_EQ(reply.chunks.size(), kWrites + 1);
+
+  LogBuffer spilled(directory_.get(), 1 << 20);
+  for (size_t i = 0; i < 20'000; ++i) spilled.append(1, 1, "xyz");
+  size_t bytes = 0;
+  size_t reads = 0;
+  for (LogCursor at; spilled.has_more(at); ++reads) {
+    ReadLogsReply part;
+    ASSERT_TRUE(spilled.read(at, kMaxLogBytes, part.chunks, part.next).ok());
+    for (const auto& chunk : part.chunks) bytes += chunk.bytes.size();
+    EXPECT_LE(berth::process::reply(1, part).size(), kMaxPacket);
+    at = part.next;
+  }
+  EXPECT_EQ(bytes, 60'000u);
+  EXPECT_GT(reads, 1u);
+}
+
 TEST_F(LogBufferTest, ACursorMayStandInsideARecord) {
   LogBuffer buffer(-1, 1 << 20);
   buffer.append(1, 1, "abcdefgh");
