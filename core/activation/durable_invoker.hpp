@@ -3,9 +3,11 @@
 // keeps those that nobody waits for in the WorkStore, from before their callers are told "accepted"
 // until their records are written.
 //
-// The row and the wait for a container go side by side: the activation is given to the next Invoker
-// at once, which marks the row before it sends anything. So an idle container costs one commit, not
-// two, and what the next Invoker refuses is withdrawn, mostly before it was written at all.
+// The activation has its place in the next Invoker's queue before its row is written, so that what
+// is refused for a full queue was never in the file and cannot run after a crash. The row and the
+// wait for a container go side by side: the next Invoker marks the row before it sends anything,
+// and so an idle container costs one commit, not two. A row that cannot be written takes the place
+// back.
 //
 //   DurableInvoker invoker({.io = io, .next = pooled, .work = store.work(), ...});
 //   invoker.recover();               // once, after the next one has started
@@ -24,6 +26,7 @@
 
 namespace berth::activation {
 
+class Keeper;
 class Recovery;
 
 // All must outlive the DurableInvoker and what it has asked of them.
@@ -42,6 +45,10 @@ struct DurableOptions {
   // Of what an earlier berthd left, how many may be with the next Invoker at a time.
   std::size_t max_recovering = 256;
   std::chrono::milliseconds retry{50};  // when the next Invoker is full
+  // What the store cannot do now it is asked again after so long, doubled each time up to the
+  // second.
+  std::chrono::milliseconds store_retry{500};
+  std::chrono::milliseconds store_retry_max{10'000};
 };
 
 class DurableInvoker final : public Invoker {
@@ -66,6 +73,7 @@ class DurableInvoker final : public Invoker {
  private:
   const DurableDependencies with_;
   const std::shared_ptr<Recovery> recovery_;
+  const std::shared_ptr<Keeper> keeper_;
   Counter& accepted_;
   Histogram& accept_seconds_;
 };

@@ -40,9 +40,15 @@ struct Invocation {
   std::string cause;  // of a sequence or trigger, or empty
   bool blocking = false;  // the caller waits: the reply is wanted before the record is on disk
   std::int64_t received_ms = 0;  // wall time when the API received it, for waitTime
-  // It has a row in the WorkStore: nothing may be sent to a container before that row is marked.
-  // Set by the DurableInvoker.
+  // It has a row in the WorkStore, or will have: nothing may be sent to a container before that row
+  // is marked. Set by the DurableInvoker.
   bool durable = false;
+  // Called once from inside invoke(), when it is certain that the invocation has its place and
+  // before the WorkStore is asked to mark its row; not at all if it is refused. `take_back` undoes
+  // that: nothing of it runs, unless something was sent already. It may be called at any later
+  // time, on the Invoker's thread.
+  using TakeBack = std::function<void()>;
+  std::function<void(const Invocation& taken, TakeBack take_back)> on_taken;
 };
 
 // Called once, on the Invoker's thread, as soon as the outcome is known (before logs and record for
@@ -68,8 +74,14 @@ class Invoker {
     accepted(invoke(std::move(invocation), std::move(handler)));
   }
   // The caller of a blocking one stops waiting and will look for the record later: `done` is called
-  // with OK when it is certain that there will be one.
+  // with OK when it is certain that there will be one. Where that cannot be made certain, because
+  // the disk is full, it is called later or not at all: it runs all the same, so its caller is to
+  // wait on for its outcome.
   virtual void keep(store::Work, AcceptHandler done) { done(Status()); }
+  // Says of one that still waits for a container whether it has a row in the WorkStore. The
+  // invocation, or null if something may have been sent or it is not here; valid until the next
+  // call.
+  virtual const Invocation* set_durable(std::string_view, bool) { return nullptr; }
 
   // When one that was refused for a full queue may come again.
   virtual std::chrono::seconds retry_after() const { return std::chrono::seconds(1); }

@@ -33,6 +33,7 @@ PooledInvoker::PooledInvoker(InvokerDependencies dependencies, InvokerOptions op
 PooledInvoker::~PooledInvoker() {
   RunContext& context = *impl_->context;
   context.stopping = true;
+  context.no_room.stop();
   context.pool->close();
   context.pool->on_gone({});
   context.pool->on_adopted({});
@@ -69,10 +70,20 @@ bool PooledInvoker::logs_pending(std::string_view activation_id) const {
   return impl_->context->logs.pending(activation_id);
 }
 
+const Invocation* PooledInvoker::set_durable(std::string_view activation_id, bool durable) {
+  // Whoever stops waiting has waited for long, and so stands near the front.
+  for (Run& run : impl_->context->runs) {
+    if (run.invocation().activation_id != activation_id) continue;
+    return run.set_durable(durable) ? &run.invocation() : nullptr;
+  }
+  return nullptr;
+}
+
 boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
   const std::shared_ptr<RunContext> context = impl_->context;
   const Clock& clock = context->with.clock;
   context->stopping = true;
+  context->no_room.stop();
   // What is durable and did not start is the next start's to run: no grace is spent on it.
   std::vector<std::shared_ptr<Run>> left;
   for (Run& run : context->runs) {

@@ -39,6 +39,10 @@ struct InvokerOptions {
   // How often an activation may be given another container because nothing was sent to the last
   // one.
   std::uint32_t max_reschedules = 3;
+  // When a row could not be marked for lack of room it is tried again after so long, doubled up to
+  // the second.
+  std::chrono::milliseconds mark_retry{250};
+  std::chrono::milliseconds mark_retry_max{5'000};
   // How long the word of a container's death is waited for when its connection broke (to tell that
   // it ran out of memory).
   std::chrono::milliseconds death_wait{1000};
@@ -75,6 +79,7 @@ class PooledInvoker final : public Invoker {
   Status invoke(Invocation invocation, OutcomeHandler handler) override;
   std::chrono::seconds retry_after() const override;
   bool logs_pending(std::string_view activation_id) const override;
+  const Invocation* set_durable(std::string_view activation_id, bool durable) override;
   boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
 
   // For the administration and tests.

@@ -61,7 +61,8 @@ RunContext::RunContext(const InvokerDependencies& the_dependencies,
           {with.io, with.clock, with.metrics, with.factory, with.manifest, with.ledger},
           options.pool)),
       logs({with.io, with.clock, with.metrics, with.factory, with.logs}, options.logs),
-      metrics(with.metrics) {}
+      metrics(with.metrics),
+      no_room(with.io, options.mark_retry, options.mark_retry_max) {}
 
 Run::Run(std::shared_ptr<RunContext> context, Invocation invocation, OutcomeHandler handler)
     : context_(std::move(context)),
@@ -81,17 +82,22 @@ Status Run::start() {
   ++context_->running;
   context_->metrics.in_flight.add(1);
   if (const Status within = check_limits(); !within.ok()) {
+    taken();
     boost::asio::post(context_->with.io, [run = self_, within] { run->refuse(within); });
     return {};
   }
   const Status status = context_->pool->acquire(*this);
-  if (status.ok()) return status;
+  if (status.ok()) {
+    taken();
+    return status;
+  }
   if (status.code() == StatusCode::kResourceExhausted ||
       status.code() == StatusCode::kUnavailable) {
     leave();
     return status;
   }
   // It was accepted all the same: what is wrong is the record's to tell.
+  taken();
   boost::asio::post(context_->with.io, [run = self_, status] {
     if (!run->finished_) run->on_start_failed(status);
   });
@@ -111,6 +117,24 @@ void Run::refuse(const Status& why) {
   if (finished_) return;
   wait_until_ms_ = context_->with.clock.wall_ms();
   finish(application_error(why.message()));
+}
+
+void Run::taken() {
+  const auto tell = std::exchange(invocation_.on_taken, nullptr);
+  if (!tell) return;
+  tell(invocation_, [weak = weak_from_this()] {
+    if (const auto run = weak.lock()) run->take_back();
+  });
+}
+
+void Run::take_back() {
+  if (!finished_ && !sent_) drop();
+}
+
+bool Run::set_durable(bool durable) {
+  if (finished_ || sent_ || context_->with.work == nullptr) return false;
+  invocation_.durable = durable;
+  return true;
 }
 
 void Run::leave() {
@@ -133,6 +157,7 @@ std::chrono::milliseconds Run::timeout() const {
 }
 
 void Run::on_lease(container::Lease lease) {
+  taken();
   lease_ = std::move(lease);
   leased_at_ = context_->with.clock.steady_now();
   container_name_ = lease_.container_name();
@@ -149,24 +174,41 @@ void Run::on_lease(container::Lease lease) {
 }
 
 void Run::mark_started() {
-  context_->with.work->start(context_->with.io.get_executor(), invocation_.activation_id,
-                             wait_until_ms_, [run = shared_from_this()](Result<void> marked) {
-                               if (run->finished_) return;
-                               if (marked) return run->marked();
-                               // It was not accepted, or the store is closing and the next start
-                               // runs it.
-                               log::debug("invoker", "activation not started",
-                                          {{"transaction", run->invocation_.transaction_id},
-                                           {"activation", run->invocation_.activation_id},
-                                           {"reason", marked.error().to_string()}});
-                               run->drop();
-                             });
+  context_->with.work->start(
+      context_->with.io.get_executor(), invocation_.activation_id, wait_until_ms_,
+      [run = shared_from_this()](Result<void> result) { run->marked(std::move(result)); });
 }
 
-void Run::marked() {
-  marking_ = context_->with.clock.steady_now() - leased_at_;
-  context_->metrics.mark_seconds.observe(seconds(*marking_));
-  proceed();
+void Run::marked(Result<void> result) {
+  if (finished_) return;
+  if (result) {
+    marking_ = context_->with.clock.steady_now() - leased_at_;
+    context_->metrics.mark_seconds.observe(seconds(*marking_));
+    context_->no_room.marked();
+    return proceed();
+  }
+  const bool no_row = result.error().code() == StatusCode::kNotFound;
+  if (no_row && invocation_.blocking) {
+    // It was to be kept for a caller who stops waiting, and could not be: he waits on.
+    invocation_.durable = false;
+    return proceed();
+  }
+  log::debug("invoker", "activation not started",
+             {{"transaction", invocation_.transaction_id},
+              {"activation", invocation_.activation_id},
+              {"reason", result.error().to_string()}});
+  // It was not accepted, or the store is closing and the next start runs it.
+  if (no_row || context_->stopping) return drop();
+  lease_.give_back();
+  context_->no_room.rest(shared_from_this());
+}
+
+void Run::wait_again() {
+  if (finished_ || lease_) return;
+  const Status status = context_->pool->acquire_again(*this);
+  if (status.ok()) return;
+  if (can_be_left()) return drop();
+  on_start_failed(status);
 }
 
 void Run::proceed() {
@@ -447,8 +489,12 @@ void Run::drop() {
   handler_ = nullptr;
   context_->pool->cancel(*this);
   leave();
-  // Nothing was sent, so the container is as good as before; but only a warm one can be given back.
-  if (lease_) lease_.release(!sent_ && lease_.client() != nullptr && !lease_.needs_init());
+  if (!lease_) return;
+  if (sent_) {
+    lease_.release(false);
+  } else {
+    lease_.give_back();
+  }
 }
 
 }  // namespace berth::activation

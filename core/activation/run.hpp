@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "activation/no_room.hpp"
 #include "activation/outcome.hpp"
 #include "activation/pooled_invoker.hpp"
 #include "container/container_pool.hpp"
@@ -40,6 +41,11 @@ class Run final : public container::Waiter,
   void interrupt();
   // Forgets it, without outcome: the Invoker is being destroyed, or the next start runs it.
   void drop();
+  const Invocation& invocation() const { return invocation_; }
+  // False: something may have been sent.
+  bool set_durable(bool durable);
+  // Takes its place in the pool's queue again, after its row could not be marked.
+  void wait_again();
   // Whether the next start would run it: nothing was sent, and its row says so.
   bool can_be_left() const { return invocation_.durable && !sent_; }
   // The same, and it has no container: its row does not say "started", and none is being written
@@ -54,8 +60,10 @@ class Run final : public container::Waiter,
   std::chrono::milliseconds timeout() const;
   Status check_limits() const;
   void refuse(const Status& why);
+  void taken();
+  void take_back();
   void mark_started();
-  void marked();
+  void marked(Result<void> result);
   void proceed();
   void begin_logs();
   void send_init();
@@ -109,6 +117,7 @@ struct RunContext {
   boost::intrusive::list<Run> runs;  // in the order of acceptance; those without an outcome
   std::size_t running = 0;
   std::size_t writing = 0;  // records on their way to the disk before their reply
+  NoRoom no_room;           // durable ones while rows cannot be marked
 };
 
 }  // namespace berth::activation

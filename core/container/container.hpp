@@ -33,46 +33,49 @@ std::string_view to_string(StartKind kind);
 using ListHook =
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-struct Container : std::enable_shared_from_this<Container> {
+// What every activation touches comes first, and what touches a container's neighbours in the lists
+// has a cache line of its own: among a hundred thousand containers the misses are what costs.
+struct alignas(64) Container : std::enable_shared_from_this<Container> {
   // Moves along the table. False, and a line in the log, if the event must not happen now.
   bool apply(Event event);
 
-  std::string name;                 // berth-<instance>-<n>
-  std::string id;                   // the factory's; empty while creating
+  ActionSlot* slot = nullptr;       // whose code it holds, from initialising on
   SizeClass* size_class = nullptr;  // null: an earlier berthd's, being removed
   std::uint64_t memory_bytes = 0;   // what it was created with
+  Ledger::Slot ledger_slot = Ledger::kNoSlot;
+  std::uint32_t active = 0;  // leases
+  std::uint32_t holds = 0;   // reasons to delay the destroy, e.g. logs not read yet
   State state = State::kCreating;
   StartKind start_kind = StartKind::kCold;
-  std::unique_ptr<ActionClient> client;
-
-  ActionSlot* slot = nullptr;  // whose code it holds, from initialising on
-  ActionSlot* started_for =
-      nullptr;                 // counted in that slot's `starts`: creating or resuming for it
-  Tenant* charged = nullptr;   // in whose `held` it counts
-  std::uint32_t active = 0;    // leases
-  std::uint32_t holds = 0;     // reasons to delay the destroy, e.g. logs not read yet
   bool prewarm = false;        // being created for the stock, counted in the class
   bool accounted = false;      // its memory counts as used
   bool leaving = false;        // and as about to be free
   bool destroying = false;     // the factory was asked
   bool resume_wanted = false;  // while pausing
   bool retired = false;        // to be removed when its last lease ends
-  Ledger::Slot ledger_slot = Ledger::kNoSlot;
-  SteadyTime assigned_at;  // when it got its slot
+
+  alignas(64) ListHook idle_hook;  // pool: warm idle ones or stock, least recently used first
+  ListHook tenant_hook;            // tenant: warm and idle, least recently used first
+  ListHook unpaused_hook;          // pool: idle and not paused, oldest first
+  ListHook free_hook;              // slot: free or resting; class: stock
+
+  SteadyTime granted_at;  // the last lease
   SteadyTime last_used;
+  std::unique_ptr<ActionClient> client;
+  ActionSlot* started_for =
+      nullptr;                // counted in that slot's `starts`: creating or resuming for it
+  Tenant* charged = nullptr;  // in whose `held` it counts
+  SteadyTime assigned_at;     // when it got its slot
   SteadyTime created_at;
   SteadyTime destroy_again_at;
-
-  std::optional<plugin::ContainerDied> death;
-  std::vector<std::function<void()>> on_death;  // called once, in order
-
   ListHook all_hook;                // every container of the pool
-  ListHook free_hook;               // slot: free or resting; class: stock
-  ListHook idle_hook;               // pool: warm idle ones or stock, least recently used first
-  ListHook tenant_hook;             // tenant: warm and idle, least recently used first
-  ListHook unpaused_hook;           // pool: idle and not paused, oldest first
   ListHook work_hook;               // pool: planned, or waiting for another destroy
   std::shared_ptr<Container> self;  // the pool's own reference, until it is gone
+
+  std::string name;  // berth-<instance>-<n>
+  std::string id;    // the factory's; empty while creating
+  std::optional<plugin::ContainerDied> death;
+  std::vector<std::function<void()>> on_death;  // called once, in order
 };
 
 template <ListHook Container::*Hook>

@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "container/pool_gauges.hpp"
+#include "container/smooth.hpp"
 
 namespace berth::container {
 
@@ -40,6 +41,15 @@ void Lease::release(bool fit) {
   const std::shared_ptr<Container> container = std::move(container_);
   container_ = nullptr;
   std::exchange(pool_, nullptr)->release(*container, fit);
+}
+
+void Lease::give_back() {
+  if (!container_) return;
+  if (!container_->client) return release(false);
+  if (!needs_init()) return release(true);
+  const std::shared_ptr<Container> container = std::move(container_);
+  container_ = nullptr;
+  std::exchange(pool_, nullptr)->give_back(*container);
 }
 
 bool Lease::sentinelled() const {
@@ -89,8 +99,10 @@ ContainerPool::~ContainerPool() {
 }
 
 Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
-  const SlotKeyView key{waiter.user->namespace_uuid, waiter.action.get()};
-  if (const auto found = slots_.find(key); found != slots_.end()) return found->second.get();
+  if (const auto tenant = tenants_.find(waiter.user->namespace_uuid); tenant != tenants_.end()) {
+    const auto found = slots_.find(SlotKeyView{tenant->second.get(), waiter.action.get()});
+    if (found != slots_.end()) return found->second.get();
+  }
 
   const entity::Action& action = *waiter.action;
   std::string kind = action.exec.kind;
@@ -129,13 +141,13 @@ ActionSlot& ContainerPool::add_slot(entity::ActionPtr action, std::string namesp
   slot->namespace_uuid = std::move(namespace_uuid);
   slot->namespace_name = std::move(namespace_name);
   ActionSlot& made = *slot;
-  slots_.emplace(SlotKey{made.namespace_uuid, made.action}, std::move(slot));
+  slots_.emplace(SlotKey{made.tenant, made.action}, std::move(slot));
   return made;
 }
 
 void ContainerPool::forget_slot_if_unused(ActionSlot& slot) {
   if (slot.containers > 0 || slot.waiting > 0 || slot.starts > 0) return;
-  const auto found = slots_.find(SlotKeyView{slot.namespace_uuid, slot.action.get()});
+  const auto found = slots_.find(SlotKeyView{slot.tenant, slot.action.get()});
   if (found == slots_.end()) return;
   const std::unique_ptr<ActionSlot> last = std::move(found->second);
   slots_.erase(found);
@@ -244,7 +256,7 @@ void ContainerPool::cancel(Waiter& waiter) {
 
 void ContainerPool::assign(Container& container, ActionSlot& slot) {
   container.slot = &slot;
-  container.assigned_at = with_.clock.steady_now();
+  container.assigned_at = container.granted_at;
   ++slot.containers;
   charge(container, slot.tenant);
 }
@@ -253,6 +265,11 @@ void ContainerPool::grant(Container& container, Waiter& waiter) {
   ActionSlot& slot = *waiter.slot;
   StartKind kind = StartKind::kWarm;
   unlink_idle(container);
+  container.granted_at = with_.clock.steady_now();
+  if (slot.last_granted != SteadyTime()) {
+    smooth(slot.gap_ms, container.granted_at - slot.last_granted);
+  }
+  slot.last_granted = container.granted_at;
   if (container.state == State::kPrewarmed) {
     kind = container.start_kind;
     if (kind == StartKind::kPrewarmed) ++slot.size_class->demand;
@@ -281,6 +298,9 @@ void ContainerPool::serve(ActionSlot& slot) {
 void ContainerPool::initialised(Container& container) {
   if (container.state != State::kInitialising || !step(container, Event::kInitialised)) return;
   ActionSlot& slot = *container.slot;
+  const SteadyTime now = with_.clock.steady_now();
+  smooth(slot.size_class->init_ms, now - container.granted_at);
+  container.granted_at = now;
   if (slot.concurrency <= container.active) return;
   slot.free.push_front(container);
   serve(slot);
@@ -299,6 +319,8 @@ void ContainerPool::release(Container& container, bool fit) {
     return;
   }
   ActionSlot& slot = *container.slot;
+  const SteadyTime now = with_.clock.steady_now();
+  if (slot.concurrency == 1) smooth(slot.run_ms, now - container.granted_at);
   if (!container.free_hook.is_linked()) slot.free.push_front(container);
   if (container.active > 0) {
     serve(slot);
@@ -306,12 +328,27 @@ void ContainerPool::release(Container& container, bool fit) {
   }
   step(container, Event::kIdle);
   if (with_.ledger != nullptr) with_.ledger->set_busy(container.ledger_slot, false);
-  if (slot.waiting > 0 && !gives_way(container)) {
+  if (slot.waiting > 0 && !gives_way(container, now)) {
     serve(slot);
     return;
   }
-  make_idle(container);
+  make_idle(container, now);
   if (container.state == State::kReady) serve(slot);
+}
+
+// One that no code was put into is nobody's again.
+void ContainerPool::give_back(Container& container) {
+  if (closed_ || stopping_ || container.retired || container.state != State::kInitialising) {
+    return release(container, false);
+  }
+  --container.active;
+  ActionSlot& slot = *std::exchange(container.slot, nullptr);
+  --slot.containers;
+  charge(container, nullptr);
+  step(container, Event::kIdle);
+  offer_fresh(container, nullptr);
+  forget_slot_if_unused(slot);
+  dispatch();
 }
 
 void ContainerPool::retire(const std::string& container_id) {
@@ -325,8 +362,8 @@ void ContainerPool::retire(const std::string& container_id) {
   dispatch();
 }
 
-void ContainerPool::make_idle(Container& container) {
-  container.last_used = with_.clock.steady_now();
+void ContainerPool::make_idle(Container& container, SteadyTime now) {
+  container.last_used = now;
   idle_.push_back(container);
   container.slot->tenant->idle.push_back(container);
   unpaused_.push_back(container);

@@ -77,6 +77,8 @@ class Lease {
 
   // The activation ended. `fit`: the container may serve another one.
   void release(bool fit);
+  // Instead: nothing was sent to the container, so it is as it was before.
+  void give_back();
 
  private:
   ContainerPool* pool_ = nullptr;
@@ -221,7 +223,8 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void serve(ActionSlot& slot);
   void initialised(Container& container);
   void release(Container& container, bool fit);
-  void make_idle(Container& container);
+  void give_back(Container& container);
+  void make_idle(Container& container, SteadyTime now);
   void offer_fresh(Container& container, ActionSlot* preferred);
   bool queue_is_full(const Tenant& tenant) const;
   void forget_slot_if_unused(ActionSlot& slot);
@@ -239,9 +242,14 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void dispatch();
   ActionSlot* next_startable();
   ActionSlot* next_starved(SteadyTime now);
-  bool gives_way(const Container& container) const;
+  std::chrono::nanoseconds cost_of(const SizeClass& size_class) const;
+  bool may_be_taken(const Container& container, SteadyTime now, bool overdue) const;
+  bool is_worth_a_start(const ActionSlot& slot, SteadyTime now) const;
+  ActionSlot* first_worth(TenantQueue& queue, SteadyTime now) const;
+  bool gives_way(const Container& container, SteadyTime now) const;
   std::int64_t room_for(const Tenant& tenant) const;
-  bool choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool force);
+  bool choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
+                      bool overdue);
 
   // pool_adopt.cpp: the start, and the ledger.
   boost::asio::awaitable<Status> adopt_left(SteadyTime deadline);

@@ -24,7 +24,7 @@ constexpr std::array<Row, kStates> kTable{{
     //                        created  adopted  ad.paus  init     init'd   run      idle     pause    paused   refused  resume   resumed  failed   remove   died     destroyed
     /* creating     */ Row{   kPrew,   kReady,  kPsed,   kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kGone,   kRemo,   kRemo,   kNo},
     /* prewarmed    */ Row{   kNo,     kNo,     kNo,     kInit,   kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
-    /* initialising */ Row{   kNo,     kNo,     kNo,     kNo,     kRun,    kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
+    /* initialising */ Row{   kNo,     kNo,     kNo,     kNo,     kRun,    kNo,     kPrew,   kNo,     kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
     /* ready        */ Row{   kNo,     kNo,     kNo,     kNo,     kNo,     kRun,    kNo,     kPing,   kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
     /* running      */ Row{   kNo,     kNo,     kNo,     kNo,     kNo,     kRun,    kReady,  kNo,     kNo,     kNo,     kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},
     /* pausing      */ Row{   kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kNo,     kPsed,   kReady,  kNo,     kNo,     kRemo,   kRemo,   kRemo,   kNo},

@@ -21,7 +21,7 @@ namespace berth::container {
 enum class State : std::uint8_t {
   kCreating,      // waits for memory or for the factory
   kPrewarmed,     // started, holds no action's code
-  kInitialising,  // /init was sent
+  kInitialising,  // an activation has it to send /init
   kReady,         // holds an action's code and runs nothing
   kRunning,       // runs at least one activation
   kPausing,
@@ -39,7 +39,7 @@ enum class Event : std::uint8_t {
   kInit,           // an activation takes it and sends /init
   kInitialised,    // /init was answered well
   kRun,            // an activation takes it, to run
-  kIdle,           // its last activation ended
+  kIdle,           // its last activation ended; of one initialising: nothing was sent
   kPause,          // the pool asks the factory to pause it
   kPaused,         // and that is done
   kPauseRefused,   // the factory cannot pause; the container is as before

@@ -117,17 +117,20 @@ std::string ContainerPool::adopt(const plugin::ContainerInfo& info, const Ledger
   action->exec.image = entry.image;
   action->limits.memory_mb = static_cast<std::int64_t>(entry.memory_bytes >> 20);
   action->limits.concurrency = entry.concurrency;
-  const SlotKeyView key{entry.namespace_uuid, action.get()};
-  auto found = slots_.find(key);
-  if (found == slots_.end()) {
-    ActionSlot& made = add_slot(std::move(action), entry.namespace_uuid, entry.namespace_name);
-    made.sentinelled = sentinelled;
-    made.concurrency = entry.concurrency;
-    made.size_class = &size_class;
-    ++size_class.users;
-    found = slots_.find(SlotKeyView{made.namespace_uuid, made.action.get()});
+  ActionSlot* slot_of = nullptr;
+  if (const auto tenant = tenants_.find(entry.namespace_uuid); tenant != tenants_.end()) {
+    const auto found = slots_.find(SlotKeyView{tenant->second.get(), action.get()});
+    if (found != slots_.end()) slot_of = found->second.get();
   }
-  ActionSlot& slot = *found->second;
+  if (slot_of == nullptr) {
+    slot_of = &add_slot(std::move(action), entry.namespace_uuid, entry.namespace_name);
+    slot_of->sentinelled = sentinelled;
+    slot_of->concurrency = entry.concurrency;
+    slot_of->size_class = &size_class;
+    ++size_class.users;
+  }
+  ActionSlot& slot = *slot_of;
+  container.granted_at = container.created_at;
   assign(container, slot);
   if (paused) {
     step(container, Event::kAdoptedPaused);
@@ -139,7 +142,7 @@ std::string ContainerPool::adopt(const plugin::ContainerInfo& info, const Ledger
   } else {
     step(container, Event::kAdopted);
     slot.free.push_back(container);
-    make_idle(container);
+    make_idle(container, container.created_at);
   }
   return {};
 }

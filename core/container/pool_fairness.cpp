@@ -18,6 +18,11 @@ namespace berth::container {
 namespace {
 // How many namespaces are looked at for one decision: what keeps it short where there are many.
 constexpr int kLooks = 16;
+// A wait that is so many times the expected one tells that nothing can be expected.
+constexpr float kPatience = 4;
+// A container that others wait for serves its action for so many times what it takes to start one.
+constexpr int kServes = 3;
+constexpr int kRests = 4;  // for the last one of an action
 }  // namespace
 
 Tenant& ContainerPool::find_tenant(const std::string& uuid) {
@@ -108,43 +113,76 @@ std::int64_t ContainerPool::room_for(const Tenant& tenant) const {
   return room + static_cast<std::int64_t>(promised_->memory_bytes);
 }
 
+// What it takes to have a container of that kind again; nothing worth speaking of where that is
+// little.
+std::chrono::nanoseconds ContainerPool::cost_of(const SizeClass& size_class) const {
+  const std::chrono::duration<float, std::milli> cost(size_class.create_ms + size_class.init_ms);
+  if (cost < options_.cheap_start) return {};
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(cost);
+}
+
+// Whether taking that idle container is less of a loss than a start. One that was used a moment ago
+// is needed in the next one; to take it would only move the start to another action, and if each
+// did so to each, more time would go into starts than into work. So it must rest for as long as a
+// start of its own takes, and for some times that if it is the last one of an action that comes
+// often. Who waited for too long (`overdue`) also gets one that served for some times what it
+// costs.
+bool ContainerPool::may_be_taken(const Container& container, SteadyTime now, bool overdue) const {
+  const ActionSlot& slot = *container.slot;
+  const std::chrono::nanoseconds cost = cost_of(*slot.size_class);
+  const std::chrono::nanoseconds rests = now - container.last_used;
+  if (slot.containers == 1) {
+    const bool often =
+        slot.gap_ms != 0 && std::chrono::duration<float, std::milli>(slot.gap_ms) < kRests * cost;
+    if (!often || rests >= kRests * cost) return true;
+    if (!overdue) return false;
+  }
+  return rests >= cost || (overdue && now - container.assigned_at >= kServes * cost);
+}
+
 // Fills victims_ with what is removed for a start of `bytes`, `missing` of which are not free.
 // False: it would not be enough.
 bool ContainerPool::choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
-                                   bool force) {
+                                   bool overdue) {
   victims_.clear();
+  const SteadyTime now = with_.clock.steady_now();
+  const SteadyTime old = now - options_.share_window;
   const auto take = [&](Container& container) {
     victims_.push_back(&container);
     missing -= static_cast<std::int64_t>(container.memory_bytes);
   };
-  const SteadyTime old = with_.clock.steady_now() - options_.share_window;
   // Where a share is less than one container there is nothing to protect.
-  const bool plain = force || tenants_.size() <= 1 || share() < bytes;
-  for (Container& container : kept_) {
-    if (missing <= 0 || (!plain && container.last_used > old)) break;
-    take(container);
-  }
-  for (Container& container : idle_) {
-    if (missing <= 0 || (!plain && container.last_used > old)) break;
-    take(container);
-  }
+  const bool plain = overdue || tenants_.size() <= 1 || share() < bytes;
+  const auto take_first_of = [&](auto& containers) {
+    int looks = 0;
+    for (Container& container : containers) {
+      if (missing <= 0 || (!plain && container.last_used > old) || ++looks > kLooks) break;
+      if (may_be_taken(container, now, overdue)) take(container);
+    }
+  };
+  take_first_of(kept_);
+  take_first_of(idle_);
   if (missing > 0 && !plain) {
-    const auto take_of = [&](Tenant& other, std::uint64_t least) {
+    const bool fair = within_share(tenant, bytes);
+    const auto take_of = [&](Tenant& other, std::uint64_t least, bool at_once) {
       std::uint64_t held = other.held;
+      int looks = 0;
       for (Container& container : other.idle) {
-        if (missing <= 0 || held < least) break;
+        if (missing <= 0 || held < least || ++looks > kLooks) break;
         if (container.last_used <= old) continue;  // taken already
+        if (!at_once && !may_be_taken(container, now, overdue)) continue;
         take(container);
         held -= container.memory_bytes;
       }
     };
-    const std::uint64_t fair = std::max(share() + 1, tenant.held + bytes);
+    const std::uint64_t more = std::max(share() + 1, tenant.held + bytes);
     int looks = 0;
     for (Tenant* other : by_held_) {
-      if (missing <= 0 || other->held < fair || ++looks > kLooks) break;
-      if (other != &tenant) take_of(*other, fair);
+      if (missing <= 0 || other->held < more || ++looks > kLooks) break;
+      // Who is within his share does not wait for who is above his own.
+      if (other != &tenant) take_of(*other, more, fair);
     }
-    take_of(const_cast<Tenant&>(tenant), 0);
+    take_of(const_cast<Tenant&>(tenant), 0, false);
   }
   for (Container& container : stock_) {
     if (missing <= 0) break;
@@ -153,21 +191,49 @@ bool ContainerPool::choose_victims(const Tenant& tenant, std::uint64_t bytes, st
   return missing <= 0;
 }
 
+// Whether another container for that action is worth what is removed for it. Not if those it has
+// will have done all that waits before the new one is there: a burst would else displace what the
+// other actions need in the next moment, and they each other, until more time goes into starts than
+// into work.
+bool ContainerPool::is_worth_a_start(const ActionSlot& slot, SteadyTime now) const {
+  const float has = static_cast<float>(slot.containers + slot.starts);
+  const float start_ms =
+      std::chrono::duration<float, std::milli>(cost_of(*slot.size_class)).count();
+  if (has == 0 || slot.run_ms == 0 || start_ms == 0) return true;
+  const float expected_ms = slot.run_ms * static_cast<float>(slot.waiting) / has;
+  if (expected_ms > start_ms) return true;
+  const std::chrono::duration<float, std::milli> waited = now - slot.waiters.front().since;
+  return waited.count() > kPatience * (start_ms + expected_ms);
+}
+
+// The first in turn of those that are worth it; null: none of the first ones is.
+ActionSlot* ContainerPool::first_worth(TenantQueue& queue, SteadyTime now) const {
+  int looks = 0;
+  for (ActionSlot& slot : queue.needy) {
+    if (++looks > kLooks) break;
+    if (is_worth_a_start(slot, now)) return &slot;
+  }
+  return nullptr;
+}
+
 ActionSlot* ContainerPool::next_startable() {
   ActionSlot* best = nullptr;
   for (SizeClass& size_class : needy_classes_) {
     const auto bytes = static_cast<std::int64_t>(size_class.memory_bytes);
     int looks = 0;
     for (TenantQueue* queue : size_class.order) {
-      ActionSlot& slot = queue->needy.front();
-      if ((best != nullptr && !is_earlier(slot, *best)) || ++looks > kLooks) break;
+      ActionSlot* slot = &queue->needy.front();
+      if ((best != nullptr && !is_earlier(*slot, *best)) || ++looks > kLooks) break;
       const std::int64_t room = room_for(queue->tenant);
       if (room + evictable() < bytes) continue;
-      if (room < bytes &&
-          !choose_victims(queue->tenant, size_class.memory_bytes, bytes - room, false)) {
-        continue;
+      if (room < bytes) {
+        slot = first_worth(*queue, with_.clock.steady_now());
+        if (slot == nullptr ||
+            !choose_victims(queue->tenant, size_class.memory_bytes, bytes - room, false)) {
+          continue;
+        }
       }
-      best = &slot;
+      best = slot;
       break;
     }
   }
@@ -181,14 +247,17 @@ ActionSlot* ContainerPool::next_starved(SteadyTime now) {
     for (TenantQueue* queue : size_class.order) {
       ActionSlot& slot = queue->needy.front();
       if ((best != nullptr && !is_earlier(slot, *best)) || ++looks > kLooks) break;
-      if (slot.waiters.front().since + options_.overtake_limit > now) continue;
+      ActionSlot* const worth = first_worth(*queue, now);
+      if (worth == nullptr || worth->waiters.front().since + options_.overtake_limit > now) {
+        continue;
+      }
       // One at a time is promised memory that is not there yet, and who is within his share goes
       // before who is not.
       if (promised_ != nullptr &&
           (is_fair(*promised_) || !within_share(queue->tenant, size_class.memory_bytes))) {
         continue;
       }
-      best = &slot;
+      best = worth;
       break;
     }
   }
@@ -196,32 +265,33 @@ ActionSlot* ContainerPool::next_starved(SteadyTime now) {
 }
 
 // Whether a container that just ended an activation is not given the next one of its action.
-bool ContainerPool::gives_way(const Container& container) const {
+bool ContainerPool::gives_way(const Container& container, SteadyTime now) const {
   if (needy_classes_.empty() && promised_ == nullptr) return false;
   const ActionSlot& slot = *container.slot;
   const Tenant& tenant = *slot.tenant;
   // Others have waited too long for memory: an action that had its share of time gives way.
   if (promised_ != nullptr && balance() < 0 && promised_->started_for != &slot) {
     const Tenant& other = *promised_->started_for->tenant;
-    if ((&other == &tenant || is_fair(*promised_)) &&
-        with_.clock.steady_now() - container.assigned_at >= options_.residency) {
-      return true;
-    }
+    const auto residency =
+        std::max<std::chrono::nanoseconds>(options_.residency, kServes * cost_of(*slot.size_class));
+    const bool fair = is_fair(*promised_);
+    if (&other != &tenant && fair && tenant.held > share()) return true;
+    if ((&other == &tenant || fair) && now - container.assigned_at >= residency) return true;
   }
   if (tenant.held <= share()) return false;
   // A namespace below its share would have a container of this memory: now.
   const std::int64_t gain = static_cast<std::int64_t>(container.memory_bytes);
   for (const SizeClass& size_class : needy_classes_) {
     int looks = 0;
-    for (const TenantQueue* queue : size_class.order) {
+    for (TenantQueue* queue : size_class.order) {
       if (++looks > kLooks) break;
-      if (&queue->tenant == &tenant) continue;
-      if (room_for(queue->tenant) + gain < static_cast<std::int64_t>(size_class.memory_bytes)) {
+      const Tenant& other = queue->tenant;
+      if (&other == &tenant ||
+          other.held + size_class.memory_bytes + container.memory_bytes > tenant.held ||
+          room_for(other) + gain < static_cast<std::int64_t>(size_class.memory_bytes)) {
         continue;
       }
-      if (queue->tenant.held + size_class.memory_bytes + container.memory_bytes <= tenant.held) {
-        return true;
-      }
+      if (first_worth(*queue, now) != nullptr) return true;
     }
   }
   return false;

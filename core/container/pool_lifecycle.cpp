@@ -8,6 +8,7 @@
 #include "container/async_call.hpp"
 #include "container/container_pool.hpp"
 #include "container/pool_gauges.hpp"
+#include "container/smooth.hpp"
 
 namespace berth::container {
 namespace {
@@ -92,6 +93,7 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
                                            "', which is empty or another container's"));
     return;
   }
+  smooth(container.size_class->create_ms, with_.clock.steady_now() - container.created_at);
   container.id = info->id;
   by_id_[container.id] = &container;
   if (const auto early = early_deaths_.find(container.id); early != early_deaths_.end()) {
@@ -217,7 +219,8 @@ void ContainerPool::paused(Container& container, Result<void> result) {
   slot.free.push_back(container);
   uncount_start(container);
   serve(slot);
-  if (container.state == State::kReady && !container.idle_hook.is_linked()) make_idle(container);
+  if (container.state == State::kReady && !container.idle_hook.is_linked())
+    make_idle(container, with_.clock.steady_now());
 }
 
 void ContainerPool::resume(Container& container) {
@@ -256,7 +259,7 @@ void ContainerPool::resumed(Container& container, Result<void> result) {
   if (slot.waiting > 0) {
     serve(slot);
   } else {
-    make_idle(container);
+    make_idle(container, with_.clock.steady_now());
   }
 }
 

@@ -37,32 +37,35 @@ using WaiterQueue =
 struct Tenant;
 struct TenantQueue;
 
-// Containers and waiters of one revision of one action, invoked from one namespace.
-struct ActionSlot {
+// Containers and waiters of one revision of one action, invoked from one namespace. What every
+// activation touches comes first.
+struct alignas(64) ActionSlot {
   Tenant* tenant = nullptr;
+  SizeClass* size_class = nullptr;
+  ContainerList<&Container::free_hook> free;  // can take one more now, last used first
+  WaiterQueue waiters;
+  std::uint32_t waiting = 0;
+  std::uint32_t starts = 0;      // creating or resuming for it
+  std::uint32_t containers = 0;  // that hold its code
+  std::uint32_t idle = 0;        // of those: nobody uses them
+
+  std::uint32_t concurrency = 1;
+  std::uint32_t unissued = 0;  // of the starts: still waiting for memory
+  float run_ms = 0;            // of an activation, smoothed; 0: not known
+  float gap_ms = 0;            // between activations, smoothed; 0: not known
+  SteadyTime last_granted;
+  bool sentinelled = true;
+  TenantQueue* queue = nullptr;                  // while needy
+  ListHook retry_hook;                           // pool: its next start waits until `retry_at`
+  ContainerList<&Container::free_hook> resting;  // paused or pausing, last used first
+  ListHook waiting_hook;                         // class: has waiters
+  ListHook needy_hook;                           // queue: has more waiters than starts
+  std::uint64_t turn = 0;                        // while needy: smaller is earlier
+  SteadyTime retry_at;
+  std::uint32_t start_failures = 0;  // in a row, of those worth another try
   entity::ActionPtr action;
   std::string namespace_uuid;
   std::string namespace_name;
-  SizeClass* size_class = nullptr;
-  bool sentinelled = true;
-  std::uint32_t concurrency = 1;
-
-  ContainerList<&Container::free_hook> free;     // can take one more now, last used first
-  ContainerList<&Container::free_hook> resting;  // paused or pausing, last used first
-  std::uint32_t containers = 0;                  // that hold its code
-  std::uint32_t idle = 0;                        // of those: nobody uses them
-  WaiterQueue waiters;
-  std::uint32_t waiting = 0;
-  std::uint32_t starts = 0;    // creating or resuming for it
-  std::uint32_t unissued = 0;  // of those: still waiting for memory
-
-  ListHook waiting_hook;         // class: has waiters
-  ListHook needy_hook;           // queue: has more waiters than starts
-  TenantQueue* queue = nullptr;  // while needy
-  std::uint64_t turn = 0;        // while needy: smaller is earlier
-  ListHook retry_hook;           // pool: its next start waits until `retry_at`
-  SteadyTime retry_at;
-  std::uint32_t start_failures = 0;  // in a row, of those worth another try
 };
 template <ListHook ActionSlot::*Hook>
 using SlotList =
@@ -115,6 +118,8 @@ struct SizeClass {
   bool concurrent = false;  // may run several activations at once
   std::uint64_t memory_bytes = 0;
   std::size_t users = 0;  // slots and containers of it
+  float create_ms = 0;    // smoothed; 0: not known
+  float init_ms = 0;      // the same
   bool listed = false;    // the manifest wants it prewarmed: it stays
 
   SlotList<&ActionSlot::waiting_hook> waiting;
@@ -147,29 +152,31 @@ inline bool is_earlier(const ActionSlot& a, const ActionSlot& b) {
 
 // The key of a slot, and a borrowed one to look it up without copies.
 struct SlotKeyView {
-  std::string_view namespace_uuid;
+  const Tenant* tenant;
   const entity::Action* action;
 };
 struct SlotKey {
-  std::string namespace_uuid;
+  const Tenant* tenant;
   entity::ActionPtr action;
-  operator SlotKeyView() const { return {namespace_uuid, action.get()}; }
+  operator SlotKeyView() const { return {tenant, action.get()}; }
 };
 struct SlotHash {
   using is_transparent = void;
   std::size_t operator()(const SlotKeyView& key) const {
-    const std::hash<std::string_view> hash;
-    return hash(key.namespace_uuid) ^ (hash(key.action->name) * 31) ^
+    return std::hash<const Tenant*>()(key.tenant) ^
+           (std::hash<std::string_view>()(key.action->name) * 31) ^
            (key.action->revision * 0x9e3779b97f4a7c15ull);
   }
 };
 struct SlotEqual {
   using is_transparent = void;
   bool operator()(const SlotKeyView& a, const SlotKeyView& b) const {
-    return a.action->revision == b.action->revision && a.action->name == b.action->name &&
-           a.action->package == b.action->package &&
-           a.action->namespace_name == b.action->namespace_name &&
-           a.namespace_uuid == b.namespace_uuid;
+    if (a.tenant != b.tenant) return false;
+    // Mostly it is the very same object.
+    return a.action == b.action ||
+           (a.action->revision == b.action->revision && a.action->name == b.action->name &&
+            a.action->package == b.action->package &&
+            a.action->namespace_name == b.action->namespace_name);
   }
 };
 

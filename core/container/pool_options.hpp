@@ -46,6 +46,9 @@ struct PoolOptions {
   // Namespaces share the memory evenly when they contend for it: what one uses within its share is
   // not taken for another that is above its own until it was idle for so long.
   std::chrono::milliseconds share_window{60'000};
+  // Starts that take less are worth it whatever they displace; dearer ones only if the containers
+  // that an action has would need longer for what waits.
+  std::chrono::milliseconds cheap_start{20};
   std::chrono::milliseconds tick{100};
 
   std::size_t max_response_bytes = 1024 * 1024;

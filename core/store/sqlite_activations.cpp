@@ -200,7 +200,10 @@ class PutActivation final : public WriteJob {
  public:
   PutActivation(SqliteActivations& owner, SqliteActivations::Record record,
                 std::optional<Reply<void>> reply)
-      : owner_(owner), record_(std::move(record)), reply_(std::move(reply)) {}
+      : owner_(owner),
+        record_(std::move(record)),
+        reply_(std::move(reply)),
+        has_row_(owner.work_.has(record_->activation_id)) {}
 
   Status run(Connection& connection) override {
     if (Status status = insert(connection, *record_); !status.ok()) return status;
@@ -221,11 +224,14 @@ class PutActivation final : public WriteJob {
     return 768 + record_->result.size() + record_->annotations.size();
   }
   bool persistent() const override { return !reply_.has_value(); }
+  // The end of what was accepted durably: rows are bounded, and so are their records.
+  bool promised() const override { return has_row_; }
 
  private:
   SqliteActivations& owner_;
   const SqliteActivations::Record record_;
   std::optional<Reply<void>> reply_;
+  const bool has_row_;
 };
 
 SqliteActivations::SqliteActivations(Writer& writer, ReaderPool& readers, SqliteWork& work,

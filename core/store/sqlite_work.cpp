@@ -122,16 +122,20 @@ class StartWork final : public WriteJob {
   }
 
   void finish(const Status& status) override {
-    if (!status.ok()) return reply_(status);
+    if (!status.ok()) {
+      {
+        // Another try has another time.
+        const std::lock_guard lock(owner_.mutex_);
+        if (entry_->row_started_ms == 0) entry_->started_ms = 0;
+      }
+      return reply_(status);
+    }
     if (gone_) return reply_(sdk::not_found("the activation was not accepted"));
     reply_(Result<void>());
   }
 
-  // It waits for room on the disk, as the activation does that it belongs to; if the store closes
-  // first, its row is left to the next start.
-  bool persistent() const override { return true; }
+  // What waits for it holds a container: where there is no room for it it is told so.
   bool promised() const override { return true; }
-  bool is_record() const override { return false; }
 
  private:
   SqliteWork& owner_;

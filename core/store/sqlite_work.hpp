@@ -34,6 +34,7 @@ class SqliteWork final : public WorkStore {
   // Deletes the activation's row, if it has one, in the writer's transaction; and forgets it, after
   // the commit.
   Status remove(Connection& connection, std::string_view activation_id);
+  bool has(std::string_view activation_id) const { return find(activation_id) != nullptr; }
   void removed(std::string_view activation_id);
 
  private:

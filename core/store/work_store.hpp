@@ -42,8 +42,9 @@ class WorkStore {
   virtual void enqueue(Executor on, Work work, Done<void> done) = 0;
   // It was not accepted after all. Without effect if there is no such row.
   virtual void withdraw(const std::string& activation_id) = 0;
-  // OK: the mark is on disk. While there is no room for it, it waits. NOT_FOUND: the row is not
-  // there, because enqueue() failed or it was withdrawn: the activation must not run.
+  // OK: the mark is on disk. NOT_FOUND: the row is not there, because enqueue() failed or it was
+  // withdrawn: the activation must not run. RESOURCE_EXHAUSTED: there is no room for the mark now;
+  // the row is as it was.
   virtual void start(Executor on, const std::string& activation_id, std::int64_t now_ms,
                      Done<void> done) = 0;
   // What an earlier process left, from after `sequence` on, in the order of acceptance; as many as

@@ -25,9 +25,16 @@ class DurableTest : public InvokerTest {
     start();
     durable = std::make_unique<DurableInvoker>(
         DurableDependencies{io, clock, metrics, *invoker, rows, records, actions, namespaces},
-        DurableOptions{.max_recovering = 2, .retry = 1ms});
+        durable_options);
   }
   void TearDown() override { durable.reset(); }
+  // Before restart().
+  void one_container() { options.pool.memory_bytes = 256ull * 1024 * 1024; }
+  void restart() {
+    durable.reset();
+    invoker.reset();
+    SetUp();
+  }
 
   void submit(const std::string& id, bool blocking = false) {
     durable->submit(
@@ -71,6 +78,7 @@ class DurableTest : public InvokerTest {
                       [&](const auto& record) { return record.activation_id == id; }));
   }
 
+  DurableOptions durable_options{.max_recovering = 2, .retry = 1ms};
   test::FakeWorkStore rows;
   test::FakeActions actions;
   test::FakeNamespaces namespaces;
@@ -116,11 +124,12 @@ TEST_F(DurableTest, ABlockingOneIsKeptAsStartedWhenItsCallerGoes) {
 }
 
 TEST_F(DurableTest, AFullDiskRefusesAndNothingRuns) {
-  rows.refusal = sdk::resource_exhausted("no room on the disk");
+  rows.refusal = sdk::resource_exhausted("no room on the disk for /data/berth.db");
   submit("one");
   ASSERT_TRUE(wait_accepted("one"));
   EXPECT_EQ(accepted["one"].code(), StatusCode::kUnavailable);
-  EXPECT_THAT(accepted["one"].message(), HasSubstr("no room on the disk"));
+  EXPECT_THAT(accepted["one"].message(), HasSubstr("no room"));
+  EXPECT_THAT(accepted["one"].message(), testing::Not(HasSubstr("/data"))) << "not his business";
   ASSERT_TRUE(test::run_until(io, [&] { return invoker->running() == 0; }));
   EXPECT_THAT(requests, IsEmpty());
   EXPECT_THAT(records.records, IsEmpty());
@@ -131,24 +140,133 @@ TEST_F(DurableTest, AFullDiskRefusesAndNothingRuns) {
   EXPECT_EQ(replies.count("one"), 0u);
 }
 
-TEST_F(DurableTest, ARefusalOfTheNextOneIsWithdrawn) {
-  rows.hold = true;
+TEST_F(DurableTest, WhatTheNextOneRefusesIsNeverWritten) {
   ASSERT_TRUE(shut_down(0ms));
   submit("one");
   ASSERT_TRUE(wait_accepted("one"));
   EXPECT_EQ(accepted["one"].code(), StatusCode::kUnavailable);
-  EXPECT_THAT(rows.events, ElementsAre("enqueue one", "withdraw one"));
-  rows.let_go();
-  run_for(20ms);
-  EXPECT_THAT(rows.rows, IsEmpty());
+  EXPECT_THAT(rows.events, IsEmpty()) << "no crash can make it run";
+}
+
+TEST_F(DurableTest, AFullQueueRefusesWithoutAWrite) {
+  one_container();
+  options.pool.max_queue = 1;
+  restart();
+  on_run = [](const std::string&) { return Answer{.delay = 50ms}; };
+  submit("one");
+  ASSERT_TRUE(test::run_until(io, [&] { return invoker->pool().stats().queue == 0; }));
+  for (const char* id : {"two", "three"}) submit(id);
+  ASSERT_EQ(accepted.count("three"), 1u);
+  EXPECT_EQ(accepted["three"].code(), StatusCode::kResourceExhausted);
+  ASSERT_TRUE(wait("two"));
+  EXPECT_THAT(rows.events, testing::Not(testing::Contains(HasSubstr("three"))));
+}
+
+TEST_F(DurableTest, WhatTheDiskRefusesLeavesItsPlaceInTheQueue) {
+  one_container();
+  restart();
+  on_run = [](const std::string&) { return Answer{.delay = 50ms}; };
+  submit("one");
+  ASSERT_TRUE(test::run_until(io, [&] { return bodies.size() == 2; }));
+  rows.refusal = sdk::resource_exhausted("no room on the disk");
+  for (const char* id : {"two", "three"}) submit(id);
+  ASSERT_TRUE(wait_accepted("two"));
+  ASSERT_TRUE(wait_accepted("three"));
+  EXPECT_EQ(invoker->pool().stats().queue, 0u);
+  EXPECT_EQ(invoker->running(), 1u);
+  ASSERT_TRUE(wait("one"));
+  run_for(10ms);
+  EXPECT_EQ(bodies.size(), 2u) << "init and run of the first only";
+}
+
+TEST_F(DurableTest, WhoeverCannotBeMarkedHoldsNoContainer) {
+  one_container();
+  options.mark_retry = 1ms;
+  options.mark_retry_max = 4ms;
+  restart();
+  rows.mark_refusal = sdk::resource_exhausted("no room on the disk");
+  for (const char* id : {"one", "two", "three"}) submit(id);
+  // The only container is not initialised yet, and so nobody's.
+  submit("blocking", true);
+  ASSERT_TRUE(wait("blocking"));
+  EXPECT_EQ(replied["blocking"].outcome, Outcome::kSuccess);
+  submit("blocking too", true);
+  ASSERT_TRUE(wait("blocking too"));
+  EXPECT_EQ(factory.created.size(), 1u) << "it is given back as it was";
+  for (const char* id : {"one", "two", "three"}) {
+    EXPECT_TRUE(accepted[id].ok());
+    EXPECT_EQ(count(id), 0u);
+  }
+  rows.mark_refusal = Status();
+  for (const char* id : {"one", "two", "three"}) {
+    ASSERT_TRUE(wait(id));
+    EXPECT_EQ(count(id), 1u);
+    EXPECT_EQ(replied[id].outcome, Outcome::kSuccess);
+  }
+  EXPECT_EQ(factory.created.size(), 1u);
+}
+
+TEST_F(DurableTest, AStopLeavesWhatCannotBeMarked) {
+  rows.mark_refusal = sdk::resource_exhausted("no room on the disk");
+  submit("one");
+  ASSERT_TRUE(wait_accepted("one"));
+  run_for(5ms);
+  ASSERT_TRUE(shut_down(20s));
+  EXPECT_EQ(invoker->running(), 0u);
+  EXPECT_EQ(count("one"), 0u);
+  EXPECT_EQ(rows.rows.at("one").started_ms, 0) << "the next start runs it";
+}
+
+TEST_F(DurableTest, ABlockingOneThatStillWaitsIsKeptAsOneToRun) {
+  one_container();
+  restart();
+  on_run = [](const std::string&) { return Answer{.delay = 100ms}; };
+  submit("first", true);
+  submit("one", true);
+  std::optional<Status> kept;
+  durable->keep(left(0, "one"), [&](const Status& status) { kept = status; });
+  ASSERT_TRUE(test::run_until(io, [&] { return kept.has_value(); }));
+  EXPECT_TRUE(kept->ok());
+  EXPECT_EQ(rows.rows.at("one").started_ms, 0);
+  EXPECT_EQ(rows.rows.at("one").arguments, R"({"name":"Ann"})") << "what it was invoked with";
+  ASSERT_TRUE(wait("one"));
+  EXPECT_THAT(rows.events, ElementsAre("enqueue one", "start one")) << "marked before it is sent";
+  EXPECT_NE(rows.rows.at("one").started_ms, 0);
+}
+
+TEST_F(DurableTest, WhereAFullDiskKeepsNothingTheCallerGetsTheOutcome) {
+  one_container();
+  durable_options.store_retry = 1ms;
+  restart();
+  on_run = [](const std::string&) { return Answer{.delay = 50ms}; };
+  rows.refusal = sdk::resource_exhausted("no room on the disk");
+  std::map<std::string, Status> kept;
+  for (const char* id : {"one", "two"}) submit(id, true);
+  ASSERT_TRUE(test::run_until(io, [&] { return bodies.size() == 2; }));
+  for (const std::string id : {"one", "two"}) {
+    durable->keep(left(0, id), [&, id](const Status& status) { kept[id] = status; });
+  }
+  ASSERT_TRUE(wait("one"));
+  ASSERT_TRUE(wait("two"));
+  EXPECT_THAT(kept, IsEmpty()) << "nobody is told that it is not done, for it is";
+  EXPECT_EQ(replied["two"].outcome, Outcome::kSuccess);
+  // With room there is a promise again.
+  on_run = [](const std::string&) { return Answer{.delay = 200ms}; };
+  submit("three", true);
+  ASSERT_TRUE(test::run_until(io, [&] { return bodies.size() == 4; }));
+  durable->keep(left(0, "three"), [&](const Status& status) { kept["three"] = status; });
+  run_for(5ms);
+  rows.refusal = Status();
+  ASSERT_TRUE(test::run_until(io, [&] { return kept.count("three") != 0; }));
+  EXPECT_TRUE(kept["three"].ok());
+  EXPECT_NE(rows.rows.at("three").started_ms, 0);
+  ASSERT_TRUE(wait("three"));
 }
 
 TEST_F(DurableTest, AStopLeavesWhatDidNotStart) {
   on_run = [](const std::string&) { return Answer{.delay = 50ms}; };
-  options.pool.memory_bytes = 256ull * 1024 * 1024;
-  durable.reset();
-  invoker.reset();
-  SetUp();
+  one_container();
+  restart();
   for (const char* id : {"one", "two", "three"}) submit(id);
   ASSERT_TRUE(test::run_until(io, [&] { return bodies.size() >= 2; }));
   bool done = false;
@@ -165,10 +283,8 @@ TEST_F(DurableTest, AStopLeavesWhatDidNotStart) {
 
 TEST_F(DurableTest, AStopWhileAMarkIsWrittenMarksNoOther) {
   on_run = [](const std::string&) { return Answer{.delay = 50ms}; };
-  options.pool.memory_bytes = 256ull * 1024 * 1024;
-  durable.reset();
-  invoker.reset();
-  SetUp();
+  one_container();
+  restart();
   for (const char* id : {"one", "two", "three"}) submit(id);
   ASSERT_TRUE(test::run_until(io, [&] { return count("one") == 1; }));
   // The container's next one asks for its mark, which waits for the disk.

@@ -22,6 +22,7 @@ class FakeWorkStore final : public store::WorkStore {
   std::vector<store::Work> left;    // by an earlier process
   std::vector<std::string> events;  // "enqueue ID", "start ID", "withdraw ID"
   Status refusal;                   // of the next enqueues
+  Status mark_refusal;              // of the next starts
   bool hold = false;
 
   void let_go() {
@@ -55,6 +56,7 @@ class FakeWorkStore final : public store::WorkStore {
              store::Done<void> done) override {
     events.push_back("start " + id);
     write([this, on, id, now_ms, done = std::move(done)] {
+      if (!mark_refusal.ok()) return answer(on, done, Result<void>(mark_refusal));
       for (store::Work& work : left) {
         if (work.activation_id != id) continue;
         work.started_ms = now_ms;

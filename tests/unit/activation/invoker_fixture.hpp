@@ -29,6 +29,7 @@ class InvokerTest : public testing::Test {
     options.pool.instance = "test";
     options.pool.memory_bytes = 1024ull * 1024 * 1024;
     options.pool.tick = 5ms;
+    options.pool.cheap_start = 1h;
     options.pool.start_retry = 5ms;
     options.logs.delay = 1ms;
     options.logs.quiet = 20ms;

@@ -23,6 +23,7 @@ const std::map<std::pair<State, Event>, State> kAllowed = {
     {{State::kPrewarmed, Event::kDied}, State::kRemoving},
 
     {{State::kInitialising, Event::kInitialised}, State::kRunning},
+    {{State::kInitialising, Event::kIdle}, State::kPrewarmed},
     {{State::kInitialising, Event::kFailed}, State::kRemoving},
     {{State::kInitialising, Event::kRemove}, State::kRemoving},
     {{State::kInitialising, Event::kDied}, State::kRemoving},

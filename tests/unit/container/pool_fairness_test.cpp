@@ -154,6 +154,45 @@ TEST_F(Turns, NamespacesAreForgotten) {
   EXPECT_EQ(pool->stats().tenants, 0u);
 }
 
+// Starts take half a second here, and each activation 100 ms.
+class Worth : public testing::Test {
+ protected:
+  Worth() { options.memory_bytes = 4 * 256 * kMb; }
+  // So many activations of an action at once; returns how many containers were started for them.
+  std::size_t started_for(int count) {
+    const entity::RuntimesManifest manifest = test::make_manifest();
+    const entity::Identity user = test::make_identity("guest");
+    test::SimulatedPool house(manifest, options);
+    const auto run = [&](const char* name, int times) {
+      for (int i = 0; i < times; ++i) {
+        EXPECT_TRUE(house.submit(test::make_action(name), user, 100ms,
+                                 [this](const test::SimulatedPool::Job&) { ++done; }));
+      }
+    };
+    // Four warm containers, two of them of `a`.
+    run("a", 2);
+    run("b", 1);
+    run("c", 1);
+    house.world.run_for(2s);
+    const std::size_t before = house.factory.created;
+    done = 0;
+    run("a", count);
+    house.world.run_for(60s);
+    EXPECT_EQ(done, count);
+    return house.factory.created - before;
+  }
+  PoolOptions options;
+  int done = 0;
+};
+
+TEST_F(Worth, AShortBacklogDisplacesNobody) {
+  EXPECT_EQ(started_for(8), 0u);
+}
+
+TEST_F(Worth, ALongBacklogIsWorthAStart) {
+  EXPECT_EQ(started_for(100), 2u);
+}
+
 // One namespace asks now and then, another one all the time and with far more than there is.
 class Noise {
  public:
