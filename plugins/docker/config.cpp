@@ -215,8 +215,7 @@ void read_extra_args(Reader& reader, Config& config) {
   }
   // What no word may undo.
   for (const json::value& option : config.host_config["SecurityOpt"].as_array()) {
-    const std::string_view text(option.as_string());
-    if (text.starts_with("no-new-privileges") && text.ends_with("false")) {
+    if (!keeps_no_new_privileges(option.as_string())) {
       reader.refuse("extra_args", "must leave no-new-privileges on");
     }
   }

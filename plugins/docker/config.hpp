@@ -60,9 +60,12 @@ struct Config {
   R"(")" name R"(":{"type":["integer","string"],"description":")" text R"("},)"
 #define BERTH_DOCKER_STRINGS(name, text) \
   R"(")" name R"(":{"type":"array","items":{"type":"string"},"description":")" text R"("},)"
-#define BERTH_DOCKER_TABLE(name, text) \
-  R"(")" name                          \
-  R"(":{"type":"object","additionalProperties":{"type":"string"},"description":")" text R"("},)"
+// Values may be secrets: a splunk-token, a password.
+#define BERTH_DOCKER_SECRETS(name, text)                                                         \
+  R"(")" name R"(":{"type":"object","additionalProperties":{"type":"string","writeOnly":true},)" \
+  R"("description":")" text R"("},)"
+#define BERTH_DOCKER_SECRET_WORDS \
+  R"({"writeOnly":true,"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]})"
 #define BERTH_DOCKER_SCHEMA \
   R"({"type":"object","additionalProperties":false,"properties":{)"                                \
   R"("host":{"type":"string","pattern":"^(unix|tcp|http|https)://",)"                              \
@@ -80,10 +83,12 @@ struct Config {
   BERTH_DOCKER_STRINGS("ulimits", "name=soft:hard")                                                \
   R"("pids_limit":{"type":"integer","minimum":1,"maximum":4194304},)"                              \
   R"("read_only_root":{"type":"boolean","description":"Root read-only, /tmp a tmpfs"},)"           \
-  BERTH_DOCKER_TABLE("environment", "Variables of every container")                                \
+  BERTH_DOCKER_SECRETS("environment", "Variables of every container")                              \
   R"("log_driver":{"type":"string","minLength":1},)"                                               \
-  BERTH_DOCKER_TABLE("log_options", "Options of the log driver")                                   \
-  R"("extra_args":{"type":"object","additionalProperties":{"anyOf":[{"type":"string"},)"           \
+  BERTH_DOCKER_SECRETS("log_options", "Options of the log driver")                                 \
+  R"("extra_args":{"type":"object","properties":{"env":)" BERTH_DOCKER_SECRET_WORDS                \
+  R"(,"log-opt":)" BERTH_DOCKER_SECRET_WORDS                                                       \
+  R"(},"additionalProperties":{"anyOf":[{"type":"string"},)"                                       \
   R"({"type":"boolean"},{"type":"integer"},{"type":"array","items":{"type":"string"}}]},)"         \
   R"("description":"Further words of docker run, without their dashes"},)"                         \
   R"("registry_auth":{"type":"object","additionalProperties":{"type":"object",)"                   \

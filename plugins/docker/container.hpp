@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "berth/sdk/container_factory.hpp"
 #include "docker/freezer.hpp"
@@ -21,6 +22,13 @@ struct Death {
   int exit_code = -1;
   bool oom = false;
   std::string reason;
+};
+
+// A removal that is under way, and who else waits for it.
+struct Removal {
+  bool done = false;
+  sdk::Status status;
+  std::vector<std::shared_ptr<Signal>> waiting;
 };
 
 struct Container {
@@ -42,6 +50,7 @@ struct Container {
   std::optional<Freezer> freezer;
   bool freezer_sought = false;
   std::optional<Death> death;
+  std::shared_ptr<Removal> removal;
   std::function<void()> on_death;  // of the create that is under way
 
   std::unique_ptr<JsonLogFile> log_file;

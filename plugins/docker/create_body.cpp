@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 #include <map>
+#include <random>
 
 #include "docker/run_words.hpp"
 
@@ -49,6 +50,13 @@ json::object labels_of(const json::object& body) {
 
 }  // namespace
 
+std::string random_hex(std::size_t digits) {
+  std::random_device device;
+  std::string text;
+  while (text.size() < digits) text += "0123456789abcdef"[device() & 15];
+  return text;
+}
+
 support::Result<FunctionBody> function_body(const Config& config, const sdk::CreateRequest& request,
                                             const FunctionSpec& spec) {
   FunctionBody made;
@@ -58,6 +66,10 @@ support::Result<FunctionBody> function_body(const Config& config, const sdk::Cre
   for (const auto& [word, value] : request.log_parameters) {
     std::string_view name(word);
     while (name.starts_with('-')) name.remove_prefix(1);
+    if (!is_log_word(name)) {
+      return sdk::invalid_argument("the log store's container parameters: '" + std::string(name) +
+                                   "' is not about logs: log-driver, log-opt, label and env are");
+    }
     if (const sdk::Status s = apply_run_word(name, value, body, host); !s.ok()) {
       return s.with_context("the log store's container parameters");
     }
@@ -114,7 +126,8 @@ support::Result<FunctionBody> function_body(const Config& config, const sdk::Cre
   return made;
 }
 
-json::object pause_body(const Config& config, const std::string& owner, const std::string& image) {
+json::object pause_body(const Config& config, const std::string& owner, const std::string& image,
+                        const std::string& token) {
   json::object body;
   json::object host;
   for (const std::string_view field : kOfTheNamespace) {
@@ -135,7 +148,7 @@ json::object pause_body(const Config& config, const std::string& owner, const st
   host["RestartPolicy"] = json::object{{"Name", "no"}};
   body["Image"] = image;
   if (config.pause_image.empty()) body["Entrypoint"] = json::array{"/pause"};
-  body["Labels"] = json::object{{kOwner, owner}, {kRole, kRolePause}};
+  body["Labels"] = json::object{{kOwner, owner}, {kToken, token}, {kRole, kRolePause}};
   body["HostConfig"] = std::move(host);
   return body;
 }

@@ -28,6 +28,8 @@ inline constexpr std::string_view kRolePause = "pause";
 
 inline constexpr std::uint16_t kProxyPort = 8080;
 
+std::string random_hex(std::size_t digits);
+
 struct FunctionSpec {
   std::string owner;
   std::string token;
@@ -49,7 +51,7 @@ support::Result<FunctionBody> function_body(const Config& config, const sdk::Cre
 // Of a container that only holds a network namespace. It has what belongs to the namespace and not
 // to the one who joins: name servers, hosts.
 boost::json::object pause_body(const Config& config, const std::string& owner,
-                               const std::string& image);
+                               const std::string& image, const std::string& token);
 
 // Of the labels of a container those that the core gave.
 sdk::Pairs core_labels(const boost::json::object& labels);

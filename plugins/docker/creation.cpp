@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a container comes to be: image, network, the engine's create and start, and the wait for the
-// function's proxy. A create is answered as soon as the proxy accepts connections, which may be
-// before the engine has answered `start`.
+// The steps of a create on the engine: network, the engine's create and start, and the wait for the
+// function's proxy. A create is over as soon as the proxy accepts connections, which may be before
+// the engine has answered `start`.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <boost/json/object.hpp>
@@ -22,6 +22,14 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 using asio::ip::tcp;
 using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kProxySettles{50};
+
+// A call of a create that took too long is the engine's fault, and may go better next time.
+sdk::Status too_slow_is_unavailable(const sdk::Status& status) {
+  if (status.code() != sdk::StatusCode::kDeadlineExceeded) return status;
+  return sdk::unavailable(status.message());
+}
 
 // What the engine says of an image whose command is not there or cannot be run.
 // Its own failures have some of the same words, but not these: "container process", "exec: ".
@@ -64,112 +72,14 @@ std::optional<tcp::endpoint> endpoint_of(const std::string& address) {
   return tcp::endpoint(ip, static_cast<std::uint16_t>(std::atoi(address.c_str() + colon + 1)));
 }
 
-// How long a failure may come before the end of the engine that caused it.
-constexpr std::chrono::milliseconds kLeaving{2'000};
-constexpr std::chrono::milliseconds kLeavingPoll{50};
-constexpr int kKilled = 137;  // the exit code
-
 std::string tcp_address(const std::string& host, std::uint16_t port) {
   return "tcp://" + host + ":" + std::to_string(port);
 }
 
 }  // namespace
 
-void DockerFactory::create(const sdk::CreateRequestView& request,
-                           sdk::Promise<sdk::ContainerInfo> done) {
-  loop_.post([this, request = request.clone(), done = std::move(done)]() mutable {
-    if (drained_ || stopped_) {
-      return done.fail({sdk::StatusCode::kUnavailable, "the docker plugin is draining"});
-    }
-    ++creating_;
-    spawn(run_create(std::move(request), std::move(done)));
-  });
-}
-
-void DockerFactory::create_ended() {
-  if (--creating_ != 0) return;
-  for (auto& done : std::exchange(draining_, {})) done.ok();
-}
-
-asio::awaitable<void> DockerFactory::run_create(sdk::CreateRequest request,
-                                                sdk::Promise<sdk::ContainerInfo> done) {
-  const auto begun = Clock::now();
-  const auto starting = std::make_shared<Starting>(loop_.context());
-  const std::uint64_t operation = done.id();
-  starting_.emplace(operation, starting);
-  sdk::Status status = co_await wait_for_engine(done.deadline());
-  const std::uint64_t losses = losses_;
-  if (status.ok() && request.user_provided_image)
-    status = co_await images_.provide_user_image(request.image);
-  ContainerPtr container;
-  if (status.ok()) {
-    starting->place = co_await creates_->acquire();
-    if (starting->cancelled) {
-      status = sdk::cancelled("the create was cancelled");
-    } else {
-      Result<ContainerPtr> made = co_await make_container(request);
-      if (made) {
-        container = std::move(*made);
-      } else {
-        status = made.error();
-      }
-    }
-  }
-  if (status.ok()) status = co_await start_container(request, container, starting);
-  if (!status.ok() && !starting->cancelled &&
-      co_await engine_was_leaving(status, container, losses)) {
-    status = sdk::unavailable("the Docker engine went away: " + status.message());
-  }
-  starting_.erase(operation);
-  if (status.ok()) {
-    container->on_death = nullptr;
-    container->handed_out = true;
-    sdk::ContainerInfo info;
-    info.id = container->id;
-    info.token = container->id;
-    info.address = container->address;
-    info.name = container->name;
-    info.labels = container->labels;
-    done.ok(std::move(info));
-    metrics_.created.record(1);
-    metrics_.create_seconds.record(std::chrono::duration<double>(Clock::now() - begun).count());
-  } else {
-    done.fail(status);
-    if (container != nullptr) {
-      container->on_death = nullptr;
-      spawn(remove_until_gone(container));
-    }
-  }
-  create_ended();
-}
-
-// An engine that stops first kills what runs and refuses what it is asked, and only then goes: what
-// failed a moment before that failed for it.
-asio::awaitable<bool> DockerFactory::engine_was_leaving(sdk::Status why, ContainerPtr container,
-                                                        std::uint64_t losses) {
-  const bool killed = why.code() == sdk::StatusCode::kAborted && container != nullptr &&
-                      container->death && container->death->exit_code == kKilled &&
-                      !container->death->oom;
-  if (!killed && why.code() != sdk::StatusCode::kInternal) co_return false;
-  const auto limit = Clock::now() + kLeaving;
-  while (losses_ == losses && !stopped_ && Clock::now() < limit) {
-    Signal wait(loop_.context());
-    co_await wait.wait(Clock::now() + kLeavingPoll);
-  }
-  co_return losses_ != losses;
-}
-
-// An engine that is restarted is back in a moment: who comes meanwhile need not fail.
-asio::awaitable<sdk::Status> DockerFactory::wait_for_engine(SteadyTime deadline) {
-  if (up_) co_return sdk::Status();
-  const auto back = std::make_shared<Signal>(loop_.context());
-  waiting_for_engine_.push_back(back);
-  co_await back->wait(std::min(deadline, Clock::now() + config_.engine_wait));
-  co_return up_ ? sdk::Status() : down();
-}
-
 asio::awaitable<Result<DockerFactory::ContainerPtr>> DockerFactory::make_container(
-    const sdk::CreateRequest& request) {
+    const sdk::CreateRequest& request, std::shared_ptr<Starting> starting) {
   FunctionSpec spec;
   spec.owner = owner_;
   spec.token = random_hex(16);
@@ -193,7 +103,7 @@ asio::awaitable<Result<DockerFactory::ContainerPtr>> DockerFactory::make_contain
   Result<std::string> id = body ? Result<std::string>(std::string()) : body.error();
   if (body) {
     container->log_driver = body->log_driver == "engine" ? info_.logging_driver : body->log_driver;
-    id = co_await create_in_engine(request, json::serialize(body->body));
+    id = co_await create_in_engine(request, json::serialize(body->body), starting);
   }
   if (!id) {
     if (container->network.valid()) pool_.give_back(std::move(container->network));
@@ -209,8 +119,8 @@ asio::awaitable<Result<DockerFactory::ContainerPtr>> DockerFactory::make_contain
 }
 
 asio::awaitable<Result<std::string>> DockerFactory::create_in_engine(
-    const sdk::CreateRequest& request, std::string body) {
-  bool pulled = request.user_provided_image;
+    const sdk::CreateRequest& request, std::string body, std::shared_ptr<Starting> starting) {
+  bool fetched = false;
   std::string name = request.name;
   bool renamed = false;
   while (true) {
@@ -219,21 +129,27 @@ asio::awaitable<Result<std::string>> DockerFactory::create_in_engine(
         co_await engine_.call("POST", "/containers/create?name=" + support::http::escape(name),
                               body, config_.create_timeout);
     engine_names_.erase(name);
-    if (!answer) co_return answer.error();
+    if (!answer) {
+      // Nobody knows whether it made one.
+      suspect();
+      co_return too_slow_is_unavailable(answer.error());
+    }
     if (answer->ok()) {
       const json::value value = answer->json();
       const json::object* object = value.if_object();
       const json::value* id = object == nullptr ? nullptr : object->if_contains("Id");
       if (id == nullptr || !id->is_string()) {
+        suspect();
         co_return sdk::internal("the engine created a container without an id");
       }
       co_return std::string(id->get_string());
     }
     const std::string what = "creating a container of image '" + request.image + "'";
-    if (answer->code == 404 && !pulled && answer->body.find("image") != std::string::npos) {
-      // A managed image is fetched when it turns out to be missing.
-      pulled = true;
-      const sdk::Status status = co_await images_.pull_managed(request.image);
+    if (answer->code == 404 && !fetched && answer->body.find("image") != std::string::npos) {
+      // A managed image is fetched when it turns out to be missing; a user's was there a moment ago
+      // and somebody has removed it.
+      fetched = true;
+      const sdk::Status status = co_await fetch_missing(request, starting);
       if (!status.ok()) co_return status;
       continue;
     }
@@ -253,6 +169,26 @@ asio::awaitable<Result<std::string>> DockerFactory::create_in_engine(
   }
 }
 
+// Others may use the place among the creates meanwhile: a pull can take minutes.
+asio::awaitable<sdk::Status> DockerFactory::fetch_missing(const sdk::CreateRequest& request,
+                                                          std::shared_ptr<Starting> starting) {
+  starting->place = Limiter::Place();
+  starting->stage = Stage::kPull;
+  sdk::Status status;
+  if (request.user_provided_image) {
+    images_.forget(request.image);
+    status = co_await images_.provide_user_image(request.image, starting);
+  } else {
+    status = co_await images_.pull_managed(request.image, starting);
+  }
+  if (status.ok()) {
+    starting->stage = Stage::kPlace;
+    starting->place = co_await creates_->acquire(starting);
+    starting->stage = Stage::kCreate;
+  }
+  co_return starting->cancelled ? sdk::cancelled("the create was cancelled") : status;
+}
+
 asio::awaitable<void> DockerFactory::run_engine_start(ContainerPtr container,
                                                       std::shared_ptr<Starting> starting,
                                                       Limiter::Place place) {
@@ -261,7 +197,7 @@ asio::awaitable<void> DockerFactory::run_engine_start(ContainerPtr container,
       "POST", "/containers/" + container->id + "/start", "", config_.create_timeout);
   sdk::Status status;
   if (!answer) {
-    status = answer.error();
+    status = too_slow_is_unavailable(answer.error());
   } else if (!answer->ok() && answer->code != 304) {
     status = status_of(*answer, "starting a container");
     if (is_missing_command(*answer)) status = sdk::failed_precondition(status.message());
@@ -322,6 +258,12 @@ asio::awaitable<Result<std::shared_ptr<const NetworkNamespace>>> DockerFactory::
   co_return shared;
 }
 
+sdk::Status DockerFactory::never_listened(const sdk::CreateRequest& request) {
+  return sdk::deadline_exceeded("image '" + request.image +
+                                "': nothing listened on port 8080 in time")
+      .with_flags(request.user_provided_image ? sdk::kUserError : 0);
+}
+
 asio::awaitable<sdk::Status> DockerFactory::start_container(const sdk::CreateRequest& request,
                                                             ContainerPtr container,
                                                             std::shared_ptr<Starting> starting) {
@@ -341,7 +283,10 @@ asio::awaitable<sdk::Status> DockerFactory::start_container(const sdk::CreateReq
     if (probe == nullptr && container->address.starts_with("tcp:")) {
       const auto endpoint = endpoint_of(container->address);
       if (!endpoint) co_return sdk::internal("no address: " + container->address);
-      probe = std::make_unique<Probe>(loop_.context(), *endpoint, accepted);
+      // The engine's own proxy for published ports accepts before the function does.
+      probe =
+          std::make_unique<Probe>(loop_.context(), *endpoint, accepted, Probe::MakeSocket(),
+                                  config_.published ? kProxySettles : std::chrono::milliseconds(0));
     }
     if (starting->accepted && !container->death) co_return sdk::Status();
     if (starting->cancelled) co_return sdk::cancelled("the create was cancelled");
@@ -357,6 +302,7 @@ asio::awaitable<sdk::Status> DockerFactory::start_container(const sdk::CreateReq
     }
     if (starting->engine_said && deadline == SteadyTime::max()) {
       deadline = Clock::now() + config_.start_timeout;
+      starting->stage = Stage::kListen;
     }
     if (starting->engine_said && !inspected) {
       inspected = true;
@@ -381,9 +327,7 @@ asio::awaitable<sdk::Status> DockerFactory::start_container(const sdk::CreateReq
       continue;
     }
     if (Clock::now() >= deadline) {
-      co_return sdk::deadline_exceeded("image '" + request.image +
-                                       "': nothing listened on port 8080 in time")
-          .with_flags(theirs);
+      co_return never_listened(request);
     }
     co_await starting->changed.wait(deadline);
   }

@@ -4,10 +4,6 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
-#include <random>
 #include <unistd.h>
 
 #include "docker/create_body.hpp"
@@ -17,8 +13,13 @@ namespace berth::docker {
 namespace {
 
 namespace asio = boost::asio;
-namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
+
+// More at once make the engine slower, not faster.
+constexpr std::size_t kParallelRemovals = 10;
+// For what is under way on the engine when berthd stops, and before the host's deadline.
+constexpr std::chrono::milliseconds kRest{5'000};
+constexpr std::chrono::milliseconds kAnswerAhead{100};
 
 Config parse(std::string_view text) {
   Config config;
@@ -28,13 +29,6 @@ Config parse(std::string_view text) {
 
 }  // namespace
 
-std::string random_hex(std::size_t digits) {
-  std::random_device device;
-  std::string text;
-  while (text.size() < digits) text += "0123456789abcdef"[device() & 15];
-  return text;
-}
-
 DockerFactory::DockerFactory(const sdk::OpenArgs& args)
     : host_(args.host),
       log_(args.host.log()),
@@ -43,9 +37,12 @@ DockerFactory::DockerFactory(const sdk::OpenArgs& args)
       loop_("berth-docker"),
       engine_(loop_.context(), config_),
       images_(loop_.context(), engine_, config_, host_),
-      pool_(loop_.context(), engine_, images_, config_, host_, [this] { return creating_ > 0; }),
+      pool_(
+          loop_.context(), engine_, images_, config_, host_, [this] { return creating_ > 0; },
+          [this] { suspect(); }),
       inotify_(loop_.context()),
-      creates_(std::make_shared<Limiter>(loop_.context(), config_.parallel_creates)) {
+      creates_(std::make_shared<Limiter>(loop_.context(), config_.parallel_creates)),
+      removals_(std::make_shared<Limiter>(loop_.context(), kParallelRemovals)) {
   const sdk::Metrics metrics = args.host.metrics();
   metrics_.containers = metrics.gauge("containers", "Containers of this berthd in the engine");
   metrics_.created = metrics.counter("containers_created_total", "Containers created");
@@ -58,6 +55,7 @@ DockerFactory::DockerFactory(const sdk::OpenArgs& args)
 DockerFactory::~DockerFactory() {
   loop_.stop();
   creates_->close();
+  removals_->close();
 }
 
 void DockerFactory::spawn(Task<void> task) {
@@ -151,6 +149,10 @@ asio::awaitable<void> DockerFactory::run_start(sdk::Promise<void> done) {
   status = co_await pool_.start(owner_);
   if (!status.ok()) co_return done.fail(status.with_context("pooled networks"));
   started_ = true;
+  if (!up_) {  // gone meanwhile: nobody has begun to reconnect
+    ++losses_;
+    spawn(reconnect());
+  }
   log_.info("the Docker engine answers",
             {{"engine", config_.host},
              {"version", info_.version},
@@ -252,59 +254,14 @@ asio::awaitable<void> DockerFactory::run_stop(sdk::StopMode mode, sdk::Promise<v
   pool_.stop();
   for (const auto& [id, starting] : starting_) starting->cancel();
   for (const auto& [id, signal] : reads_) signal->raise();
-  for (const auto& signal : waiting_for_engine_) signal->raise();
   if (event_stream_ != 0) engine_.client().cancel(event_stream_);
-  if (mode == sdk::StopMode::kDetach || owner_.empty()) co_return done.ok();
-
-  for (const auto& [id, container] : containers_) container->destroying = true;
-  const json::object filters{
-      {"label", json::array{json::value(std::string(kOwner) + "=" + owner_)}}};
-  const std::string path =
-      "/containers/json?all=1&filters=" + support::http::escape(json::serialize(filters));
-  sdk::Status status;
-  // A second look finds what a create in flight has added meanwhile.
-  for (int look = 0; look < 2 && status.ok(); ++look) {
-    const Result<Answer> listed = co_await engine_.call("GET", path);
-    if (!listed) {
-      status = listed.error();
-      break;
-    }
-    const json::value all = listed->json();
-    if (!listed->ok() || !all.is_array()) {
-      status = status_of(*listed, "listing containers");
-      break;
-    }
-    if (all.get_array().empty()) break;
-    const auto limiter = std::make_shared<Limiter>(loop_.context(), 10);
-    const auto left = std::make_shared<std::size_t>(all.get_array().size());
-    const auto over = std::make_shared<Signal>(loop_.context());
-    for (const json::value& one : all.get_array()) {
-      const json::object* object = one.if_object();
-      const json::value* id = object == nullptr ? nullptr : object->if_contains("Id");
-      if (id == nullptr || !id->is_string()) {
-        --*left;
-        continue;
-      }
-      spawn([](DockerFactory* self, std::string victim, std::shared_ptr<Limiter> places,
-               std::shared_ptr<std::size_t> count,
-               std::shared_ptr<Signal> done_signal) -> asio::awaitable<void> {
-        const Limiter::Place place = co_await places->acquire();
-        if (const ContainerPtr known = self->find(victim); known && known->freezer) {
-          (void)known->freezer->thaw();
-        } else if (const auto freezer = Freezer::find(victim, 0)) {
-          Freezer thawing = *freezer;
-          (void)thawing.thaw();
-        }
-        const sdk::Status removed = co_await self->remove_id(victim);
-        if (!removed.ok()) {
-          self->log_.warn("a container could not be removed",
-                          {{"id", victim.substr(0, 12)}, {"reason", removed.to_string()}});
-        }
-        if (--*count == 0) done_signal->raise();
-      }(this, std::string(id->get_string()), limiter, left, over));
-    }
-    if (*left > 0) co_await over->wait(done.deadline());
-  }
+  if (owner_.empty()) co_return done.ok();
+  // What creates have begun ends first, so that nothing comes after the last look.
+  const SteadyTime deadline = done.deadline();
+  const SteadyTime limit = deadline == SteadyTime::max() ? deadline : deadline - kAnswerAhead;
+  co_await wait_for_rest(std::min(limit, Clock::now() + kRest));
+  if (mode == sdk::StopMode::kDetach) co_return done.ok();
+  const sdk::Status status = co_await remove_all(limit);
   status.ok() ? done.ok() : done.fail(status);
 }
 

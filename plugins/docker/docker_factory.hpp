@@ -65,26 +65,43 @@ class DockerFactory final : public sdk::ContainerFactory {
   sdk::Status down() const;
   void forget(const ContainerPtr& container);
 
-  // creation.cpp
+  // creating.cpp
   struct Starting;
   Task<void> run_create(sdk::CreateRequest request, sdk::Promise<sdk::ContainerInfo> done);
-  Task<sdk::Status> wait_for_engine(SteadyTime deadline);
+  Task<void> run_attempt(sdk::CreateRequest request, std::shared_ptr<Starting> starting);
+  Task<sdk::Status> prepare(const sdk::CreateRequest& request, std::shared_ptr<Starting> starting);
+  sdk::Status too_late(const sdk::CreateRequest& request, const Starting& starting);
+  Task<sdk::Status> wait_for_engine(std::shared_ptr<Starting> starting);
   Task<bool> engine_was_leaving(sdk::Status why, ContainerPtr container, std::uint64_t losses);
-  Task<Result<ContainerPtr>> make_container(const sdk::CreateRequest& request);
-  Task<Result<std::string>> create_in_engine(const sdk::CreateRequest& request, std::string body);
+  void create_ended();
+
+  // creation.cpp
+  Task<Result<ContainerPtr>> make_container(const sdk::CreateRequest& request,
+                                            std::shared_ptr<Starting> starting);
+  Task<Result<std::string>> create_in_engine(const sdk::CreateRequest& request, std::string body,
+                                             std::shared_ptr<Starting> starting);
+  Task<sdk::Status> fetch_missing(const sdk::CreateRequest& request,
+                                  std::shared_ptr<Starting> starting);
   Task<sdk::Status> start_container(const sdk::CreateRequest& request, ContainerPtr container,
                                     std::shared_ptr<Starting> starting);
   Task<void> run_engine_start(ContainerPtr container, std::shared_ptr<Starting> starting,
                               Limiter::Place place);
+  static sdk::Status never_listened(const sdk::CreateRequest& request);
   Task<Result<std::string>> inspect_address(ContainerPtr container);
   // Of a container without a network: opens the way into it. Its network namespace.
   Task<Result<std::shared_ptr<const NetworkNamespace>>> open_relay(ContainerPtr container);
-  void create_ended();
 
   // removal.cpp: DELETE until it is gone, and what belonged to it.
   Task<sdk::Status> remove_container(ContainerPtr container);
   Task<void> remove_until_gone(ContainerPtr container);
   Task<sdk::Status> remove_id(std::string id);
+  // Everything of this berthd that the engine has, also what creates that are under way add.
+  Task<sdk::Status> remove_all(SteadyTime deadline);
+  struct Sweep;
+  Task<void> sweep_one(std::string id, std::shared_ptr<Sweep> sweep);
+  // Nothing that was begun on the engine is under way.
+  bool at_rest() const { return creating_ == 0 && removing_ == 0 && !pool_.making(); }
+  Task<void> wait_for_rest(SteadyTime deadline);
 
   // dying.cpp
   Task<void> on_die(ContainerPtr container, int exit_code);
@@ -100,6 +117,10 @@ class DockerFactory final : public sdk::ContainerFactory {
   void on_events_ended(const sdk::Status& why);
   Task<void> reconnect();
   Task<Result<std::vector<ContainerPtr>>> reconcile(bool adopt_all);
+  // Something may be in the engine that nobody knows: it is looked at a few times in the next
+  // minutes.
+  void suspect();
+  Task<void> look_again();
   ContainerPtr adopt(const boost::json::object& listed);
 
   // pausing.cpp
@@ -127,6 +148,7 @@ class DockerFactory final : public sdk::ContainerFactory {
   NetworkPool pool_;
   Inotify inotify_;
   const std::shared_ptr<Limiter> creates_;
+  const std::shared_ptr<Limiter> removals_;
 
   sdk::ContainerEvents events_;
   EngineInfo info_;
@@ -134,6 +156,10 @@ class DockerFactory final : public sdk::ContainerFactory {
   bool started_ = false;
   bool up_ = false;           // the event stream is open
   std::uint64_t losses_ = 0;  // how often it broke
+  bool reconnecting_ = false;
+  int looks_left_ = 0;  // of look_again
+  std::chrono::milliseconds next_look_{0};
+  bool looking_ = false;
   bool stopped_ = false;
   bool drained_ = false;
   std::uint64_t event_stream_ = 0;
@@ -143,9 +169,10 @@ class DockerFactory final : public sdk::ContainerFactory {
   std::unordered_map<std::uint64_t, std::shared_ptr<Starting>> starting_;  // by operation
   // Reads that wait, by operation; one that is cancelled is taken out.
   std::unordered_map<std::uint64_t, std::shared_ptr<Signal>> reads_;
-  std::vector<std::shared_ptr<Signal>> waiting_for_engine_;  // creates, while it is gone
-  std::unordered_set<std::string> engine_names_;             // of creates whose id is not known yet
-  std::size_t creating_ = 0;
+  std::unordered_set<std::shared_ptr<Starting>> waiting_for_engine_;  // creates, while it is gone
+  std::unordered_set<std::string> engine_names_;  // of creates whose id is not known yet
+  std::size_t creating_ = 0;                      // until what was begun on the engine has ended
+  std::size_t removing_ = 0;
   std::vector<sdk::Promise<void>> draining_;
   bool files_reachable_ = false;  // the engine's log files
 

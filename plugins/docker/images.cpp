@@ -54,7 +54,8 @@ asio::awaitable<Result<bool>> Images::has(std::string image) {
   co_return status_of(*answer, "image '" + image + "'");
 }
 
-asio::awaitable<sdk::Status> Images::provide_user_image(std::string image) {
+asio::awaitable<sdk::Status> Images::provide_user_image(std::string image,
+                                                        std::shared_ptr<Waiter> waiter) {
   const ImageName name = parse_image_name(image);
   if (name.fixed()) {
     const Result<bool> there = co_await has(image);
@@ -64,13 +65,8 @@ asio::awaitable<sdk::Status> Images::provide_user_image(std::string image) {
              it != pulled_.end() && Clock::now() - it->second < config_.pull_again_after) {
     co_return sdk::Status();
   }
-  const sdk::Status status = co_await pull(image);
-  if (status.ok()) {
-    if (pulled_.size() >= kMostRemembered) pulled_.clear();
-    pulled_[image] = Clock::now();
-    co_return status;
-  }
-  if (status.code() != sdk::StatusCode::kNotFound) co_return status;
+  const sdk::Status status = co_await pull(image, waiter);
+  if (status.ok() || waiter->cancelled) co_return status;
   if (!name.fixed() && name.tag != "latest") {
     const Result<bool> there = co_await has(image);
     if (there && *there) {
@@ -79,41 +75,54 @@ asio::awaitable<sdk::Status> Images::provide_user_image(std::string image) {
       co_return sdk::Status();
     }
   }
-  co_return status.with_flags(sdk::kUserError);
+  const bool theirs = status.code() == sdk::StatusCode::kNotFound;
+  co_return theirs ? status.with_flags(sdk::kUserError) : status;
 }
 
-asio::awaitable<sdk::Status> Images::pull_managed(std::string image) {
-  return pull(std::move(image));
+asio::awaitable<sdk::Status> Images::pull_managed(std::string image,
+                                                  std::shared_ptr<Waiter> waiter) {
+  return pull(std::move(image), std::move(waiter));
 }
 
-asio::awaitable<sdk::Status> Images::pull(std::string image) {
+std::string Images::progress(const std::string& image) const {
+  const auto it = pulls_in_flight_.find(image);
+  if (it == pulls_in_flight_.end()) return "nearly there";
+  return it->second->progress == nullptr ? "other pulls come first"
+                                         : it->second->progress->summary();
+}
+
+asio::awaitable<sdk::Status> Images::pull(std::string image, std::shared_ptr<Waiter> waiter) {
   std::shared_ptr<Pull> joined = pulls_in_flight_[image];
   if (joined == nullptr) {
     joined = std::make_shared<Pull>();
     pulls_in_flight_[image] = joined;
     asio::co_spawn(context_, run_pull(image, joined), asio::detached);
   }
-  if (!joined->done) {
-    const auto signal = std::make_shared<Signal>(context_);
-    joined->waiting.push_back(signal);
-    co_await signal->wait(SteadyTime::max());
-  }
-  co_return joined->status;
+  joined->waiting.push_back(waiter);
+  while (!joined->done && !waiter->cancelled) co_await waiter->changed.wait(SteadyTime::max());
+  std::erase(joined->waiting, waiter);
+  co_return joined->done ? joined->status : sdk::cancelled("nobody waits for this image any more");
 }
 
 asio::awaitable<void> Images::run_pull(std::string image, std::shared_ptr<Pull> pull) {
   const Limiter::Place place = co_await limiter_->acquire();
-  pull->status = co_await fetch(parse_image_name(image), image);
+  pull->progress = std::make_shared<PullProgress>();
+  pull->status = co_await fetch(parse_image_name(image), image, pull->progress);
   (pull->status.ok() ? pulls_ : pull_failures_).record(1);
+  if (pull->status.ok()) {
+    // Also for those who did not wait for it.
+    if (pulled_.size() >= kMostRemembered) pulled_.clear();
+    pulled_[image] = Clock::now();
+  }
   pull->done = true;
   pulls_in_flight_.erase(image);
-  for (const auto& signal : pull->waiting) signal->raise();
+  for (const auto& waiter : pull->waiting) waiter->changed.raise();
 }
 
-asio::awaitable<sdk::Status> Images::fetch(const ImageName& name, std::string image) {
+asio::awaitable<sdk::Status> Images::fetch(const ImageName& name, std::string image,
+                                           std::shared_ptr<PullProgress> progress) {
   log_.info("pulling an image", {{"image", image}});
   const auto begun = Clock::now();
-  const auto progress = std::make_shared<PullProgress>();
   http::Request request;
   request.method = "POST";
   request.target = engine_.target("/images/create?fromImage=" + http::escape(name.repository) +
@@ -131,6 +140,14 @@ asio::awaitable<sdk::Status> Images::fetch(const ImageName& name, std::string im
     return good;
   };
   const http::Reply reply = co_await engine_.client().fetch(std::move(request));
+  if (reply.status.code() == sdk::StatusCode::kDeadlineExceeded) {
+    co_return pull_failed(
+        image,
+        "it took longer than " +
+            std::to_string(
+                std::chrono::duration_cast<std::chrono::seconds>(config_.pull_timeout).count()) +
+            " s: " + progress->summary());
+  }
   if (!reply.status.ok()) co_return reply.status.with_context("pulling image '" + image + "'");
   if (reply.response.code / 100 != 2) {
     const Answer answer{reply.response.code, reply.response.body};

@@ -48,7 +48,8 @@ std::string address_in(const json::object& container, const std::string& network
 }
 
 NetworkPool::NetworkPool(asio::io_context& context, Engine& engine, Images& images,
-                         const Config& config, const sdk::Host& host, std::function<bool()> busy)
+                         const Config& config, const sdk::Host& host, std::function<bool()> busy,
+                         std::function<void()> lost_track)
     : context_(context),
       engine_(engine),
       images_(images),
@@ -58,7 +59,8 @@ NetworkPool::NetworkPool(asio::io_context& context, Engine& engine, Images& imag
           host.metrics().gauge("pooled_networks", "Network namespaces ready to be joined")),
       misses_(host.metrics().counter("pooled_network_misses_total",
                                      "Starts for which no namespace was ready")),
-      busy_(std::move(busy)) {}
+      busy_(std::move(busy)),
+      lost_track_(std::move(lost_track)) {}
 
 asio::awaitable<sdk::Status> NetworkPool::start(std::string owner) {
   owner_ = std::move(owner);
@@ -154,10 +156,21 @@ void NetworkPool::seen(const std::string& pause_id, const std::string& address) 
 }
 
 asio::awaitable<Result<PooledNetwork>> NetworkPool::make() {
-  const json::object body = pause_body(config_, owner_, image_);
+  const std::string token = random_hex(16);
+  making_.insert(token);
+  Result<PooledNetwork> made = co_await make_in_engine(token);
+  making_.erase(token);
+  co_return made;
+}
+
+asio::awaitable<Result<PooledNetwork>> NetworkPool::make_in_engine(std::string token) {
+  const json::object body = pause_body(config_, owner_, image_, token);
   const Result<Answer> created = co_await engine_.call(
       "POST", "/containers/create", json::serialize(body), config_.create_timeout);
-  if (!created) co_return created.error();
+  if (!created) {
+    lost_track_();
+    co_return created.error();
+  }
   if (!created->ok()) co_return status_of(*created, "creating a pooled network");
   const json::value answer = created->json();
   PooledNetwork network;
@@ -166,7 +179,7 @@ asio::awaitable<Result<PooledNetwork>> NetworkPool::make() {
   taken_.insert(network.pause_id);
   const std::string path = "/containers/" + network.pause_id;
   const Result<Answer> started =
-      co_await engine_.call("POST", path + "/start", "", config_.start_timeout);
+      co_await engine_.call("POST", path + "/start", "", config_.create_timeout);
   sdk::Status status = !started        ? started.error()
                        : started->ok() ? sdk::Status()
                                        : status_of(*started, "starting a pooled network");
@@ -182,6 +195,7 @@ asio::awaitable<Result<PooledNetwork>> NetworkPool::make() {
                                              config_.pool_network + "'");
     }
   }
+  if (status.ok() && stopped_) status = sdk::cancelled("the docker plugin stops");
   if (status.ok()) co_return network;
   co_await remove(network.pause_id);
   co_return status;
@@ -189,7 +203,11 @@ asio::awaitable<Result<PooledNetwork>> NetworkPool::make() {
 
 asio::awaitable<void> NetworkPool::remove(std::string id) {
   taken_.erase(id);
-  (void)co_await engine_.call("DELETE", "/containers/" + id + "?force=1&v=1");
+  ++removing_;
+  const Result<Answer> answer =
+      co_await engine_.call("DELETE", "/containers/" + id + "?force=1&v=1");
+  --removing_;
+  if (!answer || (!answer->ok() && answer->code != 404)) lost_track_();
 }
 
 void NetworkPool::refill() {
@@ -208,7 +226,7 @@ asio::awaitable<void> NetworkPool::run_refill() {
     Result<PooledNetwork> made = co_await make();
     if (made && !stopped_) {
       give_back(std::move(*made));
-    } else if (!made) {
+    } else if (!made && !stopped_) {
       log_.warn("a pooled network could not be made", {{"reason", made.error().to_string()}});
       co_await pause.wait(Clock::now() + kAfterFailure);
     }

@@ -33,8 +33,10 @@ struct PooledNetwork {
 class NetworkPool {
  public:
   // `busy` tells whether containers are being started: the pool is not filled meanwhile.
+  // `lost_track` is called when a pause container may be in the engine that nobody knows.
   NetworkPool(boost::asio::io_context& context, Engine& engine, Images& images,
-              const Config& config, const sdk::Host& host, std::function<bool()> busy);
+              const Config& config, const sdk::Host& host, std::function<bool()> busy,
+              std::function<void()> lost_track);
 
   // Gives the engine the image and begins to fill the pool.
   boost::asio::awaitable<sdk::Status> start(std::string owner);
@@ -59,10 +61,15 @@ class NetworkPool {
   void all_seen() { doubtful_.clear(); }
   // Begins to fill it up, if that is not going on.
   void refill();
+  // One is being made, or removed.
+  bool making() const { return !making_.empty() || removing_ > 0; }
+  // The pause container of this token is being made: its id is not known yet.
+  bool is_making(const std::string& token) const { return making_.count(token) != 0; }
   bool enabled() const { return config_.network == "pooled"; }
 
  private:
   boost::asio::awaitable<Result<PooledNetwork>> make();
+  boost::asio::awaitable<Result<PooledNetwork>> make_in_engine(std::string token);
   boost::asio::awaitable<void> remove(std::string id);
   void add_ready(PooledNetwork network);
   boost::asio::awaitable<void> run_refill();
@@ -75,12 +82,15 @@ class NetworkPool {
   const sdk::Series ready_gauge_;
   const sdk::Series misses_;
   const std::function<bool()> busy_;
+  const std::function<void()> lost_track_;
   std::string owner_;
   std::string image_;
   std::vector<PooledNetwork> ready_;
   std::unordered_set<std::string> doubtful_;
-  std::unordered_set<std::string> taken_;  // being made, or given out
-  std::unordered_set<std::string> dead_;   // of the taken ones
+  std::unordered_set<std::string> taken_;   // being made, or given out
+  std::unordered_set<std::string> dead_;    // of the taken ones
+  std::unordered_set<std::string> making_;  // tokens
+  std::size_t removing_ = 0;
   bool refilling_ = false;
   bool stopped_ = false;
 };

@@ -55,7 +55,11 @@ asio::awaitable<sdk::Status> DockerFactory::set_frozen(ContainerPtr container, b
   if (!begun.ok()) co_return begun;
   const auto limit = Clock::now() + kFreezeLimit;
   while (frozen ? !freezer.frozen() : !freezer.thawed()) {
-    if (container->death || container->destroying) co_return sdk::not_found("it has ended");
+    if (container->death || container->destroying) {
+      // Nobody else knows that it is half frozen: the engine could not kill it.
+      (void)freezer.thaw();
+      co_return sdk::not_found("it has ended");
+    }
     if (Clock::now() >= limit) {
       if (frozen) (void)freezer.thaw();
       co_return sdk::unavailable("the cgroup does not change its state");
@@ -68,11 +72,13 @@ asio::awaitable<sdk::Status> DockerFactory::set_frozen(ContainerPtr container, b
 }
 
 asio::awaitable<void> DockerFactory::run_pause(ContainerPtr container, sdk::Promise<void> done) {
+  if (container->destroying) co_return done.fail(sdk::not_found("it is being destroyed"));
   if (container->frozen || container->paused_by_engine) co_return done.ok();
   // It goes on, idle: while there is no engine nothing is frozen behind the next one's back.
   if (!up_) co_return done.ok();
   if (config_.pause_by != PauseBy::kEngine) {
     if (!container->freezer_sought) co_await seek_freezer(container);
+    if (container->destroying) co_return done.fail(sdk::not_found("it is being destroyed"));
     if (container->freezer) {
       const sdk::Status status = co_await set_frozen(container, true);
       if (status.ok()) co_return done.ok();

@@ -22,12 +22,14 @@ milliseconds pause_after(Clock::duration elapsed) {
 }  // namespace
 
 struct Probe::State : std::enable_shared_from_this<State> {
-  State(asio::io_context& context, tcp::endpoint where, std::function<void()> then, MakeSocket make)
+  State(asio::io_context& context, tcp::endpoint where, std::function<void()> then, MakeSocket make,
+        milliseconds stay)
       : socket(context),
         timer(context),
         endpoint(std::move(where)),
         accepted(std::move(then)),
-        make_socket(std::move(make)) {}
+        make_socket(std::move(make)),
+        settle(stay) {}
 
   void attempt() {
     const std::uint64_t number = ++attempts;
@@ -44,16 +46,37 @@ struct Probe::State : std::enable_shared_from_this<State> {
           if (self->ended || number != self->attempts) return;
           self->timer.cancel();
           if (failed) return self->pause();
-          self->ended = true;
-          boost::system::error_code ignored;
-          self->socket.close(ignored);
-          self->accepted();
+          if (self->settle.count() > 0) return self->see_whether_it_stays(number);
+          self->succeed();
         });
     timer.expires_after(kPatience);
     timer.async_wait([self = shared_from_this(), number](const boost::system::error_code& e) {
       if (e || self->ended || number != self->attempts) return;
       boost::system::error_code ignored;
       self->socket.close(ignored);  // ends the connect
+    });
+  }
+
+  void succeed() {
+    ended = true;
+    boost::system::error_code ignored;
+    socket.close(ignored);
+    accepted();
+  }
+
+  // Nobody speaks first in HTTP: what can be read is the end.
+  void see_whether_it_stays(std::uint64_t number) {
+    socket.async_wait(tcp::socket::wait_read, [self = shared_from_this(),
+                                               number](const boost::system::error_code& error) {
+      if (error == asio::error::operation_aborted || self->ended || number != self->attempts) {
+        return;
+      }
+      self->timer.cancel();
+      self->pause();
+    });
+    timer.expires_after(settle);
+    timer.async_wait([self = shared_from_this(), number](const boost::system::error_code& error) {
+      if (!error && !self->ended && number == self->attempts) self->succeed();
     });
   }
 
@@ -69,15 +92,16 @@ struct Probe::State : std::enable_shared_from_this<State> {
   const tcp::endpoint endpoint;
   const std::function<void()> accepted;
   const MakeSocket make_socket;
+  const milliseconds settle;
   const Clock::time_point begun = Clock::now();
   std::uint64_t attempts = 0;
   bool ended = false;
 };
 
 Probe::Probe(asio::io_context& context, tcp::endpoint endpoint, std::function<void()> accepted,
-             MakeSocket make_socket)
+             MakeSocket make_socket, milliseconds settle)
     : state_(std::make_shared<State>(context, std::move(endpoint), std::move(accepted),
-                                     std::move(make_socket))) {
+                                     std::move(make_socket), settle)) {
   state_->attempt();
 }
 

@@ -20,11 +20,15 @@ namespace berth::docker {
 // Calls `accepted` once when a connection was accepted, unless the Probe went before.
 class Probe {
  public:
-  // Makes the sockets to try with: non-blocking TCP, or invalid. Empty: ordinary ones.
+  // `settle`: a connection counts only if it is still open after so long; for where a proxy in
+  // between accepts first and looks for the function then.
+  // `make_socket` makes the sockets to try with: non-blocking TCP, or invalid. Empty: ordinary
+  // ones.
   using MakeSocket = std::function<support::UniqueFd()>;
 
   Probe(boost::asio::io_context& context, boost::asio::ip::tcp::endpoint endpoint,
-        std::function<void()> accepted, MakeSocket make_socket = {});
+        std::function<void()> accepted, MakeSocket make_socket = {},
+        std::chrono::milliseconds settle = std::chrono::milliseconds(0));
   ~Probe();
   Probe(const Probe&) = delete;
   Probe& operator=(const Probe&) = delete;

@@ -4,8 +4,10 @@
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <sched.h>
@@ -18,6 +20,8 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using Local = asio::local::stream_protocol;
+
+constexpr std::chrono::milliseconds kAcceptAgain{50};
 
 // Two sockets and what goes from one to the other. Lives until both directions have ended.
 struct Pair : std::enable_shared_from_this<Pair> {
@@ -82,15 +86,25 @@ struct Relay::State : std::enable_shared_from_this<State> {
   State(asio::io_context& io, std::shared_ptr<const NetworkNamespace> where, std::uint16_t port)
       : context(io),
         acceptor(io),
+        timer(io),
         network(std::move(where)),
         target(asio::ip::address_v4::loopback(), port) {}
 
   void accept() {
     acceptor.async_accept([self = shared_from_this()](const boost::system::error_code& error,
                                                       Local::socket accepted) {
-      if (error) return;
+      if (error == asio::error::operation_aborted || !self->acceptor.is_open()) return;
+      if (error) return self->accept_later();
       self->open(std::move(accepted));
       self->accept();
+    });
+  }
+
+  // No descriptor is free, or no memory: that passes, and who waits in the queue is not lost.
+  void accept_later() {
+    timer.expires_after(kAcceptAgain);
+    timer.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
+      if (!error && self->acceptor.is_open()) self->accept();
     });
   }
 
@@ -111,6 +125,7 @@ struct Relay::State : std::enable_shared_from_this<State> {
 
   asio::io_context& context;
   Local::acceptor acceptor;
+  asio::steady_timer timer;
   const std::shared_ptr<const NetworkNamespace> network;
   const tcp::endpoint target;
   std::string path;
@@ -135,6 +150,7 @@ support::Result<std::unique_ptr<Relay>> Relay::open(asio::io_context& context,
 Relay::~Relay() {
   boost::system::error_code ignored;
   state_->acceptor.close(ignored);
+  state_->timer.cancel();
   ::unlink(state_->path.c_str());
 }
 

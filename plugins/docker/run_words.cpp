@@ -190,6 +190,25 @@ std::int64_t parse_bytes(std::string_view text) {
   return value > (INT64_MAX >> shift) ? -1 : value << shift;
 }
 
+bool keeps_no_new_privileges(std::string_view option) {
+  std::string text;
+  for (const char c : option) {
+    if (c == ' ' || c == '\t' || c == '-' || c == '_') continue;
+    text += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  constexpr std::string_view kOption = "nonewprivileges";
+  if (!text.starts_with(kOption)) return true;
+  const std::string_view value = std::string_view(text).substr(kOption.size());
+  for (const std::string_view on : {"", "=1", "=t", "=true", ":1", ":t", ":true"}) {
+    if (value == on) return true;
+  }
+  return false;
+}
+
+bool is_log_word(std::string_view word) {
+  return word == "log-driver" || word == "log-opt" || word == "label" || word == "env";
+}
+
 sdk::Status apply_run_word(std::string_view word, std::string_view value, json::object& body,
                            json::object& host) {
   const auto wrong = [&](std::string_view expected) {

@@ -20,4 +20,12 @@ sdk::Status apply_run_word(std::string_view word, std::string_view value, boost:
 // "64m", "1gb", "1024" in bytes; -1 if it is none.
 std::int64_t parse_bytes(std::string_view text);
 
+// Whether this security option leaves no-new-privileges as it is, or sets it. In every spelling
+// that an engine might understand.
+bool keeps_no_new_privileges(std::string_view option);
+
+// Whether a log store may ask for this word: it says where output goes, and nothing about what the
+// container may do.
+bool is_log_word(std::string_view word);
+
 }  // namespace berth::docker

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two small things that coroutines of one loop wait on: Signal, an event, and Limiter, a number of
-// places. Both belong to the loop's thread.
+// Small things that coroutines of one loop wait on: Signal, an event; Waiter, one who may lose
+// patience; and Limiter, a number of places. All belong to the loop's thread.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -41,6 +41,15 @@ class Signal {
   bool raised_ = false;
 };
 
+// One who waits for what may take long, and whom nobody may want to wait any more. Shared between
+// the waiting coroutine and those who end its wait.
+struct Waiter {
+  explicit Waiter(boost::asio::io_context& context) : changed(context) {}
+
+  Signal changed;  // raised whenever what is waited for, or `cancelled`, may have changed
+  bool cancelled = false;
+};
+
 // At most so many at once; the others wait in order. Shared with its places, so that a place may
 // outlive whoever made the Limiter.
 class Limiter : public std::enable_shared_from_this<Limiter> {
@@ -59,6 +68,8 @@ class Limiter : public std::enable_shared_from_this<Limiter> {
       std::swap(of_, other.of_);
       return *this;
     }
+    // False if there was none to have.
+    bool valid() const { return of_ != nullptr; }
     ~Place() {
       if (of_ != nullptr) of_->release();
     }
@@ -70,35 +81,45 @@ class Limiter : public std::enable_shared_from_this<Limiter> {
   // Before the loop goes: places that are given back later wake nobody.
   void close() { waiting_.clear(); }
 
-  boost::asio::awaitable<Place> acquire() {
-    if (limited_) {
-      if (free_ == 0) {
-        // Kept alive by both: a place may be released when this coroutine is gone already.
-        const auto turn = std::make_shared<Signal>(context_);
-        waiting_.push_back(turn);
-        co_await turn->wait(SteadyTime::max());
-      } else {
-        --free_;
-      }
+  // Invalid if `waiter` was cancelled before its turn came.
+  boost::asio::awaitable<Place> acquire(std::shared_ptr<Waiter> waiter) {
+    if (!limited_) co_return Place(shared_from_this());
+    if (free_ > 0) {
+      --free_;
+      co_return Place(shared_from_this());
     }
-    co_return Place(shared_from_this());
+    // Kept alive by both: a place may be released when this coroutine is gone already.
+    const auto turn = std::make_shared<Turn>(Turn{waiter});
+    waiting_.push_back(turn);
+    while (!turn->given && !waiter->cancelled) co_await waiter->changed.wait(SteadyTime::max());
+    if (turn->given) co_return Place(shared_from_this());
+    std::erase(waiting_, turn);
+    co_return Place();
   }
+  boost::asio::awaitable<Place> acquire() { return acquire(std::make_shared<Waiter>(context_)); }
 
  private:
+  struct Turn {
+    std::shared_ptr<Waiter> waiter;
+    bool given = false;
+  };
+
   void release() {
     if (!limited_) return;
     if (waiting_.empty()) {
       ++free_;
       return;
     }
-    waiting_.front()->raise();
+    const std::shared_ptr<Turn> next = waiting_.front();
     waiting_.pop_front();
+    next->given = true;
+    next->waiter->changed.raise();
   }
 
   boost::asio::io_context& context_;
   std::size_t free_;
   const bool limited_;
-  std::deque<std::shared_ptr<Signal>> waiting_;
+  std::deque<std::shared_ptr<Turn>> waiting_;
 };
 
 }  // namespace berth::docker

@@ -20,7 +20,10 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstPause{50};
-constexpr milliseconds kLongestPause{5'000};
+constexpr milliseconds kLongestPause{1'000};
+// When it is looked whether something is left over, each time after thrice the time.
+constexpr milliseconds kFirstLook{1'000};
+constexpr int kLooks = 5;
 
 std::string text_at(const json::object& object, std::string_view key) {
   const json::value* value = object.if_contains(key);
@@ -93,10 +96,11 @@ void DockerFactory::on_events_ended(const sdk::Status& why) {
   metrics_.reconnects.record(1);
   log_.warn("the Docker engine is gone; its containers are looked after when it is back",
             {{"engine", config_.host}, {"reason", why.to_string()}});
-  spawn(reconnect());
+  if (!reconnecting_) spawn(reconnect());
 }
 
 asio::awaitable<void> DockerFactory::reconnect() {
+  reconnecting_ = true;
   // What happened a moment before the stream broke may not have been told.
   const std::int64_t since = (last_event_ns_ > 0 ? last_event_ns_ : wall_ns()) - 1'000'000'000;
   milliseconds pause = kFirstPause;
@@ -114,7 +118,7 @@ asio::awaitable<void> DockerFactory::reconnect() {
       continue;
     }
     const auto listed = co_await reconcile(false);
-    if (!up_) co_return;  // gone again: that has begun another reconnect
+    if (!up_) continue;  // gone again
     if (!listed) {
       log_.warn("the Docker engine is back but cannot list its containers",
                 {{"reason", listed.error().to_string()}});
@@ -125,9 +129,31 @@ asio::awaitable<void> DockerFactory::reconnect() {
     log_.info("the Docker engine is back",
               {{"engine", config_.host}, {"containers", std::to_string(listed->size())}});
     pool_.refill();
-    for (const auto& waiting : std::exchange(waiting_for_engine_, {})) waiting->raise();
-    co_return;
+    for (const auto& waiting : waiting_for_engine_) waiting->changed.raise();
+    break;
   }
+  reconnecting_ = false;
+}
+
+void DockerFactory::suspect() {
+  looks_left_ = kLooks;
+  next_look_ = kFirstLook;
+  if (looking_ || stopped_) return;
+  looking_ = true;
+  spawn(look_again());
+}
+
+asio::awaitable<void> DockerFactory::look_again() {
+  while (looks_left_ > 0 && !stopped_) {
+    Signal wait(loop_.context());
+    const milliseconds pause = next_look_;
+    next_look_ *= 3;
+    co_await wait.wait(Clock::now() + pause);
+    --looks_left_;
+    // One that is gone is looked at when it is back.
+    if (up_ && !stopped_) (void)co_await reconcile(false);
+  }
+  looking_ = false;
 }
 
 DockerFactory::ContainerPtr DockerFactory::adopt(const json::object& listed) {
@@ -202,6 +228,7 @@ asio::awaitable<Result<std::vector<DockerFactory::ContainerPtr>>> DockerFactory:
                           text_at(labels->get_object(), kRole) == kRolePause;
     const bool running = text_at(listed, "State") == "running";
     if (is_pause) {
+      if (pool_.is_making(text_at(labels->get_object(), kToken))) continue;
       pauses[id] = running ? address_in(listed, config_.pool_network) : "";
       continue;
     }
@@ -227,7 +254,7 @@ asio::awaitable<Result<std::vector<DockerFactory::ContainerPtr>>> DockerFactory:
       if (!expected) {
         log_.warn("removing a container that nobody knows", {{"id", id.substr(0, 12)}});
         spawn([](DockerFactory* self, std::string orphan) -> asio::awaitable<void> {
-          (void)co_await self->remove_id(orphan);
+          if (!(co_await self->remove_id(orphan)).ok()) self->suspect();
         }(this, id));
       }
       continue;

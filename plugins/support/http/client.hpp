@@ -12,7 +12,7 @@
 //
 // How an exchange fails:
 //   UNAVAILABLE, retryable   no connection, or it broke before the response was whole
-//   DEADLINE_EXCEEDED        `timeout` or `connect_timeout` passed
+//   DEADLINE_EXCEEDED        `timeout` passed and the server was reached
 //   PERMISSION_DENIED        TLS: a certificate was refused, by us or by the server
 //   RESOURCE_EXHAUSTED       the body is longer than `max_response_bytes`
 //   CANCELLED                cancel(), or a callback of the request ended it

@@ -19,6 +19,15 @@ std::string authority(const std::string& url, bool host_only) {
   return text;
 }
 
+// A handshake that failed for the connection, not for what the peer said in it.
+bool is_cut_off(std::string_view text) {
+  for (const std::string_view sign : {"SSL_ERROR_SYSCALL", "SSL_ERROR_ZERO_RETURN", "reset by peer",
+                                      "Broken pipe", "unexpected eof"}) {
+    if (text.find(sign) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Exchange::Exchange(std::uint64_t id, Request request, Client::Done done)
@@ -32,6 +41,8 @@ Exchange::~Exchange() {
 
 CURL* Exchange::release() {
   if (easy_ == nullptr) return nullptr;
+  long sent = 0;
+  reached_ = curl_easy_getinfo(easy_, CURLINFO_REQUEST_SIZE, &sent) == CURLE_OK && sent > 0;
   curl_easy_reset(easy_);
   return std::exchange(easy_, nullptr);
 }
@@ -138,13 +149,16 @@ sdk::Status Exchange::status_of(CURLcode code) const {
   std::string text = where + ": " + (error_[0] != '\0' ? error_ : curl_easy_strerror(code));
   switch (code) {
     case CURLE_OK: return {};
-    case CURLE_OPERATION_TIMEDOUT: return sdk::deadline_exceeded(std::move(text));
+    case CURLE_OPERATION_TIMEDOUT:
+      return reached_ ? sdk::deadline_exceeded(std::move(text)) : sdk::unavailable(std::move(text));
     case CURLE_ABORTED_BY_CALLBACK:
     case CURLE_WRITE_ERROR: return sdk::cancelled(where + ": ended by the caller");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_CONNECT_ERROR: return sdk::permission_denied(std::move(text));
+    case CURLE_SSL_ISSUER_ERROR: return sdk::permission_denied(std::move(text));
+    case CURLE_SSL_CONNECT_ERROR:
+      return is_cut_off(text) ? sdk::unavailable(std::move(text))
+                              : sdk::permission_denied(std::move(text));
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_SSL_CACERT_BADFILE:

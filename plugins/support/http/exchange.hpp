@@ -44,6 +44,7 @@ class Exchange {
   const std::uint64_t id_;
   Request request_;
   Client::Done done_;
+  bool reached_ = false;  // it was connected (with TLS) and had begun to send
   CURL* easy_ = nullptr;
   curl_slist* headers_ = nullptr;
   curl_slist* connect_to_ = nullptr;

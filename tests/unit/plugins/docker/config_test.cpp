@@ -118,9 +118,18 @@ TEST(DockerConfig, NamesTheKeyThatIsWrong) {
   EXPECT_NE(refusal(R"({"extra_args":{"frobnicate":"1"}})").find("frobnicate"), std::string::npos);
   EXPECT_NE(refusal(R"({"extra_args":{"memory":"1g"}})").find("decided by Berth"),
             std::string::npos);
-  EXPECT_NE(refusal(R"({"extra_args":{"security-opt":["no-new-privileges=false"]}})")
-                .find("no-new-privileges"),
-            std::string::npos);
+  // The engine reads any word that Go takes for a boolean.
+  for (const char* off :
+       {"=false", ":false", "=0", ":f", "=F", "=FALSE", ":False", "= false", "="}) {
+    for (const char* spelled : {"no-new-privileges", "No-New-Privileges", " no-new-privileges "}) {
+      const std::string option = std::string(spelled) + off;
+      EXPECT_NE(refusal(R"({"extra_args":{"security-opt":[")" + option + R"("]}})")
+                    .find("no-new-privileges"),
+                std::string::npos)
+          << option;
+    }
+  }
+  parsed(R"({"extra_args":{"security-opt":["no-new-privileges:true","label=disable"]}})");
   EXPECT_NE(refusal(R"({"docker_config":"/nonexistent/c.json"})").find("docker_config"),
             std::string::npos);
   EXPECT_NE(refusal(R"({"reach":"published","network":"pooled"})").find("reach"),
@@ -292,7 +301,7 @@ TEST(DockerCreateBody, LeavesToTheNamespaceWhatIsTheNamespaces) {
   EXPECT_FALSE(made->body.at("HostConfig").as_object().contains("Dns"));
   EXPECT_FALSE(made->body.at("HostConfig").as_object().contains("ExtraHosts"));
   EXPECT_FALSE(made->body.contains("Hostname"));
-  const json::object pause = pause_body(config, "owner", "img");
+  const json::object pause = pause_body(config, "owner", "img", "token");
   EXPECT_TRUE(pause.at("HostConfig").as_object().contains("Dns"));
   EXPECT_TRUE(pause.at("HostConfig").as_object().contains("ExtraHosts"));
   EXPECT_EQ(pause.at("Hostname"), "h");

@@ -2,6 +2,7 @@
 // libberth_docker.so as berthd has it, on a FakeEngine.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
@@ -99,6 +100,23 @@ class DockerPlugin : public ::testing::Test {
   Result<ContainerInfo> create(CreateRequest r = request()) {
     return await(factory().create(std::move(r), later()));
   }
+
+  // What a hook waits for until it is opened, at the latest when the test ends. Hooks take `passed`
+  // by value. Thread-safe.
+  class Barrier {
+   public:
+    ~Barrier() { open(); }
+    void open() {
+      if (!opened_.exchange(true)) promise_.set_value();
+    }
+
+   private:
+    std::promise<void> promise_;
+    std::atomic<bool> opened_{false};
+
+   public:
+    const std::shared_future<void> passed = promise_.get_future().share();
+  };
 
   // Waits for what the engine or the plugin does by itself.
   template <typename F>

@@ -30,6 +30,27 @@ TEST_F(DockerPlugin, CreatesOnABridgeAndDestroys) {
   EXPECT_EQ(deaths(), 0u);
 }
 
+TEST_F(DockerPlugin, RemovesOnceForAllWhoAsk) {
+  ASSERT_TRUE(open());
+  const auto info = create();
+  ASSERT_TRUE(info);
+  std::promise<void> go;
+  std::shared_future<void> went = go.get_future().share();
+  engine_->set_hook([&](const ServerRequest& request, ServerReply&) {
+    if (request.method == "DELETE") went.wait();
+    return false;
+  });
+  auto first = begin(factory().destroy(info->id, later()));
+  ASSERT_TRUE(eventually([&] { return engine_->count("DELETE") == 1; }));
+  auto second = begin(factory().destroy(info->id, later()));
+  // Behind the second in the plugin's queue: once it is answered, the second has been taken.
+  ASSERT_TRUE(await(factory().capacity(later())));
+  go.set_value();
+  EXPECT_TRUE(first.get());
+  EXPECT_TRUE(second.get());
+  EXPECT_EQ(engine_->count("DELETE"), 1u);
+}
+
 TEST_F(DockerPlugin, JoinsAPooledNetworkWithoutInspectingAndUsesItAgain) {
   ASSERT_TRUE(open(R"(,"network":"pooled","pool_size":2)"));
   EXPECT_EQ(engine_->count("POST /images/create?fromSrc"), 1u);
@@ -310,8 +331,14 @@ TEST_F(DockerPlugin, AddsTheLogStoresParameters) {
   ASSERT_TRUE(info);
   EXPECT_EQ(engine_->find(info->id)->body.at("HostConfig").at("LogConfig").at("Type"), "syslog");
   r.name = "berth-test-2";
-  r.log_parameters = {{"frobnicate", "x"}};
-  EXPECT_EQ(create(r).error().code(), StatusCode::kInvalidArgument);
+  // A log store says where output goes, and nothing else.
+  for (const char* word : {"frobnicate", "privileged", "--privileged", "cap-add", "volume",
+                           "security-opt", "user", "pid"}) {
+    r.log_parameters = {{word, "true"}};
+    const auto refused = create(r);
+    ASSERT_FALSE(refused) << word;
+    EXPECT_EQ(refused.error().code(), StatusCode::kInvalidArgument) << word;
+  }
 }
 
 TEST_F(DockerPlugin, MakesManyAtOnceWithinItsLimit) {

@@ -74,6 +74,11 @@ void FakeEngine::add_image(const std::string& name) {
   images_.insert(name);
 }
 
+void FakeEngine::remove_image(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  images_.erase(name);
+}
+
 void FakeEngine::go_away() {
   {
     const std::lock_guard lock(mutex_);
@@ -237,7 +242,7 @@ void FakeEngine::serve(const ServerRequest& original, ServerReply& reply) {
                     "\n");
   } else if (path.starts_with("/images/")) {
     std::string name = path.substr(8, path.size() - 8 - 5);
-    name = name.substr(0, name.find(':', name.find('/') + 1));
+    name = name.substr(0, name.find_first_of(":@", name.find('/') + 1));
     const std::lock_guard lock(mutex_);
     if (images_.count(name) != 0) {
       reply.send(200, "{}");
@@ -282,7 +287,7 @@ void FakeEngine::create(const ServerRequest& request, ServerReply& reply) {
   if (name != std::string::npos) container.name = query.substr(name + 5);
   const std::lock_guard lock(mutex_);
   std::string image(container.body.at("Image").as_string());
-  image = image.substr(0, image.find(':', image.find('/') + 1));
+  image = image.substr(0, image.find_first_of(":@", image.find('/') + 1));
   if (images_.count(image) == 0) {
     reply.send(404, message("No such image: " + image));
     return;

@@ -46,6 +46,7 @@ class FakeEngine {
   // A function that is started does not listen until listen() is called for it.
   void set_silent(bool silent);
   void add_image(const std::string& name);
+  void remove_image(const std::string& name);
   void listen(const std::string& id);
 
   // The engine goes away (connections cut, nobody listens) and comes back with what it had.

@@ -4,8 +4,12 @@
 #include <filesystem>
 #include <future>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <optional>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
 
 #include "http_server.hpp"
 #include "support/event_loop.hpp"
@@ -181,9 +185,17 @@ TEST_F(HttpClientTest, LimitsTheBody) {
 }
 
 TEST_F(HttpClientTest, TimesOutAndIsCancelled) {
-  HttpServer server([](const ServerRequest&, ServerReply& reply) { reply.client_stays(60); });
+  HttpServer server([](const ServerRequest& request, ServerReply& reply) {
+    if (request.target == "/first") {
+      reply.send(200, "");
+    } else {
+      reply.client_stays(60);
+    }
+  });
   connect_to(server);
-  EXPECT_EQ(fetch({.timeout = 50ms}).status.code(), sdk::StatusCode::kDeadlineExceeded);
+  // On a connection that is there: one that does not come to be in time is another failure.
+  EXPECT_TRUE(fetch({.target = "/first"}).status.ok());
+  EXPECT_EQ(fetch({.timeout = 300ms}).status.code(), sdk::StatusCode::kDeadlineExceeded);
 
   std::promise<Reply> answer;
   on_loop([&] {
@@ -310,6 +322,37 @@ TEST_F(HttpClientTlsTest, ShowsItsCertificate) {
   connect(known);
   const Reply reply = fetch({});
   EXPECT_TRUE(reply.status.ok()) << reply.status.to_string();
+}
+
+// A server that is lost is unavailable, however far the connection came.
+TEST_F(HttpClientTlsTest, SaysUnavailableWhenTheHandshakeIsNotAnswered) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof name;
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&name), size), 0);
+  ASSERT_EQ(::listen(listener, 16), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&name), &size), 0);
+  Endpoint silent;
+  silent.base_url = "https://127.0.0.1:" + std::to_string(ntohs(name.sin_port));
+  connect(silent);
+  // The kernel accepts, nobody speaks.
+  Reply reply = fetch({.connect_timeout = 100ms});
+  EXPECT_EQ(reply.status.code(), sdk::StatusCode::kUnavailable) << reply.status.to_string();
+  EXPECT_TRUE(reply.status.retryable());
+  reply = fetch({.timeout = 100ms});
+  EXPECT_EQ(reply.status.code(), sdk::StatusCode::kUnavailable) << reply.status.to_string();
+
+  std::thread closes([listener] {
+    for (int fd; (fd = ::accept(listener, nullptr, nullptr)) >= 0;) ::close(fd);
+  });
+  connect(silent);
+  reply = fetch({});
+  EXPECT_EQ(reply.status.code(), sdk::StatusCode::kUnavailable) << reply.status.to_string();
+  ::shutdown(listener, SHUT_RDWR);
+  closes.join();
+  ::close(listener);
 }
 
 TEST(HttpEscape, KeepsOnlyUnreservedCharacters) {
