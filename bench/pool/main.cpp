@@ -22,6 +22,7 @@
 #include "base/log.hpp"
 #include "noise.hpp"
 #include "replay.hpp"
+#include "saturated.hpp"
 
 namespace {
 
@@ -130,6 +131,21 @@ int run(int rounds) {
   rows.push_back(row("predict_wait_p99", predicted.wait_p99_ms, "ms", without, plain.wait_p99_ms));
   rows.push_back(row("predict_containers", predicted.peak_containers, "count", without,
                      plain.peak_containers));
+  // A hundred actions need more containers than one for the same work: with memory for three times
+  // as many as there are clients, and for twice as many.
+  constexpr std::size_t kClients = 64;
+  const bench::Saturated one_action = bench::measure_saturated(1, kClients, 2 * kClients);
+  rows.push_back(row("saturated_1_action", one_action.per_second, "1/s"));
+  for (const auto& [name, times] : {std::pair("", 3u), std::pair("_tight", 2u)}) {
+    const bench::Saturated hundred = bench::measure_saturated(100, kClients, times * kClients);
+    const auto metric = [&](const char* what) {
+      return fmt::format("saturated_{}100_actions{}", what, name);
+    };
+    rows.push_back(row(metric(""), hundred.per_second, "1/s", "as many clients of one action",
+                       one_action.per_second));
+    rows.push_back(row(metric("cold_share_"), hundred.cold_share, "share"));
+    rows.push_back(row(metric("wait_p99_"), hundred.wait_p99_ms, "ms"));
+  }
   for (const bool cold : {false, true}) {
     const bench::Noise noise = bench::measure_noise(cold);
     rows.push_back(row(cold ? "noise_cold_p99" : "noise_warm_p99", noise.disturbed_p99_ms, "ms",

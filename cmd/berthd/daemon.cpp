@@ -94,7 +94,7 @@ class Daemon {
   std::unique_ptr<container::Ledger> ledger_;
   std::optional<entity::RuntimesManifest> manifest_;
   std::unique_ptr<Backends> backends_;
-  plugin::Capacity capacity_;
+  plugin::Capacity capacity_;  // the worker's, once there is one
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<House> house_;
   std::shared_ptr<http::TlsCertificate> tls_;  // null: the REST API is in the clear
@@ -149,10 +149,11 @@ asio::awaitable<Status> Daemon::start_backends() {
   }
   const auto capacity = co_await backends_->factory().capacity(in(kStartTimeout));
   if (capacity) {
-    capacity_ = *capacity;
-    if (!capacity_.detail.empty()) {
+    // The administration may ask for it already, on the worker's thread.
+    worker_->run([this, &capacity] { capacity_ = *capacity; });
+    if (!capacity->detail.empty()) {
       log::warn("berthd", "not everything is enforced here",
-                {{"plugin", config_.text("containers.plugin")}, {"detail", capacity_.detail}});
+                {{"plugin", config_.text("containers.plugin")}, {"detail", capacity->detail}});
     }
   }
   auto started_work =

@@ -116,9 +116,9 @@ boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
 
   const SteadyTime flush_deadline = clock.steady_now() + context->options.flush_wait;
   co_await context->logs.flush(flush_deadline);
-  if (const std::size_t left = context->logs.pending(); left > 0) {
+  if (const std::size_t lost = context->logs.pending(); lost > 0) {
     log::warn("invoker", "logs of activations are lost in the shutdown",
-              {{"activations", fmt::to_string(left)}});
+              {{"activations", fmt::to_string(lost)}});
   }
   const auto flushed = std::make_shared<bool>(false);
   context->with.activations.flush(context->with.io.get_executor(),

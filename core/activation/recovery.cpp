@@ -61,12 +61,19 @@ void set_response(entity::Activation& record, entity::Outcome outcome, std::stri
   record.size = response.size;
 }
 
+// Whether asking again may help.
+bool is_passing(const Status& why) {
+  return why.code() == StatusCode::kUnavailable || why.code() == StatusCode::kResourceExhausted ||
+         why.code() == StatusCode::kDeadlineExceeded;
+}
+
 }  // namespace
 
 Recovery::Recovery(const DurableDependencies& dependencies, const DurableOptions& options)
     : with_(dependencies),
       options_(options),
       timer_(with_.io),
+      store_retry_(options.store_retry),
       counters_{&recovered(with_.metrics, "run"), &recovered(with_.metrics, "interrupted"),
                 &recovered(with_.metrics, "dropped")} {}
 
@@ -99,8 +106,9 @@ void Recovery::got_page(Result<std::vector<store::Work>> page) {
   if (!page) {
     log::error("invoker", "what an earlier berthd left could not be read; trying again",
                {{"reason", page.error().to_string()}});
-    return try_later();
+    return try_later(store_retry());
   }
+  store_retry_ = options_.store_retry;
   at_end_ = page->empty();
   for (store::Work& work : *page) {
     after_ = work.sequence;
@@ -133,17 +141,29 @@ void Recovery::resume(std::shared_ptr<store::Work> work) {
       [weak = weak_from_this(), work, user = std::move(*user)](Result<entity::ActionPtr> action) {
         const auto self = weak.lock();
         if (!self || self->stopped_) return;
-        if (!action && action.error().code() != StatusCode::kNotFound) {
+        if (!action && is_passing(action.error())) {
           // The store may answer later.
+          log::warn("invoker", "an action could not be read; trying again",
+                    {{"action", work->path}, {"reason", action.error().to_string()}});
           self->waiting_.push_front(work);
           --self->under_way_;
-          return self->try_later();
+          return self->try_later(self->store_retry());
         }
+        self->store_retry_ = self->options_.store_retry;
         const entity::ActionPtr found = action ? *action : nullptr;
         if (work->started_ms != 0) return self->interrupt(work, found);
         if (found) return self->run(work, found, user);
         entity::Activation record = make_record(*work, nullptr, self->with_.clock.wall_ms());
-        set_response(record, entity::Outcome::kApplicationError, kActionGone);
+        if (action.error().code() == StatusCode::kNotFound) {
+          set_response(record, entity::Outcome::kApplicationError, kActionGone);
+        } else {
+          // It will be as unreadable the next time: who waits for a record gets one.
+          log::error("invoker", "an action cannot be read: what was to run of it does not",
+                     {{"action", work->path},
+                      {"activation", work->activation_id},
+                      {"reason", action.error().to_string()}});
+          set_response(record, entity::Outcome::kWhiskError, kActionUnreadable);
+        }
         self->record(std::move(record), kDropped);
       });
 }
@@ -168,7 +188,7 @@ void Recovery::run(const std::shared_ptr<store::Work>& work, const entity::Actio
   // Full: in its turn again. Stopping: stop() has been called, or will be.
   waiting_.push_front(work);
   --under_way_;
-  try_later();
+  try_later(options_.retry);
 }
 
 void Recovery::interrupt(const std::shared_ptr<store::Work>& work,
@@ -198,9 +218,13 @@ void Recovery::finished(As as) {
   });
 }
 
-void Recovery::try_later() {
+std::chrono::milliseconds Recovery::store_retry() {
+  return std::exchange(store_retry_, std::min(store_retry_ * 2, options_.store_retry_max));
+}
+
+void Recovery::try_later(std::chrono::milliseconds after) {
   if (stopped_ || std::exchange(resting_, true)) return;
-  timer_.expires_after(options_.retry);
+  timer_.expires_after(after);
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     const auto self = weak.lock();
     if (error || !self) return;

@@ -38,13 +38,15 @@ class Recovery final : public std::enable_shared_from_this<Recovery> {
            const entity::Identity& user);
   void interrupt(const std::shared_ptr<store::Work>& work, const entity::ActionPtr& action);
   void record(entity::Activation record, As as);
-  void try_later();
+  void try_later(std::chrono::milliseconds after);
+  std::chrono::milliseconds store_retry();
   void finished(As as);
   void report();
 
   const DurableDependencies with_;
   const DurableOptions options_;
   boost::asio::steady_timer timer_;
+  std::chrono::milliseconds store_retry_;  // of the next time that the store does not answer
   std::deque<std::shared_ptr<store::Work>> waiting_;  // of the page at hand
   std::int64_t after_ = 0;                            // the last sequence that was read
   std::size_t under_way_ = 0;

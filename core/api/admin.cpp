@@ -158,18 +158,18 @@ struct AdminApi::Impl {
   }
 
   void set_limits(const AdminCallPtr& call, const std::string& name, std::string_view body) {
-    const auto identity = deps.auth.find_namespace(name);
-    if (!identity) return call->fail(404, fmt::format("there is no namespace '{}'", name));
-    const auto tree = parse_json(body);
+    auto tree = parse_json(body);
     if (!tree) return call->fail(malformed_body(tree.error().message()));
-    auto limits = entity::parse_namespace_limits(
-        *tree, identity->limits ? *identity->limits : entity::NamespaceLimits());
-    if (!limits) return call->fail(limits.error());
-    deps.auth.set_limits(executor(), name, *limits,
-                         [call, limits = *limits](const Result<void>& set) {
-                           if (!set) return call->fail(set.error());
-                           call->send(200, to_json(limits));
-                         });
+    deps.auth.change_limits(
+        executor(), name,
+        [tree = std::move(*tree)](const entity::NamespaceLimits& present) {
+          return entity::parse_namespace_limits(tree, present);
+        },
+        [call, name](const Result<entity::NamespaceLimits>& set) {
+          if (set) return call->send(200, to_json(*set));
+          if (set.error().code() != StatusCode::kNotFound) return call->fail(set.error());
+          call->fail(404, fmt::format("there is no namespace '{}'", name));
+        });
   }
 
   void back_up(const AdminCallPtr& call, std::string_view body) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/files.hpp"
+#include "base/ids.hpp"
 #include "base/unique_fd.hpp"
 #include "store/schema.hpp"
 #include "store/sqlite_connection.hpp"
@@ -25,6 +26,10 @@ Status sync_path(const fs::path& path, int flags) {
   return {};
 }
 
+Status stopped() {
+  return sdk::unavailable("Berth is shutting down");
+}
+
 // A name for a file while it is made.
 class Draft {
  public:
@@ -38,13 +43,28 @@ class Draft {
   const fs::path path_;
 };
 
-Status copy_into(const fs::path& from, const fs::path& to) {
+Status copy_into(const fs::path& from, const fs::path& to, CareStop& stop) {
   auto connection = Connection::open(from, Connection::Mode::kReadOnly);
   if (!connection) return connection.error();
+  const CareStop::Scope scope(stop, **connection);
+  if (scope.stopped()) return stopped();
   const std::string name = to.string();
   Query query(**connection, "VACUUM INTO ?");
   query.bind(name);
   return query.run();
+}
+
+// What was accepted when the copy was made has run, or will, where it was accepted. In the copy it
+// counts as started, so that who restores it has it recorded as interrupted, not run again.
+Status mark_work(const fs::path& path) {
+  auto connection = Connection::open(path, Connection::Mode::kReadWrite);
+  if (!connection) return connection.error();
+  // No second file beside the draft, which is thrown away if this fails.
+  for (const char* sql :
+       {"PRAGMA journal_mode = MEMORY", "UPDATE work SET started = received WHERE started = 0"}) {
+    if (Status status = (*connection)->execute(sql); !status.ok()) return status;
+  }
+  return {};
 }
 
 // Rows that a query finds: each is one thing wrong.
@@ -58,7 +78,24 @@ Status find_rows(Connection& connection, const char* sql, std::vector<std::strin
 
 }  // namespace
 
-Result<std::uint64_t> back_up(const fs::path& from, const fs::path& to) {
+CareStop::Scope::Scope(CareStop& stop, Connection& connection) : stop_(stop) {
+  connection.end_when(stop_.stopped_);
+  const std::lock_guard lock(stop_.mutex_);
+  stop_.running_ = &connection;
+}
+
+CareStop::Scope::~Scope() {
+  const std::lock_guard lock(stop_.mutex_);
+  stop_.running_ = nullptr;
+}
+
+void CareStop::stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  if (running_ != nullptr) running_->interrupt();
+}
+
+Result<std::uint64_t> back_up(const fs::path& from, const fs::path& to, CareStop& stop) {
   if (!to.is_absolute()) {
     return sdk::invalid_argument("the backup's path must be absolute: " + to.string());
   }
@@ -66,8 +103,8 @@ Result<std::uint64_t> back_up(const fs::path& from, const fs::path& to) {
   if (fs::exists(to, error)) {
     return sdk::already_exists(to.string() + " exists: name another file, or move it aside");
   }
-  const fs::path draft_path = to.string() + ".partial";
-  fs::remove(draft_path, error);
+  // A name that nobody else has: what is there is not ours to remove.
+  const fs::path draft_path = to.string() + ".partial-" + random_hex(8);
   {
     // SQLite would give it the mode that the umask leaves; there are secrets in it.
     const UniqueFd fd(::open(draft_path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -77,9 +114,9 @@ Result<std::uint64_t> back_up(const fs::path& from, const fs::path& to) {
     }
   }
   const Draft draft(draft_path);
-  if (Status status = copy_into(from, draft_path); !status.ok()) {
-    return status.with_context("backup");
-  }
+  Status copied = copy_into(from, draft_path, stop);
+  if (copied.ok()) copied = mark_work(draft_path);
+  if (!copied.ok()) return copied.with_context("backup");
   if (Status status = sync_path(draft_path, 0); !status.ok()) return status;
   // Not over a file that came meanwhile.
   if (::link(draft_path.c_str(), to.c_str()) != 0) {
@@ -91,12 +128,14 @@ Result<std::uint64_t> back_up(const fs::path& from, const fs::path& to) {
   return static_cast<std::uint64_t>(size);
 }
 
-Result<std::vector<std::string>> find_damage(const fs::path& path) {
+Result<std::vector<std::string>> find_damage(const fs::path& path, CareStop& stop) {
   std::error_code error;
   if (!fs::exists(path, error)) return sdk::not_found("there is no file " + path.string());
   auto opened = Connection::open(path, Connection::Mode::kReadOnly);
   if (!opened) return opened.error();
   Connection& connection = **opened;
+  const CareStop::Scope scope(stop, connection);
+  if (scope.stopped()) return stopped();
   if (Status status = check_version(connection); !status.ok()) return status;
   std::vector<std::string> found;
   // What each rule says is wrong is one line.

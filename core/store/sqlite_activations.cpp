@@ -390,18 +390,38 @@ void SqliteActivations::remove_expired(const Retention& retention, std::int64_t 
   writer_.submit_or_refuse(std::make_unique<RemoveRows>(run, std::move(done)), false);
 }
 
-void SqliteActivations::remove_surplus(std::string namespace_name, std::int64_t keep,
-                                       std::int64_t batch,
-                                       std::function<void(Result<std::int64_t>)> done) {
-  const auto run = [name = std::move(namespace_name), keep, batch](
-                       Connection& connection, std::int64_t& removed) -> Status {
+void SqliteActivations::remove_surplus(const std::string& namespace_name, std::int64_t keep,
+                                       std::int64_t batch) {
+  readers_.submit([this, namespace_name, keep, batch](Result<Connection*> connection) {
+    if (!connection) return;  // closing, or too busy: the next time
+    Query query(**connection,
+                "SELECT start, sequence FROM activations WHERE namespace = ? ORDER BY start DESC, "
+                "sequence DESC LIMIT 1 OFFSET ?");
+    query.bind(namespace_name).bind(keep);
+    if (!query.next()) return;
+    remove_up_to(namespace_name, {query.integer(0), query.integer(1)}, batch);
+  });
+}
+
+void SqliteActivations::remove_up_to(const std::string& namespace_name, Place last,
+                                     std::int64_t batch) {
+  const auto run = [namespace_name, last, batch](Connection& connection,
+                                                 std::int64_t& removed) -> Status {
     Query query(connection,
                 "DELETE FROM activations WHERE sequence IN (SELECT sequence FROM activations WHERE "
-                "namespace = ? ORDER BY start DESC, sequence DESC LIMIT ? OFFSET ?)");
-    query.bind(name).bind(batch).bind(keep);
+                "namespace = ? AND start <= ? AND (start < ? OR sequence <= ?) "
+                "ORDER BY start, sequence LIMIT ?)");
+    query.bind(namespace_name).bind(last.start_ms).bind(last.start_ms).bind(last.sequence);
+    query.bind(batch);
     return counted(connection, query, removed);
   };
-  writer_.submit_or_refuse(std::make_unique<RemoveRows>(run, std::move(done)), false);
+  writer_.submit_or_refuse(
+      std::make_unique<RemoveRows>(
+          run,
+          [this, namespace_name, last, batch](const Result<std::int64_t>& removed) {
+            if (removed && *removed >= batch) remove_up_to(namespace_name, last, batch);
+          }),
+      false);
 }
 
 void SqliteActivations::remove_of_namespace(std::string namespace_name, std::int64_t batch,

@@ -40,9 +40,10 @@ class SqliteActivations final : public ActivationStore {
   // writer's thread, or on this one if refused.
   void remove_expired(const Retention& retention, std::int64_t now_ms,
                       std::function<void(Result<std::int64_t>)> done);
-  // The same for the oldest records of a namespace beyond the newest `keep`.
-  void remove_surplus(std::string namespace_name, std::int64_t keep, std::int64_t batch,
-                      std::function<void(Result<std::int64_t>)> done);
+  // Deletes the oldest records of a namespace beyond the newest `keep`, `batch` in a transaction.
+  // Where they begin is looked for by a reader, which takes time by `keep`; the writer only
+  // deletes.
+  void remove_surplus(const std::string& namespace_name, std::int64_t keep, std::int64_t batch);
   // Records written for a namespace since forget_written(); at most: it starts as "very many".
   std::int64_t written(const std::string& namespace_name) const;
   void forget_written(const std::string& namespace_name);
@@ -51,6 +52,12 @@ class SqliteActivations final : public ActivationStore {
                            std::function<void(Result<std::int64_t>)> done);
 
  private:
+  // A record's place in the order of lists.
+  struct Place {
+    std::int64_t start_ms;
+    std::int64_t sequence;
+  };
+  void remove_up_to(const std::string& namespace_name, Place last, std::int64_t batch);
   friend class PutActivation;
   void remember(const Record& record);
   void forget(const Record& record);

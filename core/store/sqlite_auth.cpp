@@ -54,15 +54,30 @@ Result<bool> has_row(Query& query) {
   return row;
 }
 
-// As the table keeps them; empty: none.
-Result<std::shared_ptr<const entity::NamespaceLimits>> read_limits(std::string_view text) {
-  std::shared_ptr<const entity::NamespaceLimits> none;
-  if (text.empty()) return none;
+// As the table keeps them; empty: none. What cannot be understood (a newer Berth wrote it) is left
+// out and told: one namespace's limits do not keep all of them from being served.
+std::shared_ptr<const entity::NamespaceLimits> read_limits(std::string_view name,
+                                                           std::string_view text) {
+  if (text.empty()) return nullptr;
   const auto json = parse_json(text);
-  if (!json) return sdk::data_loss("its limits cannot be read");
-  auto limits = entity::parse_namespace_limits(*json, {});
-  if (!limits) return sdk::data_loss("its limits cannot be read: " + limits.error().message());
-  return std::make_shared<const entity::NamespaceLimits>(std::move(*limits));
+  if (!json || !json->is_object()) {
+    log::error("store", "a namespace's limits cannot be read and do not hold",
+               {{"namespace", name}});
+    return nullptr;
+  }
+  entity::NamespaceLimits limits;
+  for (const auto& member : json->get_object()) {
+    boost::json::object one;
+    one.emplace(member.key(), member.value());
+    auto with = entity::parse_namespace_limits(one, limits);
+    if (with) {
+      limits = std::move(*with);
+    } else {
+      log::error("store", "a limit of a namespace is not known and does not hold",
+                 {{"namespace", name}, {"reason", with.error().message()}});
+    }
+  }
+  return std::make_shared<const entity::NamespaceLimits>(std::move(limits));
 }
 
 Status no_namespace(const std::string& name) {
@@ -228,21 +243,34 @@ class RotateKey final : public WriteJob {
   Reply<Identity> reply_;
 };
 
-class SetLimits final : public WriteJob {
+class ChangeLimits final : public WriteJob {
  public:
-  SetLimits(SqliteAuth& owner, std::string name, entity::NamespaceLimits limits, Reply<void> reply)
+  ChangeLimits(SqliteAuth& owner, std::string name, AuthStore::LimitsChange change,
+               Reply<entity::NamespaceLimits> reply)
       : owner_(owner),
         name_(std::move(name)),
-        limits_(std::make_shared<const entity::NamespaceLimits>(std::move(limits))),
-        text_(*limits_ == entity::NamespaceLimits() ? std::string()
-                                                    : boost::json::serialize(to_json(*limits_))),
+        change_(std::move(change)),
         reply_(std::move(reply)) {}
 
   Status run(Connection& connection) override {
-    Query query(connection, "UPDATE namespaces SET limits = ? WHERE name = ? AND removed = 0");
-    query.bind(text_).bind(name_);
-    if (Status status = query.run(); !status.ok()) return status;
-    return connection.changes() > 0 ? Status() : no_namespace(name_);
+    entity::NamespaceLimits present;
+    {
+      Query query(connection, "SELECT limits FROM namespaces WHERE name = ? AND removed = 0");
+      query.bind(name_);
+      const auto known = has_row(query);
+      if (!known) return known.error();
+      if (!*known) return no_namespace(name_);
+      if (const auto stored = read_limits(name_, query.text(0))) present = *stored;
+    }
+    auto changed = change_(present);
+    if (!changed) return changed.error();
+    const bool none = *changed == entity::NamespaceLimits();
+    limits_ = std::make_shared<const entity::NamespaceLimits>(std::move(*changed));
+    const std::string text =
+        none ? std::string() : boost::json::serialize(entity::to_json(*limits_));
+    Query query(connection, "UPDATE namespaces SET limits = ? WHERE name = ?");
+    query.bind(text).bind(name_);
+    return query.run();
   }
 
   void finish(const Status& status) override {
@@ -251,18 +279,18 @@ class SetLimits final : public WriteJob {
       const std::unique_lock lock(owner_.mutex_);
       const auto found = owner_.by_name_.find(name_);
       if (found != owner_.by_name_.end()) {
-        found->second.limits = text_.empty() ? nullptr : limits_;
+        found->second.limits = *limits_ == entity::NamespaceLimits() ? nullptr : limits_;
       }
     }
-    reply_(Result<void>());
+    reply_(*limits_);
   }
 
  private:
   SqliteAuth& owner_;
   const std::string name_;
-  const std::shared_ptr<const entity::NamespaceLimits> limits_;
-  const std::string text_;  // as it is stored; empty: none
-  Reply<void> reply_;
+  const AuthStore::LimitsChange change_;
+  std::shared_ptr<const entity::NamespaceLimits> limits_;  // as changed
+  Reply<entity::NamespaceLimits> reply_;
 };
 
 Identity SqliteAuth::identity_of(const Entry& entry) {
@@ -290,11 +318,9 @@ Status SqliteAuth::load(Connection& connection) {
                 "SELECT n.name, n.uuid, n.created, k.uuid, k.secret, n.limits FROM namespaces n "
                 "JOIN keys k ON k.namespace = n.name WHERE n.removed = 0");
     while (query.next()) {
-      auto limits = read_limits(query.text(5));
-      if (!limits) return limits.error().with_context("namespace " + query.string(0));
       remember({{query.string(0), query.string(1), query.integer(2)},
                 {query.string(3), query.string(4)},
-                std::move(*limits)});
+                read_limits(query.text(0), query.text(5))});
     }
     if (!query.status().ok()) return query.status();
   }
@@ -368,10 +394,11 @@ void SqliteAuth::remove_namespace(Executor on, std::string name, bool force, Don
       *this, std::move(name), force, Reply<void>(std::move(on), std::move(done))));
 }
 
-void SqliteAuth::set_limits(Executor on, std::string name, entity::NamespaceLimits limits,
-                            Done<void> done) {
-  writer_.submit_or_refuse(std::make_unique<SetLimits>(
-      *this, std::move(name), std::move(limits), Reply<void>(std::move(on), std::move(done))));
+void SqliteAuth::change_limits(Executor on, std::string name, LimitsChange change,
+                               Done<entity::NamespaceLimits> done) {
+  writer_.submit_or_refuse(std::make_unique<ChangeLimits>(
+      *this, std::move(name), std::move(change),
+      Reply<entity::NamespaceLimits>(std::move(on), std::move(done))));
 }
 
 void SqliteAuth::rotate_key(Executor on, std::string name, Done<Identity> done) {

@@ -32,15 +32,15 @@ class SqliteAuth final : public AuthStore {
   void create_namespace(Executor on, std::string name, std::optional<entity::AuthKey> key,
                         Done<entity::Identity> done) override;
   void remove_namespace(Executor on, std::string name, bool force, Done<void> done) override;
-  void set_limits(Executor on, std::string name, entity::NamespaceLimits limits,
-                  Done<void> done) override;
+  void change_limits(Executor on, std::string name, LimitsChange change,
+                     Done<entity::NamespaceLimits> done) override;
   void rotate_key(Executor on, std::string name, Done<entity::Identity> done) override;
 
  private:
   friend class CreateNamespace;
   friend class HideNamespace;
   friend class RotateKey;
-  friend class SetLimits;
+  friend class ChangeLimits;
 
   struct Entry {
     entity::Namespace facts;

@@ -37,6 +37,7 @@ Status status_of(int code, int system_error, std::string_view text, const std::s
           "user");
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return sdk::unavailable("another program holds " + detail);
+    case SQLITE_INTERRUPT: return sdk::unavailable("Berth is shutting down");
     case SQLITE_NOMEM: return sdk::resource_exhausted("no memory for " + detail);
     case SQLITE_TOOBIG: return sdk::invalid_argument("too big for " + detail);
     case SQLITE_IOERR:
@@ -45,7 +46,7 @@ Status status_of(int code, int system_error, std::string_view text, const std::s
                                        ": make room; this write is not kept");
       }
       return sdk::unavailable("cannot read or write " + detail);
-    default: return sdk::internal("store " + detail);
+    default: return sdk::internal("cannot use " + detail);
   }
 }
 
@@ -80,6 +81,18 @@ void Connection::roll_back() {
   if (sqlite3_get_autocommit(db_) == 0) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
+void Connection::interrupt() {
+  sqlite3_interrupt(db_);
+}
+
+void Connection::end_when(const std::atomic<bool>& stop) {
+  constexpr int kSteps = 1000;
+  sqlite3_progress_handler(
+      db_, kSteps,
+      [](void* flag) { return static_cast<const std::atomic<bool>*>(flag)->load() ? 1 : 0; },
+      const_cast<std::atomic<bool>*>(&stop));
+}
+
 std::int64_t Connection::last_insert_id() const {
   return sqlite3_last_insert_rowid(db_);
 }
@@ -94,7 +107,7 @@ Status Connection::failure(int code) {
   const bool by_system =
       primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL;
   const int system_error = by_system ? sqlite3_system_errno(db_) : 0;
-  return status_of(code, system_error, sqlite3_errmsg(db_), path_.string());
+  return status_of(code, system_error, sqlite3_errmsg(db_), shown_);
 }
 
 Result<sqlite3_stmt*> Connection::prepare(const char* sql) {

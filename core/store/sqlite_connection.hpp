@@ -5,6 +5,7 @@
 // Not thread-safe: one connection and its queries belong to one thread at a time.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -38,6 +39,13 @@ class Connection {
   // Without effect if SQLite itself has rolled back already, as it does when the disk is full.
   void roll_back();
 
+  // Ends the statement that runs now, as UNAVAILABLE. The only function for another thread.
+  void interrupt();
+  // What runs ends in the same way soon after that is true.
+  void end_when(const std::atomic<bool>& stop);
+  // Errors name the file no more: it was opened, and what comes now is told to strangers, too.
+  void opened() { shown_ = "the store"; }
+
   std::int64_t last_insert_id() const;
   std::int64_t changes() const;  // rows that the last statement wrote
 
@@ -51,12 +59,14 @@ class Connection {
 
  private:
   friend class Query;
-  Connection(sqlite3* db, std::filesystem::path path) : db_(db), path_(std::move(path)) {}
+  Connection(sqlite3* db, std::filesystem::path path)
+      : db_(db), path_(std::move(path)), shown_(path_.string()) {}
   // The prepared statement of a string literal, which is its own key.
   Result<sqlite3_stmt*> prepare(const char* sql);
 
   sqlite3* db_;
-  std::filesystem::path path_;
+  const std::filesystem::path path_;
+  std::string shown_;  // what errors call it
   std::unordered_map<const char*, sqlite3_stmt*> statements_;
   bool failed_ = false;
 };

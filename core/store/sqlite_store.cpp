@@ -163,6 +163,7 @@ struct SqliteStore::Impl {
   Status close() {
     const std::lock_guard guard(close_mutex);
     maintenance.reset();
+    care_stop.stop();
     care.join();
     // Readers first: the checkpoint at the writer's end wants nobody reading. Jobs that the writer
     // still hands to them are refused, and so answered.
@@ -197,17 +198,9 @@ struct SqliteStore::Impl {
         continue;
       }
       activations.forget_written(space.name);
-      remove_surplus(space.name, keep);
+      activations.remove_surplus(space.name, keep, options.retention.batch);
     }
   }
-  void remove_surplus(const std::string& name, std::int64_t keep) {
-    const std::int64_t batch = options.retention.batch;
-    activations.remove_surplus(name, keep, batch,
-                               [this, name, keep, batch](const Result<std::int64_t>& removed) {
-                                 if (removed && *removed >= batch) remove_surplus(name, keep);
-                               });
-  }
-
   const UniqueFd lock;
   const std::filesystem::path path;
   const Options options;
@@ -221,6 +214,7 @@ struct SqliteStore::Impl {
   SqliteAuth auth;
   SqlitePluginState plugin_state;
   std::unique_ptr<Periodic> maintenance;
+  CareStop care_stop;
   boost::asio::thread_pool care{1};  // for what an operator asks of the file
   std::mutex close_mutex;
 };
@@ -242,6 +236,8 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
     if (!connection) return connection.error();
     reading.push_back(std::move(*connection));
   }
+  (*writing)->opened();
+  for (const auto& connection : reading) connection->opened();
   Connection& loading = *reading.front();
   // The reader's thread waits for its first job: nobody can give it one before the load is over.
   auto impl = std::make_unique<Impl>(std::move(*lock), std::filesystem::absolute(path), options,
@@ -273,18 +269,18 @@ PluginStateStore& SqliteStore::plugin_state() {
 
 void SqliteStore::back_up(Executor on, std::filesystem::path to, Done<std::uint64_t> done) {
   boost::asio::post(impl_->care,
-                    [from = impl_->path, to = std::move(to),
+                    [from = impl_->path, to = std::move(to), &stop = impl_->care_stop,
                      reply = Reply<std::uint64_t>(std::move(on), std::move(done))]() mutable {
-                      reply(store::back_up(from, to));
+                      reply(store::back_up(from, to, stop));
                     });
 }
 
 void SqliteStore::find_damage(Executor on, std::optional<std::filesystem::path> other,
                               Done<std::vector<std::string>> done) {
-  boost::asio::post(impl_->care, [path = other.value_or(impl_->path),
+  boost::asio::post(impl_->care, [path = other.value_or(impl_->path), &stop = impl_->care_stop,
                                   reply = Reply<std::vector<std::string>>(
                                       std::move(on), std::move(done))]() mutable {
-    reply(store::find_damage(path));
+    reply(store::find_damage(path, stop));
   });
 }
 

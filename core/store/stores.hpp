@@ -100,9 +100,13 @@ class AuthStore {
                                 Done<entity::Identity> done) = 0;
   // FAILED_PRECONDITION if it still has actions and `force` is not given.
   virtual void remove_namespace(Executor on, std::string name, bool force, Done<void> done) = 0;
-  // Sets what the namespace alone may; NOT_FOUND.
-  virtual void set_limits(Executor on, std::string name, entity::NamespaceLimits limits,
-                          Done<void> done) = 0;
+  // Changes what the namespace alone may: `change` makes the new limits from the present ones, on
+  // the store's thread, so that no change of another caller is lost. The result is what is stored;
+  // NOT_FOUND, or what `change` failed with. `change` may be called more than once.
+  using LimitsChange =
+      std::function<Result<entity::NamespaceLimits>(const entity::NamespaceLimits& present)>;
+  virtual void change_limits(Executor on, std::string name, LimitsChange change,
+                             Done<entity::NamespaceLimits> done) = 0;
   // Replaces the secret of the namespace's key.
   virtual void rotate_key(Executor on, std::string name, Done<entity::Identity> done) = 0;
 };

@@ -52,9 +52,9 @@ Status Writer::submit(std::unique_ptr<WriteJob>& job, bool soon) {
     const std::size_t jobs = queue_.size() + stalled_.size();
     const bool full = jobs >= options_.max_jobs || queued_bytes_ + bytes > options_.max_bytes;
     if (full && !job->promised()) {
-      return sdk::resource_exhausted("too much waits to be written to " +
-                                     connection_->path().string() + ": " + std::to_string(jobs) +
-                                     " changes of " + std::to_string(queued_bytes_) + " bytes");
+      return sdk::resource_exhausted(
+          "too much waits to be written to the store: " + std::to_string(jobs) + " changes of " +
+          std::to_string(queued_bytes_) + " bytes");
     }
     if (queue_.empty()) oldest_ = SteadyClock::now();
     queue_.push_back(std::move(job));
@@ -216,7 +216,7 @@ void Writer::conclude(std::unique_ptr<WriteJob> job, const Status& status) {
     retry_at_ = SteadyClock::now() + options_.retry_after;
     if (!std::exchange(reported_stall_, true)) {
       log::error("store", "records wait in memory: they cannot be written now",
-                 {{"reason", status.to_string()}});
+                 {{"path", connection_->path().string()}, {"reason", status.to_string()}});
     }
     return;
   }

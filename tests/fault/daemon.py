@@ -1,23 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
 """A berthd that may be killed: its data directory outlives it."""
 import base64
+import collections
 import http.client
 import json
 import os
+import socketserver
 import subprocess
+import threading
 import time
 
 # Only what keeps a broken berthd from hanging the suite; nothing is judged by it.
 PATIENCE = 180
 
-# Says its activation's id, so that a second run of it shows.
+# Tells its activation's id to a Witness, if it is given one's port, before it does anything else.
 ACTION = """
-import os, time
+import os, socket, time
 def main(args):
-    print("ran " + os.environ["__OW_ACTIVATION_ID"])
+    id = os.environ["__OW_ACTIVATION_ID"]
+    if "port" in args:
+        with socket.create_connection(("127.0.0.1", args["port"])) as witness:
+            witness.sendall(id.encode())
+            witness.recv(1)
     time.sleep(args.get("seconds", 0))
-    return {"id": os.environ["__OW_ACTIVATION_ID"]}
+    return {"id": id}
 """
+
+
+class Witness:
+    """Counts the runs of functions, outside of berthd and of all that a kill may take along."""
+
+    def __init__(self):
+        self.runs = collections.Counter()  # by activation id
+        self.lock = threading.Lock()
+        witness = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                told = b""
+                while len(told) < 32:
+                    more = self.request.recv(64)
+                    if not more:
+                        return
+                    told += more
+                with witness.lock:
+                    witness.runs[told.decode()] += 1
+                try:
+                    self.request.sendall(b"k")
+                except OSError:
+                    pass  # it ended; it ran all the same
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+            daemon_threads = True
+            request_queue_size = 1024
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def counts(self):
+        with self.lock:
+            return dict(self.runs)
+
+    def close(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
 
 
 class Daemon:

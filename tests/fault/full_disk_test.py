@@ -84,6 +84,10 @@ class FullDisk(unittest.TestCase):
         status, _, answer = self.daemon.api("POST", "/actions/a0?blocking=true", {})
         self.assertEqual(status, 200, answer)
         accepted.append(answer["activationId"])
+        # Nor does one whose wait ends before it does: it runs, so nobody is told that it was not accepted.
+        status, _, answer = self.daemon.api("POST", "/actions/a0?blocking=true&timeout=100", {"seconds": 1})
+        self.assertIn(status, (200, 202), answer)
+        accepted.append(answer["activationId"])
         self.ballast.unlink()
         end = time.monotonic() + PATIENCE
         while self.invoke({})[0] != 202:

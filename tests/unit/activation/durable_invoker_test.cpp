@@ -78,7 +78,7 @@ class DurableTest : public InvokerTest {
                       [&](const auto& record) { return record.activation_id == id; }));
   }
 
-  DurableOptions durable_options{.max_recovering = 2, .retry = 1ms};
+  DurableOptions durable_options{.max_recovering = 2, .retry = 1ms, .store_retry = 1ms};
   test::FakeWorkStore rows;
   test::FakeActions actions;
   test::FakeNamespaces namespaces;
@@ -351,6 +351,25 @@ TEST_F(DurableTest, ADeletedActionAndAGoneNamespace) {
   EXPECT_EQ(annotation(*records.find("broken"), "kind"), "unknown");
   EXPECT_EQ(count("foreign"), 0u);
   EXPECT_THAT(rows.events, ElementsAre("withdraw foreign"));
+}
+
+TEST_F(DurableTest, AnActionThatCannotBeReadEndsInARecord) {
+  rows.left = {left(1, "damaged"), left(2, "later"), left(3, "fine")};
+  rows.left[0].path = "guest/damaged";
+  rows.left[1].path = "guest/later";
+  actions.failures["guest/damaged"] = sdk::data_loss("its code is gone");
+  actions.failures["guest/later"] = sdk::unavailable("cannot read the store");
+  actions.actions["guest/later"] = test::make_action("later");
+  recover();
+  ASSERT_TRUE(wait_record("damaged"));
+  EXPECT_EQ(records.find("damaged")->outcome, Outcome::kWhiskError);
+  EXPECT_EQ(records.find("damaged")->result,
+            R"({"error":"The action is damaged in the store and could not be run."})");
+  for (const char* id : {"later", "fine"}) {
+    ASSERT_TRUE(wait_record(id));
+    EXPECT_EQ(records.find(id)->outcome, Outcome::kSuccess) << id;
+    EXPECT_EQ(count(id), 1u);
+  }
 }
 
 TEST_F(DurableTest, AContainerThatDiesWhileTheMarkIsWrittenCostsNothing) {

@@ -93,10 +93,14 @@ class FakeWorkStore final : public store::WorkStore {
 class FakeActions final : public store::EntityStore {
  public:
   std::map<std::string, entity::ActionPtr> actions;
+  std::map<std::string, Status> failures;  // of the next look-up of that path
 
   entity::ActionPtr cached_action(std::string_view) const override { return nullptr; }
   void get_action(store::Executor on, std::string path,
                   store::Done<entity::ActionPtr> done) override {
+    if (const auto failure = failures.extract(path)) {
+      return boost::asio::post(on, [done, why = failure.mapped()] { done(why); });
+    }
     const auto found = actions.find(path);
     boost::asio::post(on, [done, action = found == actions.end() ? nullptr : found->second] {
       if (!action) return done(sdk::not_found("no action"));
@@ -128,8 +132,8 @@ class FakeNamespaces final : public store::AuthStore {
   void create_namespace(store::Executor, std::string, std::optional<entity::AuthKey>,
                         store::Done<entity::Identity>) override {}
   void remove_namespace(store::Executor, std::string, bool, store::Done<void>) override {}
-  void set_limits(store::Executor, std::string, entity::NamespaceLimits,
-                  store::Done<void>) override {}
+  void change_limits(store::Executor, std::string, LimitsChange,
+                     store::Done<entity::NamespaceLimits>) override {}
   void rotate_key(store::Executor, std::string, store::Done<entity::Identity>) override {}
 };
 

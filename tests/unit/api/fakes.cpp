@@ -186,12 +186,17 @@ void FakeAuth::remove_namespace(store::Executor on, std::string name, bool force
   answer<void>(on, done, {});
 }
 
-void FakeAuth::set_limits(store::Executor on, std::string name, entity::NamespaceLimits limits,
-                          store::Done<void> done) {
+void FakeAuth::change_limits(store::Executor on, std::string name, LimitsChange change,
+                             store::Done<entity::NamespaceLimits> done) {
+  using Limits = entity::NamespaceLimits;
   const auto found = known.find(name);
-  if (found == known.end()) return answer<void>(on, done, sdk::not_found("no namespace " + name));
-  found->second.limits = std::make_shared<const entity::NamespaceLimits>(std::move(limits));
-  answer<void>(on, done, {});
+  if (found == known.end()) {
+    return answer<Limits>(on, done, sdk::not_found("no namespace " + name));
+  }
+  auto changed = change(found->second.limits ? *found->second.limits : Limits());
+  if (!changed) return answer<Limits>(on, done, changed.error());
+  found->second.limits = std::make_shared<const Limits>(*changed);
+  answer<Limits>(on, done, std::move(*changed));
 }
 
 void FakeAuth::rotate_key(store::Executor on, std::string name,

@@ -70,8 +70,8 @@ class FakeAuth : public store::AuthStore {
                         store::Done<entity::Identity> done) override;
   void remove_namespace(store::Executor on, std::string name, bool force,
                         store::Done<void> done) override;
-  void set_limits(store::Executor on, std::string name, entity::NamespaceLimits limits,
-                  store::Done<void> done) override;
+  void change_limits(store::Executor on, std::string name, LimitsChange change,
+                     store::Done<entity::NamespaceLimits> done) override;
   void rotate_key(store::Executor on, std::string name,
                   store::Done<entity::Identity> done) override;
 

@@ -370,5 +370,31 @@ TEST_F(PoolTest, ImagesOfUsersAreForgotten) {
   }
 }
 
+TEST_F(PoolTest, WhatIsGivenBackUntouchedIsAsItWas) {
+  options.memory_bytes = 256 * kMb;
+  start();
+  TestWaiter& first = ask("a");
+  ASSERT_TRUE(first.served());
+  EXPECT_TRUE(first.lease.needs_init());
+  TestWaiter& other = ask("b");
+  EXPECT_FALSE(other.served());
+  first.lease.give_back();
+  settle();
+  ASSERT_TRUE(other.served()) << "no code was put into it: it may serve another action";
+  EXPECT_EQ(factory.created.size(), 1u);
+  EXPECT_TRUE(other.lease.needs_init());
+  other.lease.give_back();
+  settle();
+  EXPECT_EQ(count(State::kPrewarmed), 1u);
+  TestWaiter& warm = ask("b");
+  warm.lease.initialised();
+  warm.lease.give_back();
+  settle();
+  EXPECT_EQ(count(State::kReady), 1u) << "a warm one stays its action's";
+  EXPECT_EQ(ask("b").lease.kind(), StartKind::kWarm);
+  EXPECT_EQ(factory.created.size(), 1u);
+  EXPECT_TRUE(factory.destroyed.empty());
+}
+
 }  // namespace
 }  // namespace berth::container

@@ -2,7 +2,9 @@
 // What one namespace does to another one, in a simulated world where only turns and memory count.
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <gmock/gmock.h>
+#include <random>
 
 #include "unit/container/pool_fixture.hpp"
 #include "unit/container/simulation.hpp"
@@ -191,6 +193,46 @@ TEST_F(Worth, AShortBacklogDisplacesNobody) {
 
 TEST_F(Worth, ALongBacklogIsWorthAStart) {
   EXPECT_EQ(started_for(100), 2u);
+}
+
+// A hundred actions that fit, from ten namespaces, more and less often invoked, each by whoever was
+// just answered: once they have settled hardly any container is started.
+TEST(Thrash, ManyActionsDoNotTurnWorkIntoStarts) {
+  constexpr std::size_t kActions = 100;
+  const entity::RuntimesManifest manifest = test::make_manifest();
+  PoolOptions options;
+  options.memory_bytes = 128 * 256 * kMb;
+  std::vector<entity::Identity> users;
+  std::vector<entity::ActionPtr> actions;
+  std::vector<double> weights;
+  for (std::size_t i = 0; i < kActions; ++i) {
+    if (i < 10) users.push_back(test::make_identity("space" + std::to_string(i)));
+    actions.push_back(test::make_action("a" + std::to_string(i)));
+    weights.push_back(1.0 / static_cast<double>(i + 1));
+  }
+  std::mt19937 random(1);
+  std::discrete_distribution<std::size_t> pick(weights.begin(), weights.end());
+  std::size_t done = 0;
+  std::function<void()> next;
+  test::SimulatedPool house(manifest, options);
+  house.factory.start_time = 200ms;
+  next = [&] {
+    const std::size_t number = pick(random);
+    house.submit(actions[number], users[number % users.size()], 50ms,
+                 [&](const test::SimulatedPool::Job&) {
+                   ++done;
+                   next();
+                 });
+  };
+  for (int client = 0; client < 64; ++client) next();
+  house.world.run_for(30s);
+  const std::size_t created = house.factory.created;
+  done = 0;
+  house.world.run_for(30s);
+  // 64 clients that never wait would be at 38,400.
+  EXPECT_GT(done, 38'400u / 2);
+  EXPECT_LT(house.factory.created - created, done / 50);
+  next = [] {};
 }
 
 // One namespace asks now and then, another one all the time and with far more than there is.

@@ -192,9 +192,7 @@ TEST_F(Activations, EachNamespaceKeepsItsNewest) {
   ASSERT_TRUE(create_namespace("other"));
   entity::NamespaceLimits own;
   own.kept_activations = 4;
-  ASSERT_TRUE(await<void>([&](Executor on, auto done) {
-    store_->auth().set_limits(on, "guest", own, std::move(done));
-  }));
+  ASSERT_TRUE(set_limits("guest", own));
   for (unsigned i = 0; i < 50; ++i) {
     entity::Activation record = make_activation(i, 1000 + i);
     if (i % 2 == 1) record.namespace_name = "other";

@@ -124,5 +124,58 @@ TEST_F(Auth, AnInterruptedRemovalGoesOnAtTheNextStart) {
   EXPECT_EQ(count_records({.namespace_name = "guest"}).value(), 0);
 }
 
+TEST_F(Auth, ALimitThatIsNotKnownKeepsNobodyFromStarting) {
+  ASSERT_TRUE(create_namespace("guest"));
+  ASSERT_TRUE(create_namespace("other"));
+  store_.reset();
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db,
+                         R"(UPDATE namespaces SET limits =
+                         '{"ofTomorrow":1,"invocationsPerMinute":5,"maxActionLogs":"many"}'
+                         WHERE name = 'guest';
+                         UPDATE namespaces SET limits = '{"half' WHERE name = 'other')",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  open();
+  const auto guest = store_->auth().find_namespace("guest");
+  ASSERT_TRUE(guest && guest->limits);
+  EXPECT_EQ(guest->limits->invocations_per_minute, 5);
+  EXPECT_FALSE(guest->limits->max_logs_mb);
+  EXPECT_TRUE(store_->auth().find_namespace("other"));
+}
+
+TEST_F(Auth, ChangesOfLimitsAtTheSameTimeAreAllKept) {
+  ASSERT_TRUE(create_namespace("guest"));
+  boost::asio::io_context context;
+  int done = 0;
+  const auto change = [&](entity::NamespaceLimits::Number entity::NamespaceLimits::*field) {
+    store_->auth().change_limits(
+        context.get_executor(), "guest",
+        [field](const entity::NamespaceLimits& present) {
+          entity::NamespaceLimits limits = present;
+          limits.*field = 0;
+          return limits;
+        },
+        [&](const Result<entity::NamespaceLimits>& changed) {
+          EXPECT_TRUE(changed);
+          ++done;
+        });
+  };
+  change(&entity::NamespaceLimits::invocations_per_minute);
+  change(&entity::NamespaceLimits::max_memory_mb);
+  change(&entity::NamespaceLimits::kept_activations);
+  context.run();
+  EXPECT_EQ(done, 3);
+  entity::NamespaceLimits all;
+  all.invocations_per_minute = all.max_memory_mb = all.kept_activations = 0;
+  EXPECT_EQ(*store_->auth().find_namespace("guest")->limits, all);
+  store_.reset();
+  open();
+  EXPECT_EQ(*store_->auth().find_namespace("guest")->limits, all);
+  EXPECT_EQ(code_of(set_limits("nobody", all)), StatusCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace berth::store

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <thread>
 
+#include "store/file_care.hpp"
+#include "store/sqlite_connection.hpp"
 #include "store_fixture.hpp"
 
 namespace berth::store {
@@ -65,6 +67,61 @@ TEST_F(Care, ABackupUnderLoadIsAWholeStore) {
   open();
   EXPECT_TRUE(get("guest/hello"));
   for (unsigned i = 0; i < 500; ++i) EXPECT_TRUE(get_record(id_of(i)));
+}
+
+TEST_F(Care, WhatIsQueuedIsInterruptedInARestoredBackup) {
+  open();
+  Work work;
+  work.activation_id = id_of(1);
+  work.namespace_name = "guest";
+  work.received_ms = 1234;
+  ASSERT_TRUE(await<void>(
+      [&](Executor on, auto done) { store_->work().enqueue(on, work, std::move(done)); }));
+  const std::filesystem::path other = copy().string() + ".partial";
+  std::ofstream(other) << "somebody's";
+  ASSERT_TRUE(back_up(copy()));
+  EXPECT_EQ(std::filesystem::file_size(other), 10u) << "not ours to remove";
+  std::filesystem::remove(other);
+  store_.reset();
+  const auto rows = [&] {
+    open();
+    auto page = await<std::vector<Work>>(
+        [&](Executor on, auto done) { store_->work().left_over(on, 0, std::move(done)); });
+    EXPECT_TRUE(page && page->size() == 1);
+    return page && page->size() == 1 ? page->front() : Work();
+  };
+  EXPECT_EQ(rows().started_ms, 0) << "where it was accepted it runs";
+  store_.reset();
+  std::filesystem::remove(file().string() + "-wal");
+  std::filesystem::rename(copy(), file());
+  EXPECT_EQ(rows().started_ms, 1234) << "and nowhere else";
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
+    EXPECT_TRUE(entry.path().filename().string().starts_with(file().filename().string()))
+        << entry.path();
+    ++files;
+  }
+  EXPECT_GE(files, 1u);
+}
+
+TEST_F(Care, AStopEndsWhatTakesLong) {
+  open();
+  CareStop stop;
+  stop.stop();
+  EXPECT_EQ(code_of(store::back_up(file(), copy(), stop)), StatusCode::kUnavailable);
+  EXPECT_FALSE(std::filesystem::exists(copy()));
+  EXPECT_EQ(code_of(store::find_damage(file(), stop)), StatusCode::kUnavailable);
+  // One that is under way ends likewise.
+  auto connection = Connection::open(file(), Connection::Mode::kReadOnly);
+  ASSERT_TRUE(connection);
+  std::atomic<bool> end{false};
+  (*connection)->end_when(end);
+  std::thread later([&] { end = true; });
+  Query query(
+      **connection,
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n");
+  EXPECT_EQ(query.run().code(), StatusCode::kUnavailable);
+  later.join();
 }
 
 TEST_F(Care, ABackupThatFailsLeavesNothing) {

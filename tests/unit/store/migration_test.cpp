@@ -67,9 +67,7 @@ TEST_F(Migration, FromVersion1KeepsEverything) {
       [&](Executor on, auto done) { store_->work().enqueue(on, work, std::move(done)); }));
   entity::NamespaceLimits limits;
   limits.invocations_per_minute = 7;
-  ASSERT_TRUE(await<void>([&](Executor on, auto done) {
-    store_->auth().set_limits(on, "second", limits, std::move(done));
-  }));
+  ASSERT_TRUE(set_limits("second", limits));
   // And revisions go on where they were.
   const auto next = put(make_action("new"));
   ASSERT_TRUE(next);

@@ -132,6 +132,13 @@ class StoreTest : public testing::Test {
     return await<void>(
         [&](Executor on, auto done) { store_->activations().flush(on, std::move(done)); });
   }
+  Result<entity::NamespaceLimits> set_limits(const std::string& name,
+                                             const entity::NamespaceLimits& limits) {
+    return await<entity::NamespaceLimits>([&](Executor on, auto done) {
+      store_->auth().change_limits(
+          on, name, [limits](const entity::NamespaceLimits&) { return limits; }, std::move(done));
+    });
+  }
   Result<entity::Identity> create_namespace(const std::string& name,
                                             std::optional<entity::AuthKey> key = std::nullopt) {
     return await<entity::Identity>([&](Executor on, auto done) {

@@ -184,6 +184,21 @@ TEST_F(WorkStoreTest, ManyRowsComeInPages) {
   EXPECT_EQ(seen, kRows);
 }
 
+TEST_F(WorkStoreTest, AFullQueueKeepsTheRecordsOfWhatItAccepted) {
+  open();
+  ASSERT_TRUE(enqueue(make_work(1)));
+  store_.reset();
+  SqliteStore::Options full;
+  full.max_queued_writes = 0;
+  open(full);
+  store_->activations().put_later(make_activation(1));
+  store_->activations().put_later(make_activation(2));
+  reopen();
+  EXPECT_TRUE(left_over().empty());
+  EXPECT_TRUE(get_record(id_of(1)));
+  EXPECT_EQ(code_of(get_record(id_of(2))), StatusCode::kNotFound) << "nobody was promised that";
+}
+
 TEST_F(WorkStoreTest, ANamespaceTakesItsRowsAlong) {
   open();
   ASSERT_TRUE(create_namespace("guest"));
@@ -208,7 +223,10 @@ TEST_F(WorkOnFullDisk, NothingIsAcceptedAndWhatWasIsKept) {
   fill();
   Work big = make_work(2);
   big.arguments = "\"" + std::string(500'000, 'y') + "\"";
-  EXPECT_EQ(code_of(enqueue(big)), StatusCode::kResourceExhausted);
+  const Result<void> refused = enqueue(big);
+  EXPECT_EQ(code_of(refused), StatusCode::kResourceExhausted);
+  EXPECT_EQ(refused.error().message().find(directory_.path().string()), std::string::npos)
+      << "clients are told of it: " << refused.error().message();
   EXPECT_EQ(code_of(start(2, 5000)), StatusCode::kNotFound) << "it must not run";
   EXPECT_EQ(store_->work().size(), 1u);
   // What room is left inside the file may do for a mark; else it is told, and nothing waits for it.

@@ -155,8 +155,7 @@ TEST_F(DiskFull, RefusesWithTheReasonAndGoesOnWhenThereIsRoom) {
   big.result = "\"" + std::string(300'000, 'y') + "\"";
   const auto refused = put(big);
   ASSERT_EQ(code_of(refused), StatusCode::kResourceExhausted);
-  EXPECT_NE(refused.error().message().find("no room on the disk for " + file().string()),
-            std::string::npos)
+  EXPECT_NE(refused.error().message().find("no room on the disk for the store"), std::string::npos)
       << refused.error().to_string();
   EXPECT_TRUE(get_record(id_of(1)));
   EXPECT_EQ(code_of(get_record(id_of(2))), StatusCode::kNotFound);
