@@ -56,6 +56,15 @@ struct Endpoint {
   long max_connections = 32;  // at once; further requests wait. 0: no limit
 };
 
+struct Response {
+  int code = 0;
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::string body;
+
+  // The first value of a header (name in lower case), or "".
+  std::string_view header(std::string_view name) const;
+};
+
 struct Request {
   std::string method = "GET";
   std::string target = "/";  // path and query, appended to the base URL; already escaped
@@ -66,6 +75,8 @@ struct Request {
   std::size_t max_response_bytes = 64u << 20;         // of a body that is not streamed
   // Called once with the response's code when its headers have come. The same rule as for on_data.
   std::function<void(int)> on_headers = {};
+  // The same with all of the headers, for who needs them before the body. Either or both.
+  std::function<void(const Response&)> on_head = {};
   // Gets a 2xx response's body piece by piece instead of it being gathered. Returning false ends
   // the exchange. It may start and cancel other exchanges but not destroy the Client.
   std::function<bool(std::string_view)> on_data = {};
@@ -76,15 +87,6 @@ struct Request {
 };
 inline constexpr std::ptrdiff_t kLater = -1;
 inline constexpr std::ptrdiff_t kGiveUp = -2;
-
-struct Response {
-  int code = 0;
-  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
-  std::string body;
-
-  // The first value of a header (name in lower case), or "".
-  std::string_view header(std::string_view name) const;
-};
 
 struct Reply {
   sdk::Status status;

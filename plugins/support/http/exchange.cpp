@@ -202,8 +202,9 @@ std::size_t Exchange::on_header(char* data, std::size_t, std::size_t size, void*
     response.code = static_cast<int>(code);
     return size;
   }
-  if (line.empty() && response.code >= 200 && self.request_.on_headers) {
-    std::exchange(self.request_.on_headers, nullptr)(response.code);
+  if (line.empty() && response.code >= 200) {
+    if (self.request_.on_headers) std::exchange(self.request_.on_headers, nullptr)(response.code);
+    if (self.request_.on_head) std::exchange(self.request_.on_head, nullptr)(response);
     return size;
   }
   const std::size_t colon = line.find(':');
