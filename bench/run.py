@@ -3,7 +3,7 @@
 """Runs benchmarks and prints one table of all of them; --json FILE writes the same as JSON.
 
 Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
-Names: boundary, start, invoke, store, pool (default: these) and container, which needs a Docker engine ($DOCKER_HOST)
+Names: boundary, start, invoke, store, pool (default: these), cluster, and container, which needs a Docker engine ($DOCKER_HOST)
 with Berth's images, as does start --plugin docker. Every value stands beside a reference that was measured in
 the same interleaved run.
 """
@@ -79,8 +79,22 @@ def pool(options, build):
     return call(build / "bench/bench_pool", str(options.rounds or 5))
 
 
+def cluster(options, build):
+    # Agents that only have states: what is measured is the scheduler, beside a client that does the least.
+    simulator = subprocess.Popen(
+        ["/usr/bin/python3", HERE.parent / "tests/mesos/simulator.py", "--proto", build / "plugins/mesos/generated",
+         "--agents", "4", "--cpus", "4096", "--mem", "4194304", "--inspection", "11000"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        master = json.loads(simulator.stdout.readline())["masters"][0]
+        return call(build / "bench/bench_cluster", master, str(options.rounds or 200))
+    finally:
+        simulator.stdin.close()
+        simulator.wait()
+
+
 BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store, "pool": pool,
-           "container": container}
+           "container": container, "cluster": cluster}
 # Run where nothing is named: what needs no Docker engine.
 USUAL = ["boundary", "start", "invoke", "store", "pool"]
 
