@@ -45,6 +45,10 @@ endif()
 
 set(BERTH_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
 if(BERTH_SANITIZE)
+  if(BERTH_SANITIZE MATCHES address AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    # Half the compile time of -O1, and a failure's lines are the source's.
+    add_compile_options(-O0)
+  endif()
   add_compile_options(-fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${BERTH_SANITIZE})
 endif()

@@ -32,6 +32,8 @@ struct ActionOptions {
   Pairs annotations;
   std::string annotation_file;
   std::vector<std::string> removed_annotations;
+  std::string web;         // yes, no, raw; empty: as it is
+  std::string web_secure;  // true, false or a secret; empty: as it is
   std::int64_t timeout_ms = -1;
   std::int64_t memory_mb = -1;
   std::int64_t logs_mb = -1;
@@ -91,6 +93,27 @@ json::object exec_of(const ActionOptions& wanted) {
   return exec;
 }
 
+void annotate(json::array& annotations, std::string_view key, json::value value) {
+  annotations.push_back(json::object{{"key", key}, {"value", std::move(value)}});
+}
+
+// As the annotations of OpenWhisk's web actions say it. An exported action's own parameters are not
+// its callers' to change.
+void annotate_web(const ActionOptions& wanted, json::array& annotations) {
+  if (!wanted.web.empty()) {
+    const bool raw = wanted.web == "raw";
+    const bool exported = raw || wanted.web == "yes" || wanted.web == "true";
+    annotate(annotations, "web-export", exported);
+    annotate(annotations, "raw-http", raw);
+    annotate(annotations, "final", exported);
+  }
+  if (wanted.web_secure == "true" || wanted.web_secure == "false") {
+    annotate(annotations, "require-whisk-auth", wanted.web_secure == "true");
+  } else if (!wanted.web_secure.empty()) {
+    annotate(annotations, "require-whisk-auth", json::string(wanted.web_secure));
+  }
+}
+
 json::object body_of(const ActionOptions& wanted, bool creating) {
   json::object body;
   if (!wanted.file.empty() || !wanted.image.empty()) {
@@ -106,6 +129,7 @@ json::object body_of(const ActionOptions& wanted, bool creating) {
   }
   if (!parameters.empty()) body["parameters"] = std::move(parameters);
   json::array annotations = to_list(parse_parameters(wanted.annotation_file, wanted.annotations));
+  annotate_web(wanted, annotations);
   if (!annotations.empty()) body["annotations"] = std::move(annotations);
   if (!wanted.removed_annotations.empty()) {
     body["delAnnotations"] =
@@ -235,6 +259,15 @@ void add_put_options(CLI::App& command, ActionOptions& wanted) {
   add_pairs("-e,--env", wanted.init_parameters, "parameter given as environment variable");
   add_pairs("-a,--annotation", wanted.annotations, "annotation");
   command.add_option("-A,--annotation-file", wanted.annotation_file, "JSON object of annotations");
+  command
+      .add_option("--web", wanted.web,
+                  "answer HTTP requests of anybody at /api/v1/web/...: raw "
+                  "leaves query and body as they are")
+      ->check(CLI::IsMember({"yes", "true", "no", "false", "raw"}));
+  command.add_option(
+      "--web-secure", wanted.web_secure,
+      "who may ask a web action: true: whoever has a key of this berthd, false: anybody, "
+      "else whoever sends this text as X-Require-Whisk-Auth");
   command.add_option("-t,--timeout", wanted.timeout_ms, "time limit in milliseconds");
   command.add_option("-m,--memory", wanted.memory_mb, "memory limit in MB");
   command.add_option("-l,--logsize", wanted.logs_mb, "log limit in MB");

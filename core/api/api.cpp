@@ -4,25 +4,12 @@
 
 #include <fmt/format.h>
 
-#include "api/auth.hpp"
 #include "api/service.hpp"
 
 namespace berth::api {
 namespace {
 
 constexpr std::size_t kMaxName = 256;
-
-// Who calls, or the 401.
-std::optional<Failure> authenticate(Call& call) {
-  const auto header = call.request.header("Authorization");
-  if (!header) return Failure{401, std::string(text::kNoAuthentication)};
-  const std::optional<entity::AuthKey> key = parse_basic(*header);
-  if (!key) return Failure{401, std::string(text::kBadAuthentication)};
-  std::optional<entity::Identity> user = call.deps().auth.authenticate(key->uuid, key->secret);
-  if (!user) return Failure{401, std::string(text::kBadAuthentication)};
-  call.user = std::move(*user);
-  return std::nullopt;
-}
 
 std::optional<Failure> check_entity_name(std::string_view name) {
   if (name.size() > kMaxName) {
@@ -59,8 +46,6 @@ std::optional<Failure> check_names(Call& call) {
 // What OpenWhisk has and this version has not.
 void refuse_later(Call& call) {
   const std::string_view collection = call.target.collection;
-  // No action is exported, and that is what an unknown one answers.
-  if (collection == "web") return call.fail(404, text::kNotFound);
   call.fail(501, fmt::format("{} are not supported by this version of Berth.",
                              collection == "packages"   ? "Packages"
                              : collection == "triggers" ? "Triggers"
@@ -90,6 +75,7 @@ void dispatch(const CallPtr& call) {
     case Route::kActivation: return get_activation(call);
     case Route::kActivationLogs: return get_activation_logs(call);
     case Route::kActivationResult: return get_activation_result(call);
+    case Route::kWeb: return invoke_web_action(call);
     case Route::kLater: return refuse_later(*call);
     case Route::kNone: return call->fail(404, text::kNotFound);
   }
@@ -101,7 +87,7 @@ void handle_call(const CallPtr& call) {
   const Route route = call->target.route;
   if (routed.malformed) return call->fail(400, "The request path has a broken %-escape.");
   if (route == Route::kNone) return call->fail(404, text::kNotFound);
-  if (call->request.method == "OPTIONS" && route >= Route::kApiInfo) {
+  if (call->request.method == "OPTIONS" && route >= Route::kApiInfo && route != Route::kWeb) {
     return call->send({.status = 200, .content_type = ""});
   }
   if (route != Route::kLater && !allows(route, call->request.method)) {
@@ -113,7 +99,9 @@ void handle_call(const CallPtr& call) {
     return call->send(std::move(response));
   }
   if (call->target.needs_authentication()) {
-    if (const auto failure = authenticate(*call)) return call->fail(*failure);
+    Checked<entity::Identity> user = authenticate(*call);
+    if (!user) return call->fail(user.error());
+    call->user = std::move(*user);
     if (const auto failure = check_names(*call)) return call->fail(*failure);
   }
   Checked<Query> query = Query::parse(call->request.query);

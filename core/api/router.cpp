@@ -28,6 +28,7 @@ constexpr std::array<std::string_view, kRoutes> kNames = {"none",
                                                           "activation",
                                                           "activation_logs",
                                                           "activation_result",
+                                                          "web",
                                                           "later"};
 
 struct Segments {
@@ -94,6 +95,19 @@ Route action_route(const Segments& segments) {
   }
 }
 
+// NAMESPACE/PACKAGE/ACTION[.EXTENSION][/MORE], after "/web/".
+void route_web(std::string_view path, RouteResult& result) {
+  Target& target = result.target;
+  for (std::string* part : {&target.namespace_name, &target.package, &target.name}) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    result.malformed |= !decode(path.substr(0, end), *part);
+    path.remove_prefix(end);
+    if (part != &target.name && !path.empty()) path.remove_prefix(1);
+  }
+  target.rest = path;
+  if (!target.name.empty()) target.route = Route::kWeb;
+}
+
 }  // namespace
 
 std::string_view route_name(Route route) {
@@ -107,14 +121,14 @@ RouteResult route(std::string_view path) {
     target.route = simple_route(path);
     return result;
   }
+  constexpr std::string_view kWeb = "/web/";
+  if (path.substr(kPrefix.size()).starts_with(kWeb)) {
+    route_web(path.substr(kPrefix.size() + kWeb.size()), result);
+    return result;
+  }
   const Segments segments = split(path.substr(kPrefix.size()));
   if (segments.count == 0) {
     target.route = Route::kApiInfo;
-    return result;
-  }
-  if (segments.at[0] == "web" && segments.count > 1) {
-    target.route = Route::kLater;
-    target.collection = "web";
     return result;
   }
   if (segments.at[0] != "namespaces" || segments.count > kMaxSegments) return result;
@@ -150,6 +164,7 @@ RouteResult route(std::string_view path) {
 std::string_view allowed_methods(Route route) {
   switch (route) {
     case Route::kAction: return "GET, PUT, POST, DELETE";
+    case Route::kWeb: return "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH";
     case Route::kNone:
     case Route::kLater: return "";
     default: return "GET";
@@ -158,6 +173,10 @@ std::string_view allowed_methods(Route route) {
 
 bool allows(Route route, std::string_view method) {
   if (method == "GET") return true;
+  if (route == Route::kWeb) {
+    return method == "POST" || method == "PUT" || method == "DELETE" || method == "HEAD" ||
+           method == "OPTIONS" || method == "PATCH";
+  }
   return route == Route::kAction && (method == "PUT" || method == "POST" || method == "DELETE");
 }
 

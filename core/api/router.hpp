@@ -30,7 +30,8 @@ enum class Route : std::uint8_t {
   kActivation,
   kActivationLogs,
   kActivationResult,
-  kLater,  // OpenWhisk has it, this version has not: packages, triggers, rules, web actions
+  kWeb,    // a web action, by whatever path under it
+  kLater,  // OpenWhisk has it, this version has not: packages, triggers, rules
 };
 inline constexpr std::size_t kRoutes = static_cast<std::size_t>(Route::kLater) + 1;
 
@@ -42,9 +43,11 @@ struct Target {
   std::string namespace_name;   // decoded; "_" is the caller's own
   std::string package;          // decoded; empty: none
   std::string name;             // of the action, or an activation's id; decoded
-  std::string_view collection;  // kLater: "packages", "triggers", "rules" or "web"
+  std::string_view collection;  // kLater: "packages", "triggers" or "rules"
+  std::string rest;             // kWeb: what follows the action's name, as sent: "" or "/..."
 
-  bool needs_authentication() const { return route >= Route::kNamespaces && collection != "web"; }
+  // A web action itself decides whom it lets in.
+  bool needs_authentication() const { return route >= Route::kNamespaces && route != Route::kWeb; }
 };
 
 // Takes the path apart. A broken %-escape is a Failure of 400.

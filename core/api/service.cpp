@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "api/auth.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "entity/namespace_limits.hpp"
@@ -88,7 +89,7 @@ Call::Call(std::shared_ptr<Service> shared, const http::Request& asked, http::Re
 
 void Call::send(http::Response response) {
   response.headers.emplace_back("X-Request-ID", transaction_id);
-  if (target.route >= Route::kApiInfo) {
+  if (target.route >= Route::kApiInfo && target.route != Route::kWeb) {
     response.more_headers = kCorsHeaders;
   }
   service_->count(target.route, response.status, started);
@@ -141,6 +142,16 @@ bool Call::check_kind(std::string_view kind) {
                         "'{}'.",
                         kind));
   return false;
+}
+
+Checked<entity::Identity> authenticate(Call& call) {
+  const auto header = call.request.header("Authorization");
+  if (!header) return Failure{401, std::string(text::kNoAuthentication)};
+  const std::optional<entity::AuthKey> key = parse_basic(*header);
+  if (!key) return Failure{401, std::string(text::kBadAuthentication)};
+  std::optional<entity::Identity> user = call.deps().auth.authenticate(key->uuid, key->secret);
+  if (!user) return Failure{401, std::string(text::kBadAuthentication)};
+  return std::move(*user);
 }
 
 bool check_content_type(Call& call) {

@@ -50,7 +50,8 @@ class Call {
  public:
   Call(std::shared_ptr<Service> shared, const http::Request& asked, http::Responder answer);
 
-  // Answers with `response`, after the headers that every answer carries were added.
+  // Answers with `response`, after the headers that every answer carries were added. Those of CORS
+  // are the API's own; a web action's answers bring theirs.
   void send(http::Response response);
   void send_json(std::string body) { send({.status = 200, .body = std::move(body)}); }
   // `retry_after`: seconds after which it may be tried again. A 429 or 503 always says so, at least
@@ -86,13 +87,16 @@ class Call {
 };
 using CallPtr = std::shared_ptr<Call>;
 
+// Who calls, by the request's key; or the 401.
+Checked<entity::Identity> authenticate(Call& call);
 // The request has a JSON body, or none at all; else answers 415 and returns false.
 bool check_content_type(Call& call);
 // Runs `use` with the target's action, or answers 404.
 void with_action(const CallPtr& call, std::function<void(const entity::ActionPtr&)> use);
 
-// Each answers its route. (invoke.cpp, actions.cpp, activations.cpp, info.cpp)
+// Each answers its route. (invoke.cpp, web.cpp, actions.cpp, activations.cpp, info.cpp)
 void invoke_action(const CallPtr& call);
+void invoke_web_action(const CallPtr& call);
 void get_action(const CallPtr& call);
 void put_action(const CallPtr& call);
 void delete_action(const CallPtr& call);

@@ -88,8 +88,7 @@ bool is_shortage(int error) {
 }  // namespace
 
 Listener::Listener(boost::asio::io_context& io, std::string name, Accepted accepted)
-    : io_(io),
-      name_(std::move(name)),
+    : name_(std::move(name)),
       accepted_(std::move(accepted)),
       socket_(io),
       rest_(Ticker::of(io), &Listener::rested, this) {}

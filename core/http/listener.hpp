@@ -45,7 +45,6 @@ class Listener final : public SocketOwner, public std::enable_shared_from_this<L
   static void rested(void* self);
   void remove_path();
 
-  boost::asio::io_context& io_;
   std::string name_;
   Accepted accepted_;
   Socket socket_;

@@ -47,7 +47,7 @@ TEST(Router, KnowsEveryPath) {
   EXPECT_EQ(route_of("/api/v1/namespaces/_/activations/x/logs"), Route::kActivationLogs);
   EXPECT_EQ(route_of("/api/v1/namespaces/_/activations/x/result"), Route::kActivationResult);
   EXPECT_EQ(route_of("/api/v1/namespaces/_/triggers/t"), Route::kLater);
-  EXPECT_EQ(route_of("/api/v1/web/guest/default/a.json/b/c/d/e/f"), Route::kLater);
+  EXPECT_EQ(route_of("/api/v1/web/guest/default/a.json/b/c/d/e/f"), Route::kWeb);
 }
 
 TEST(Router, RefusesWhatIsNone) {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every way to invoke an action through the API shares: checks, arguments, throttle, the wait
+// for the outcome. Private to core/api; everything belongs to the Api's thread.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string_view>
+
+#include "api/service.hpp"
+#include "entity/activation.hpp"
+
+namespace berth::api {
+
+// How an invocation's caller is answered.
+struct Manner {
+  bool blocking = false;
+  std::chrono::milliseconds wait{};  // blocking: how long its caller waits for the outcome
+  // The answer to one that goes on without its caller.
+  std::function<http::Response(const Call&, std::string_view activation_id)> accepted;
+  // blocking: the answer to one that ended in time.
+  std::function<http::Response(const Call&, const entity::Activation&)> outcome;
+};
+
+// Invokes `action` as call->user, with `payload` (a JSON object, or blank) over its parameters. The
+// call is answered in that manner, or with what is wrong.
+void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,
+            Manner manner);
+
+}  // namespace berth::api
