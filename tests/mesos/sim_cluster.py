@@ -139,7 +139,8 @@ class Task:
         self.retry = None
         self.unreachable = False
 
-    def status(self, state, source=pb.TaskStatus.SOURCE_EXECUTOR, reason=None, message=None, container=True):
+    def status(self, state, source=pb.TaskStatus.SOURCE_EXECUTOR, reason=None, message=None, container=True,
+               healthy=None):
         s = pb.TaskStatus(state=state, source=source, timestamp=time.time())
         s.task_id.value = self.id
         s.agent_id.value = self.agent.id
@@ -147,6 +148,8 @@ class Task:
             s.message = message
         if reason is not None:
             s.reason = reason
+        if healthy is not None:
+            s.healthy = healthy
         if container:
             s.container_status.container_id.value = self.container_id
             info = s.container_status.network_infos.add()
@@ -217,11 +220,22 @@ class Task:
             await asyncio.sleep(cluster.run_delay)
         if not self.killed.is_set():
             self.update(pb.TASK_RUNNING)
+            if self.info.HasField("health_check"):
+                await self.become_healthy()
         code = await cluster.containers.wait(self)
         text = f"Container exited with status {code}"
         if self.killed.is_set():
             return self.update(pb.TASK_KILLED, message=text)
         self.update(pb.TASK_FINISHED if code == 0 else pb.TASK_FAILED, message=text)
+
+    async def become_healthy(self):
+        """The checks' first result, as an update of its own behind RUNNING's."""
+        await asyncio.sleep(self.info.health_check.delay_seconds)
+        check = self.info.health_check
+        port = check.tcp.port or check.http.port
+        inside = [m.container_port for m in self.info.container.docker.port_mappings] or self.ports
+        self.update(pb.TASK_RUNNING, reason=pb.TaskStatus.REASON_TASK_HEALTH_CHECK_STATUS_UPDATED,
+                    healthy=port in inside)
 
     def kill(self, policy):
         if self.state in TERMINAL or self.killed.is_set():

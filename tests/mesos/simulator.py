@@ -271,6 +271,17 @@ class Simulator:
             self.master.remove(framework)
         return {"frameworks": len(frameworks)}
 
+    def do_usurp(self):
+        """Another scheduler takes the frameworks over."""
+        import berth_mesos_v1_pb2 as pb
+        event = pb.Event(type=pb.Event.ERROR)
+        event.error.message = "Framework failed over"
+        for framework in self.master.frameworks.values():
+            if framework.stream:
+                framework.stream.send(event)
+                framework.stream.end()
+        return {}
+
     def do_end_task(self, task=None, code=1):
         """Whatever runs in a task ends by itself."""
         import berth_mesos_v1_pb2 as pb

@@ -283,6 +283,28 @@ TEST_F(MesosPlugin, ACancelledCreateLeavesNothing) {
   EXPECT_TRUE(list()->empty());
 }
 
+TEST_F(MesosPlugin, WaitsForHealth) {
+  simulate();
+  ASSERT_TRUE(open(R"(,"health_check":{"type":"tcp","delay":0.1})"));
+  const auto made = create();
+  ASSERT_TRUE(made) << made.error().to_string();
+}
+
+TEST_F(MesosPlugin, YieldsToAnotherSchedulerOfItsFramework) {
+  simulate();
+  ASSERT_TRUE(open());
+  const auto made = create();
+  ASSERT_TRUE(made);
+  simulator_->control(R"({"do":"usurp"})");
+  Result<ContainerInfo> refused = made;
+  EXPECT_TRUE(eventually([&] { return !(refused = create(request("late"))); }));
+  EXPECT_EQ(refused.error().code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(refused.error().message(), HasSubstr("another scheduler has taken over"));
+  close();
+  ASSERT_TRUE(open()) << "a restart is the way out";
+  EXPECT_TRUE(create(request("after")));
+}
+
 // Generated code that registered its descriptors process-wide would abort here.
 TEST_F(MesosPlugin, MayBeMappedTwice) {
   simulate();
