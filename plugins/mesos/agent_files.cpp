@@ -40,8 +40,12 @@ AgentFiles::Piece piece_of(http::Reply reply) {
     piece.status = sdk::data_loss("the agent's answer makes no sense");
     return piece;
   }
+  piece.size = offset->to_number<std::uint64_t>(error);
+  if (error) {
+    piece.status = sdk::data_loss("the agent's answer makes no sense");
+    return piece;
+  }
   piece.data = std::string(data->get_string());
-  piece.size = static_cast<std::uint64_t>(offset->to_number<double>());
   return piece;
 }
 

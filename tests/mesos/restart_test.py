@@ -34,7 +34,7 @@ def main(args):
 class Restart(unittest.TestCase):
     def setUp(self):
         self.simulator = Simulator(PROTO, "--run", "processes", "--bin-dir", BIN, "--share-ports", "--agents", "3",
-                                   "--masters", "2", "--first-port", "24000")
+                                   "--masters", "2")
         self.addCleanup(self.simulator.close)
         self.folder = tempfile.mkdtemp(prefix="bth-mr-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)

@@ -5,6 +5,13 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
+
+
+def write_log(task, name, data):
+    os.makedirs(task.sandbox, exist_ok=True)
+    with open(os.path.join(task.sandbox, name), "ab") as file:
+        file.write(data)
 
 
 class Nothing:
@@ -32,6 +39,7 @@ class Listeners(Nothing):
         if image in self.images_missing:
             return (f"Failed to launch container: Failed to run 'docker -H unix:///var/run/docker.sock pull {image}': "
                     f"exited with status 1; stderr='Error response from daemon: pull access denied for {image}\n'")
+        write_log(task, "stderr", b"I1130 exec.cpp:162] Version: 1.12.0\n")
         if task.ports:
             task.server = await asyncio.start_server(lambda reader, writer: writer.close(), task.cluster.address,
                                                      task.ports[0])
@@ -75,18 +83,18 @@ class Processes:
                     "repository does not exist or may require 'docker login'\n'")
         environment = {v.name: v.value for v in task.info.command.environment.variables}
         environment.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
-        if task.ports:
-            environment["BERTH_PORT"] = str(task.ports[0])
-        os.makedirs(task.sandbox, exist_ok=True)
+        # The agent's port on the agents' own address, as a port mapping makes it: other simulators have it too.
+        listener = socket.create_server((task.cluster.address, task.ports[0]))
+        environment.pop("BERTH_PORT", None)
+        environment["BERTH_LISTEN_FD"] = str(listener.fileno())
         root = os.path.join(task.sandbox, "root")
         os.makedirs(root, exist_ok=True)
-        with open(os.path.join(task.sandbox, "stdout"), "ab") as out, \
+        write_log(task, "stderr", b"I1130 exec.cpp:162] Version: 1.12.0\n")
+        with listener, open(os.path.join(task.sandbox, "stdout"), "ab") as out, \
                 open(os.path.join(task.sandbox, "stderr"), "ab") as err:
-            err.write(b"I1130 exec.cpp:162] Version: 1.12.0\n")
-            err.flush()
             task.process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=root,
-                start_new_session=True)
+                start_new_session=True, pass_fds=[listener.fileno()])
         return None
 
     async def wait(self, task):

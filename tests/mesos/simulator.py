@@ -282,6 +282,16 @@ class Simulator:
                 framework.stream.end()
         return {}
 
+    def do_write_log(self, task, text, name="stdout", rotate=False):
+        """A container writes; `rotate`: its logger begins a new file before."""
+        from sim_containers import write_log
+        t = self.cluster.task(task)
+        path = os.path.join(t.sandbox, name)
+        if rotate:
+            os.rename(path, path + ".1")
+        write_log(t, name, text.encode("latin-1"))
+        return {}
+
     def do_end_task(self, task=None, code=1):
         """Whatever runs in a task ends by itself."""
         import berth_mesos_v1_pb2 as pb

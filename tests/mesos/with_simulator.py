@@ -46,7 +46,7 @@ def main():
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     simulator = Simulator(options.proto, "--run", "processes", "--bin-dir", options.bin_dir, "--share-ports",
-                          "--agents", "3", "--first-port", "25000")  # the proxies take the port on all addresses
+                          "--agents", "3")
     try:
         with tempfile.TemporaryDirectory(prefix="bth-ms-") as folder:
             config = os.path.join(folder, "berth.toml")

@@ -13,16 +13,23 @@ using Clock = std::chrono::steady_clock;
 
 // What an offer leaves is wanted back at once: others may wait for it.
 constexpr double kRefuseNothing = 0.0;
+constexpr milliseconds kLongestRevivePause{5'000};
 
 double seconds(milliseconds time) {
   return static_cast<double>(time.count()) / 1000.0;
 }
 
+// Times of the wire as ours; any number may come.
+milliseconds bounded(std::int64_t nanoseconds) {
+  constexpr std::int64_t kMost = std::int64_t{100} * 365 * 24 * 3'600'000;  // a hundred years
+  return milliseconds(std::clamp(nanoseconds / 1'000'000, -kMost, kMost));
+}
+
 // When an agent goes, on our clock.
 SteadyTime start_of(const v1::Unavailability& unavailability) {
-  const auto start = std::chrono::nanoseconds(unavailability.start().nanoseconds());
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return Clock::now() + std::chrono::duration_cast<milliseconds>(start - now);
+  const auto now =
+      std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  return Clock::now() + (bounded(unavailability.start().nanoseconds()) - now);
 }
 
 std::string url_of(const v1::Offer& offer) {
@@ -44,6 +51,7 @@ std::uint64_t Scheduler::launch(TaskSpec spec, SteadyTime deadline, LaunchDone d
   }
   pending_.push_back({number, std::move(spec), deadline, std::move(done)});
   last_needed_ = Clock::now();
+  revive_pause_ = settings_.revive_interval;
   schedule_match();
   return number;
 }
@@ -69,9 +77,7 @@ bool Scheduler::is_leaving(const HeldOffer& offer) const {
   if (!offer.offer().has_unavailability()) return false;
   const v1::Unavailability& u = offer.offer().unavailability();
   if (!u.has_duration()) return true;
-  return start_of(u) + std::chrono::duration_cast<milliseconds>(
-                           std::chrono::nanoseconds(u.duration().nanoseconds())) >
-         Clock::now();
+  return start_of(u) + bounded(u.duration().nanoseconds()) > Clock::now();
 }
 
 void Scheduler::on_offers(const v1::Event::Offers& offers) {
@@ -229,7 +235,9 @@ void Scheduler::decline(const std::vector<std::string>& offers) {
 
 void Scheduler::ask_for_offers() {
   const SteadyTime now = Clock::now();
-  if (now - last_revive_ < settings_.revive_interval) return;  // the next tick asks again
+  if (now - last_revive_ < revive_pause_) return;  // a later tick asks again
+  // Once asked, offers come by themselves when there is room: asking again is for what was missed.
+  revive_pause_ = std::clamp(revive_pause_ * 2, settings_.revive_interval, kLongestRevivePause);
   last_revive_ = now;
   suppressed_ = false;
   v1::Call revive;

@@ -196,7 +196,7 @@ bool MasterLink::on_record(Session& session, std::string_view record) {
     redirects_ = 0;
     backoff_ = milliseconds(0);
     session.framework_id = event.subscribed().framework_id().value();
-    const double interval = event.subscribed().heartbeat_interval_seconds();
+    const double interval = std::min(event.subscribed().heartbeat_interval_seconds(), 3600.0);
     heartbeat_ = milliseconds(static_cast<long>(
         (interval > 0 ? interval * 1000 : 15'000) * settings_.missed_heartbeats + 2'000));
     watch_silence();

@@ -117,6 +117,7 @@ void Scheduler::relaunch(Task& task, const Ending& why) {
   const std::vector<KillDone> killed = std::exchange(task.killed, {});
   discard(task);
   pending_.push_front(std::move(again));
+  revive_pause_ = settings_.revive_interval;
   for (const KillDone& done : killed) done({});
   schedule_match();
 }

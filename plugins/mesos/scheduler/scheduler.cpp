@@ -182,6 +182,7 @@ void Scheduler::on_subscribed(const v1::Event::Subscribed& subscribed) {
   counters_.subscriptions = number;
   offers_.clear();
   told_.clear();
+  last_revive_ = {};
   last_needed_ = Clock::now();
   const auto ready = [this, number] {
     if (!running_ || subscription_ != number || !link_.subscribed()) return;

@@ -222,6 +222,7 @@ class Scheduler final : private MasterLink::Listener {
   bool match_scheduled_ = false;
   bool suppressed_ = false;
   SteadyTime last_revive_{};
+  milliseconds revive_pause_{0};
   SteadyTime last_needed_{};  // when a launch was last pending
 
   std::unordered_map<std::string, std::unique_ptr<Task>> tasks_;

@@ -305,6 +305,47 @@ TEST_F(MesosPlugin, YieldsToAnotherSchedulerOfItsFramework) {
   EXPECT_TRUE(create(request("after")));
 }
 
+TEST_F(MesosPlugin, ReadsLogsFromTheAgentAcrossARotation) {
+  simulate();
+  ASSERT_TRUE(open());
+  const auto made = create();
+  ASSERT_TRUE(made);
+  const auto write = [&](const std::string& rest) {
+    simulator_->control(R"({"do":"write_log","task":")" + made->id + "\"," + rest + "}");
+  };
+  std::string cursor;
+  std::string seen;
+  const auto read_until = [&](const std::string& wanted) {
+    while (seen.find(wanted) == std::string::npos) {
+      const auto batch = await(factory().read_logs(made->id, cursor, 1 << 20, later()));
+      ASSERT_TRUE(batch) << batch.error().to_string();
+      ASSERT_FALSE(batch->records.empty()) << "nothing until the deadline; seen: " << seen;
+      for (const LogRecord& record : batch->records) {
+        seen += (record.stream == Stream::kStderr ? "e:" : "o:") + record.bytes + ";";
+      }
+      cursor = batch->next_cursor;
+    }
+  };
+  write(R"("text":"one\ntwo\npart")");
+  ASSERT_NO_FATAL_FAILURE(read_until("two"));
+  EXPECT_EQ(seen, "o:one;o:two;") << "neither what the executor wrote nor what is not a whole line";
+  write(R"("text":"ial\n")");
+  ASSERT_NO_FATAL_FAILURE(read_until("partial"));
+  write(R"("text":"caf\u00e9\n","name":"stderr")");
+  ASSERT_NO_FATAL_FAILURE(read_until("e:caf\xe9;"));
+  write(R"("text":"before\n")");
+  write(R"("text":"after\n","rotate":true)");
+  ASSERT_NO_FATAL_FAILURE(read_until("after"));
+  EXPECT_EQ(seen, "o:one;o:two;o:partial;e:caf\xe9;o:before;o:after;");
+  EXPECT_EQ(await(factory().read_logs(made->id, "x", 1, later())).error().code(),
+            StatusCode::kInvalidArgument);
+  simulator_->control(R"({"do":"end_task"})");
+  (void)next_death();
+  const auto last = await(factory().read_logs(made->id, cursor, 1 << 20, later()));
+  ASSERT_TRUE(last);
+  EXPECT_TRUE(last->ended);
+}
+
 // Generated code that registered its descriptors process-wide would abort here.
 TEST_F(MesosPlugin, MayBeMappedTwice) {
   simulate();
