@@ -148,27 +148,31 @@ void Shipper::pump() {
 
 void Shipper::send(Spool::Batch batch) {
   sending_ = true;
+  const std::size_t bytes = batch.events.size();
   auto request = this->request("/services/collector/event", {});
   if (settings_.collector.gzip) {
     request.body = support::gzip(batch.events);
     request.headers.push_back("Content-Encoding: gzip");
   } else {
     request.body = std::move(batch.events);
-    batch.events.assign(1, ' ');  // only to say that there is something
-    metrics_.bytes.record(static_cast<double>(request.body.size()));
   }
-  client_.send(std::move(request), [weak = weak_from_this(), batch = std::move(batch)](
-                                       const support::http::Reply& reply) mutable {
-    if (const auto self = weak.lock()) self->sent(std::move(batch), reply);
+  batch.events.clear();
+  client_.send(std::move(request), [weak = weak_from_this(), batch = std::move(batch),
+                                    bytes](const support::http::Reply& reply) {
+    if (const auto self = weak.lock()) self->sent(batch, bytes, reply);
   });
 }
 
-void Shipper::sent(Spool::Batch batch, const support::http::Reply& reply) {
+void Shipper::sent(const Spool::Batch& batch, std::size_t bytes,
+                   const support::http::Reply& reply) {
   if (closed_) return;
   sending_ = false;
   if (!reply.status.ok()) return retry(reply.status.to_string());
   const int code = reply.response.code;
-  if (code == 200) return taken(batch, reply.response.body);
+  if (code == 200) {
+    metrics_.bytes.record(static_cast<double>(bytes));
+    return taken(batch, reply.response.body);
+  }
   if (code == 400 || code == 413) return refused(batch, reply);
   std::string why = text_of(reply.response);
   if (code == 401 || code == 403) why += ": check plugin.splunk.hec_token";

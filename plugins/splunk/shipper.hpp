@@ -56,7 +56,8 @@ class Shipper : public std::enable_shared_from_this<Shipper> {
   };
 
   void send(Spool::Batch batch);
-  void sent(Spool::Batch batch, const support::http::Reply& reply);
+  // `bytes` of events were sent.
+  void sent(const Spool::Batch& batch, std::size_t bytes, const support::http::Reply& reply);
   void taken(const Spool::Batch& batch, std::string_view body);
   void refused(const Spool::Batch& batch, const support::http::Reply& reply);
   void retry(const std::string& why);
