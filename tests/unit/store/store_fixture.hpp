@@ -12,25 +12,11 @@
 #include <string>
 
 #include "store/sqlite_store.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace berth::store {
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "berth-store-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using test::TemporaryDirectory;
 
 // Calls `start(executor, done)` and waits for the answer; it must come by way of the executor.
 template <typename T>

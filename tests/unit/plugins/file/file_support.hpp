@@ -16,25 +16,11 @@
 
 #include "fake_host.hpp"
 #include "file_log_store.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace berth::file {
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "berth-file-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using test::TemporaryDirectory;
 
 // The id is a number in 32 hex digits.
 inline std::string id_of(std::uint64_t number) {

@@ -1,78 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // libberth_file.so as berthd has it: examined, loaded, opened, called through the boundary.
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <optional>
 
-#include "base/ids.hpp"
-#include "base/metrics.hpp"
+#include "conformance/plugin_under_test.hpp"
 #include "plugin/config_schema.hpp"
-#include "plugin/examine.hpp"
-#include "plugin/loaded_plugin.hpp"
-#include "plugin/memory_state.hpp"
-#include "plugin/plugin_instance.hpp"
 
-namespace berth::plugin {
+namespace berth::conformance {
 namespace {
 
-template <typename T>
-Result<T> await(boost::asio::awaitable<Result<T>> coroutine) {
-  boost::asio::io_context io;
-  std::optional<Result<T>> result;
-  boost::asio::co_spawn(io, std::move(coroutine),
-                        [&](const std::exception_ptr& error, Result<T> value) {
-                          if (error) std::rethrow_exception(error);
-                          result.emplace(std::move(value));
-                        });
-  io.run();
-  return std::move(*result);
-}
-
-SteadyTime later() {
-  return std::chrono::steady_clock::now() + std::chrono::minutes(10);
-}
+using plugin::ActivationRef;
+using plugin::LogLine;
+using plugin::LogStore;
+using plugin::Stream;
 
 class FilePlugin : public testing::Test {
  protected:
-  void SetUp() override {
-    std::filesystem::create_directories(root_);
-    // berthd refuses a plugin that others may write, as a build directory may allow.
-    const auto file = root_ / "libberth_file.so";
-    std::filesystem::copy_file(BERTH_FILE_PLUGIN, file);
-    std::filesystem::permissions(file, std::filesystem::perms(0644));
-    auto loaded = LoadedPlugin::load(examine(file));
-    ASSERT_TRUE(loaded) << loaded.error().to_string();
-    loaded_ = std::move(*loaded);
-  }
-  void TearDown() override {
-    instance_.reset();
-    loaded_.reset();
-    std::filesystem::remove_all(root_);
-  }
   LogStore& open(const std::string& config = "{}") {
-    instance_.reset();
-    auto instance = PluginInstance::open(
-        *loaded_,
-        {system_clock(), metrics_, nullptr, "test", config, root_ / "data", root_ / "run", {}});
+    const auto instance = plugin_.open(config);
     EXPECT_TRUE(instance) << instance.error().to_string();
-    instance_ = std::move(*instance);
-    return *instance_->log_store();
+    return *(*instance)->log_store();
   }
 
-  const std::filesystem::path root_ =
-      std::filesystem::temp_directory_path() / ("berth-fp-" + random_hex(6));
-  Metrics metrics_;
-  std::unique_ptr<LoadedPlugin> loaded_;
-  std::unique_ptr<PluginInstance> instance_;
+  PluginUnderTest plugin_{BERTH_FILE_PLUGIN};
 };
 
 TEST_F(FilePlugin, ItsNoteSaysWhatItIs) {
-  EXPECT_EQ(loaded_->manifest().name, "file");
-  EXPECT_EQ(instance_, nullptr);
+  EXPECT_EQ(plugin_.manifest().name, "file");
   LogStore& store = open();
   EXPECT_FALSE(store.out_of_band());
   EXPECT_TRUE(await(store.start(later())));
@@ -80,7 +34,7 @@ TEST_F(FilePlugin, ItsNoteSaysWhatItIs) {
 }
 
 TEST_F(FilePlugin, ItsSchemaRefusesWhatMakesNoSense) {
-  const auto schema = ConfigSchema::parse(loaded_->manifest().config_schema);
+  const auto schema = plugin::ConfigSchema::parse(plugin_.manifest().config_schema);
   ASSERT_TRUE(schema) << schema.error().to_string();
   for (const char* good : {"{}", R"({"sync":"always","max_files":0})",
                            R"({"directory":"/var/log/berth","max_file_bytes":65536})"}) {
@@ -135,12 +89,12 @@ TEST_F(FilePlugin, CountsWhatItDoes) {
   ASSERT_TRUE(await(store.start(later())));
   const ActivationRef ref{new_activation_id(), "guest", new_uuid(), "guest/hello", "c1", 1, 2};
   ASSERT_TRUE(await(store.append(ref, {{Stream::kStdout, 1, 0, "x"}}, true, later())));
-  EXPECT_NE(metrics_.text().find("berth_plugin_file_lines_total 1"), std::string::npos)
-      << metrics_.text();
+  EXPECT_NE(plugin_.metrics().find("berth_plugin_file_lines_total 1"), std::string::npos)
+      << plugin_.metrics();
 }
 
 TEST_F(FilePlugin, AStartThatFailsSaysWhy) {
-  const auto taken = root_ / "taken";
+  const auto taken = plugin_.root() / "taken";
   std::ofstream(taken) << "x";
   LogStore& store = open(R"({"directory":")" + taken.string() + R"("})");
   const auto started = await(store.start(later()));
@@ -149,4 +103,4 @@ TEST_F(FilePlugin, AStartThatFailsSaysWhy) {
 }
 
 }  // namespace
-}  // namespace berth::plugin
+}  // namespace berth::conformance

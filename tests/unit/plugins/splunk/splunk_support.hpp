@@ -12,27 +12,13 @@
 #include "berth/sdk/log_store.hpp"
 #include "hec_event.hpp"
 #include "settings.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace berth::splunk {
 
 inline constexpr const char* kId = "44794bd6aab74415b4e42a308d880e5b";
 
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "berth-splunk-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using test::TemporaryDirectory;
 
 inline Settings settings_with(const std::string& more = "") {
   return Settings::parse(
