@@ -31,7 +31,8 @@ class PluginLogStore final : public LogStore {
                          SteadyTime deadline) override;
   Awaitable<LogPage> fetch(ActivationRef activation, std::string cursor, std::uint64_t max_bytes,
                            SteadyTime deadline) override;
-  bool can_follow() const override { return follow_ != nullptr; }
+  // What the engine ships by itself, the store does not see come.
+  bool can_follow() const override { return follow_ != nullptr && !out_of_band_; }
   Awaitable<LogPage> follow(ActivationRef activation, std::string cursor, std::uint64_t max_bytes,
                             SteadyTime deadline) override;
   Awaitable<void> drain(SteadyTime deadline) override;

@@ -302,20 +302,29 @@ bool LogStoreSet::can_follow() const {
 
 Awaitable<LogPage> LogStoreSet::follow(ActivationRef activation, std::string cursor,
                                        std::uint64_t max_bytes, SteadyTime deadline) {
-  std::size_t index = 0;
-  if (cursor.empty()) {
-    while (index < lanes_.size() && !(lanes_[index]->up() && lanes_[index]->store().can_follow()))
-      ++index;
-    if (index == lanes_.size()) co_return sdk::unimplemented("no log store can follow logs");
-  } else {
-    Result<std::string> own = take_cursor(std::move(cursor), index);
+  std::size_t first = 0;
+  std::size_t last = lanes_.size();
+  if (!cursor.empty()) {
+    Result<std::string> own = take_cursor(std::move(cursor), first);
     if (!own) co_return own.error();
     cursor = std::move(*own);
+    last = first + 1;
   }
-  Result<LogPage> page = co_await lanes_[index]->store().follow(
-      std::move(activation), std::move(cursor), max_bytes, deadline);
-  if (page && !page->next_cursor.empty()) page->next_cursor.insert(0, std::to_string(index) + ":");
-  co_return page;
+  Status refusal = sdk::unimplemented("no log store can follow logs");
+  for (std::size_t index = first; index < last; ++index) {
+    if (!lanes_[index]->up() || !lanes_[index]->store().can_follow()) continue;
+    Result<LogPage> page =
+        co_await lanes_[index]->store().follow(activation, cursor, max_bytes, deadline);
+    if (!page && page.error().code() == StatusCode::kUnimplemented) {
+      refusal = page.error();  // as it is configured
+      continue;
+    }
+    if (page && !page->next_cursor.empty()) {
+      page->next_cursor.insert(0, std::to_string(index) + ":");
+    }
+    co_return page;
+  }
+  co_return refusal;
 }
 
 Awaitable<LogPage> LogStoreSet::fetch(ActivationRef activation, std::string cursor,

@@ -2,7 +2,6 @@
 #include "fetcher.hpp"
 
 #include <algorithm>
-#include <openssl/evp.h>
 #include <utility>
 
 namespace berth::splunk {
@@ -13,35 +12,6 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kMargin{50};
 constexpr std::uint64_t kMaxRows = 50'000;
-
-std::string base64(std::string_view text) {
-  std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  out.resize(static_cast<std::size_t>(std::max(size, 0)));
-  return out;
-}
-
-std::string authorization(const Search& search) {
-  if (!search.token.empty()) return "Authorization: Bearer " + search.token;
-  return "Authorization: Basic " + base64(search.username + ":" + search.password);
-}
-
-RecordId record_id(std::string_view text) {
-  RecordId id{};
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  for (std::size_t i = 0; i < id.size(); ++i) {
-    id[i] = static_cast<unsigned char>(digit(text[2 * i]) * 16 + digit(text[2 * i + 1]));
-  }
-  return id;
-}
-
-std::int64_t now_ms() {
-  return std::chrono::duration_cast<milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -100,15 +70,7 @@ void Fetcher::start() {
 
 void Fetcher::ask() {
   ++attempt_;
-  support::http::Request request;
-  request.method = "POST";
-  request.target = "/services/search/jobs";
-  request.headers = {authorization(settings_.search),
-                     "Content-Type: application/x-www-form-urlencoded", "Expect:"};
-  request.body = make_form(settings_, wanted_, now_ms());
-  request.max_response_bytes = 256u << 20;
-  request.timeout =
-      std::chrono::duration_cast<milliseconds>(settings_.search.max_time) + milliseconds(5'000);
+  support::http::Request request = search_request(settings_, wanted_);
   if (give_up_ != steady_clock::time_point::max()) {
     const auto left = std::chrono::duration_cast<milliseconds>(give_up_ - steady_clock::now());
     request.timeout = std::clamp(left, milliseconds(1), request.timeout);

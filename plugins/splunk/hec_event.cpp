@@ -232,6 +232,45 @@ bool Assembly::front_is_torn() const {
   return !lines_.empty() && !lines_.begin()->second.whole();
 }
 
+std::size_t Assembly::Line::bytes() const {
+  std::size_t sum = 0;
+  for (const auto& [part, piece] : parts) sum += piece.text.size();
+  return sum;
+}
+
+void Assembly::Line::add_to(sdk::LogPage& page, std::uint64_t sequence) const {
+  const Piece& first = parts.begin()->second;
+  if (parts.size() == 1) return page.add(first.stream, first.time_ns, sequence, first.text);
+  std::string text;
+  text.reserve(bytes());
+  for (const auto& [part, piece] : parts) text += piece.text;
+  page.add(first.stream, first.time_ns, sequence, text);
+}
+
+bool Assembly::gap() const {
+  std::uint64_t expected = first_;
+  for (const auto& [sequence, line] : lines_) {
+    if (sequence != expected || !line.whole()) return true;
+    ++expected;
+  }
+  return end_known_ && expected < end_;
+}
+
+sdk::LogPage Assembly::tail(std::uint64_t max_bytes) const {
+  sdk::LogPage page;
+  std::uint64_t expected = first_;
+  auto at = lines_.begin();
+  for (; at != lines_.end(); ++at, ++expected) {
+    const auto& [sequence, line] = *at;
+    if (sequence != expected || !line.whole()) break;
+    if (!page.empty() && page.bytes() + line.bytes() > max_bytes) break;
+    line.add_to(page, sequence);
+  }
+  const bool all = at == lines_.end() && final_ && (!end_known_ || expected >= end_);
+  if (!all) page.next_cursor = std::to_string(expected);
+  return page;
+}
+
 sdk::LogPage Assembly::page(std::uint64_t max_bytes, bool more, bool& partial) const {
   sdk::LogPage page;
   std::uint64_t expected = first_;
@@ -241,22 +280,12 @@ sdk::LogPage Assembly::page(std::uint64_t max_bytes, bool more, bool& partial) c
       partial = true;
       continue;
     }
-    std::size_t bytes = 0;
-    for (const auto& [part, piece] : line.parts) bytes += piece.text.size();
-    if (!page.empty() && page.bytes() + bytes > max_bytes) {
+    if (!page.empty() && page.bytes() + line.bytes() > max_bytes) {
       page.next_cursor = std::to_string(expected);
       return page;
     }
     partial |= sequence != expected;
-    const Piece& first = line.parts.begin()->second;
-    if (line.parts.size() == 1) {
-      page.add(first.stream, first.time_ns, sequence, first.text);
-    } else {
-      std::string text;
-      text.reserve(bytes);
-      for (const auto& [part, piece] : line.parts) text += piece.text;
-      page.add(first.stream, first.time_ns, sequence, text);
-    }
+    line.add_to(page, sequence);
     expected = sequence + 1;
   }
   if (more && !page.empty()) page.next_cursor = std::to_string(expected);

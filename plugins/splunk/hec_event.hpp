@@ -59,6 +59,13 @@ class Assembly {
   // others after them, and the rest of the last one may be among those. `partial` is set if lines
   // are missing between them.
   sdk::LogPage page(std::uint64_t max_bytes, bool more, bool& partial) const;
+  // Whole lines from the first on without a gap, at most about `max_bytes` of them. The cursor is
+  // empty only after the last one.
+  sdk::LogPage tail(std::uint64_t max_bytes) const;
+  // The activation's end was added, whatever is missing before it.
+  bool ended() const { return final_; }
+  // Something is there after a gap.
+  bool gap() const;
   // The line at the front is not whole.
   bool front_is_torn() const;
 
@@ -66,6 +73,8 @@ class Assembly {
   struct Line {
     std::map<std::uint32_t, Piece> parts;
     bool whole() const { return !parts.empty() && parts.size() == parts.begin()->second.parts; }
+    std::size_t bytes() const;
+    void add_to(sdk::LogPage& page, std::uint64_t sequence) const;
   };
 
   const std::uint64_t first_;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "search.hpp"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <charconv>
+#include <chrono>
+#include <openssl/evp.h>
 
-#include "support/http/client.hpp"
 #include "support/json_text.hpp"
 
 namespace berth::splunk {
@@ -75,6 +77,26 @@ sdk::Status failure(int code, const std::string& said) {
   }
   if (code >= 500) return sdk::Status(sdk::StatusCode::kUnavailable, text, sdk::kRetryable);
   return sdk::internal(text);
+}
+
+std::string base64(std::string_view text) {
+  std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  out.resize(static_cast<std::size_t>(std::max(size, 0)));
+  return out;
+}
+
+std::string authorization(const Search& search) {
+  if (!search.token.empty()) return "Authorization: Bearer " + search.token;
+  return "Authorization: Basic " + base64(search.username + ":" + search.password);
+}
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string iso(std::int64_t ms) {
@@ -146,6 +168,20 @@ std::string make_form(const Settings& settings, const Wanted& wanted, std::int64
          "&earliest_time=" + escape(iso(start - offset)) +
          "&latest_time=" + escape(iso(end + offset)) +
          "&search=" + escape(make_query(settings, wanted));
+}
+
+support::http::Request search_request(const Settings& settings, const Wanted& wanted) {
+  support::http::Request request;
+  request.method = "POST";
+  request.target = "/services/search/jobs";
+  request.headers = {authorization(settings.search),
+                     "Content-Type: application/x-www-form-urlencoded", "Expect:"};
+  request.body = make_form(settings, wanted, now_ms());
+  request.max_response_bytes = 256u << 20;
+  request.timeout =
+      std::chrono::duration_cast<std::chrono::milliseconds>(settings.search.max_time) +
+      std::chrono::milliseconds(5'000);
+  return request;
 }
 
 Rows read_rows(const Settings& settings, int code, std::string_view body) {

@@ -11,6 +11,7 @@
 #include "berth/sdk/log_store.hpp"
 #include "hec_event.hpp"
 #include "settings.hpp"
+#include "support/http/client.hpp"
 
 namespace berth::splunk {
 
@@ -32,6 +33,9 @@ std::string make_query(const Settings& settings, const Wanted& wanted);
 
 // The form to POST to /services/search/jobs for a one-shot search, `now_ms` since the epoch.
 std::string make_form(const Settings& settings, const Wanted& wanted, std::int64_t now_ms);
+
+// The whole request, for now; to be sent to search_url.
+support::http::Request search_request(const Settings& settings, const Wanted& wanted);
 
 struct Rows {
   sdk::Status status;  // of the search

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fetcher.hpp"
+#include "follower.hpp"
 #include "hec_event.hpp"
 
 namespace berth::splunk {
@@ -25,15 +26,6 @@ std::int64_t now_ns() {
 
 bool is_activation_id(std::string_view text) {
   return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-RecordId record_id(std::string_view text) {
-  RecordId id{};
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  for (std::size_t i = 0; i < id.size(); ++i) {
-    id[i] = static_cast<unsigned char>(digit(text[2 * i]) * 16 + digit(text[2 * i + 1]));
-  }
-  return id;
 }
 
 support::http::Endpoint search_endpoint(const Settings& settings) {
@@ -164,31 +156,55 @@ void SplunkLogStore::append(const sdk::ActivationRefView& activation, sdk::LogLi
   wake_.notify_one();
 }
 
-void SplunkLogStore::fetch(const sdk::ActivationRefView& activation, std::string_view cursor,
-                           std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) {
-  Wanted wanted;
+bool SplunkLogStore::wanted_of(const sdk::ActivationRefView& activation, std::string_view cursor,
+                               Wanted& wanted, sdk::Promise<sdk::LogPage>& done) const {
+  const auto refuse = [&done](const sdk::Status& why) {
+    done.fail(why);
+    return false;
+  };
   const char* const end = cursor.data() + cursor.size();
   if (!cursor.empty()) {
     const auto [stop, error] = std::from_chars(cursor.data(), end, wanted.first);
     if (error != std::errc() || stop != end || wanted.first >= kEnd) {
-      return done.fail(sdk::invalid_argument("no cursor of this store: " + std::string(cursor)));
+      return refuse(sdk::invalid_argument("no cursor of this store: " + std::string(cursor)));
     }
   }
   if (!is_activation_id(activation.activation_id)) {
-    return done.fail(sdk::not_found("no activation id: " + std::string(activation.activation_id)));
+    return refuse(sdk::not_found("no activation id: " + std::string(activation.activation_id)));
   }
   wanted.activation_id = activation.activation_id;
   wanted.namespace_name = activation.namespace_name;
   wanted.start_ms = activation.start_ms;
   wanted.end_ms = activation.end_ms;
-  {
-    const std::lock_guard lock(mutex_);
-    if (sdk::Status status = not_running(); !status.ok()) return done.fail(status);
-  }
+  const std::lock_guard lock(mutex_);
+  if (const sdk::Status status = not_running(); !status.ok()) return refuse(status);
+  return true;
+}
+
+void SplunkLogStore::fetch(const sdk::ActivationRefView& activation, std::string_view cursor,
+                           std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) {
+  Wanted wanted;
+  if (!wanted_of(activation, cursor, wanted, done)) return;
   loop_->post([this, wanted = std::move(wanted), max_bytes, done = std::move(done)]() mutable {
     std::make_shared<Fetcher>(*loop_, settings_, out_of_band() ? nullptr : &spool_, search_.get(),
                               std::move(wanted), max_bytes, std::move(done))
         ->start();
+  });
+}
+
+void SplunkLogStore::follow(const sdk::ActivationRefView& activation, std::string_view cursor,
+                            std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) {
+  Wanted wanted;
+  if (!wanted_of(activation, cursor, wanted, done)) return;
+  if (out_of_band() || search_ == nullptr) {
+    return done.fail(
+        sdk::unimplemented("logs can be followed with plugin.splunk.mode hec and a "
+                           "search_url only"));
+  }
+  loop_->post([this, wanted = std::move(wanted), max_bytes, done = std::move(done)]() mutable {
+    std::make_shared<Follower>(*loop_, settings_, spool_, *search_, std::move(wanted), max_bytes,
+                               std::move(done))
+        ->look();
   });
 }
 

@@ -17,6 +17,7 @@
 
 #include "berth/sdk/host.hpp"
 #include "berth/sdk/log_store.hpp"
+#include "search.hpp"
 #include "settings.hpp"
 #include "shipper.hpp"
 #include "spool.hpp"
@@ -25,7 +26,7 @@
 
 namespace berth::splunk {
 
-class SplunkLogStore final : public sdk::LogStore, public sdk::LogOutOfBand {
+class SplunkLogStore final : public sdk::LogStore, public sdk::LogFollow, public sdk::LogOutOfBand {
  public:
   explicit SplunkLogStore(const sdk::OpenArgs& args);
   // Answers what is still open and joins the threads.
@@ -38,6 +39,9 @@ class SplunkLogStore final : public sdk::LogStore, public sdk::LogOutOfBand {
               sdk::Promise<void> done) override;
   void fetch(const sdk::ActivationRefView& activation, std::string_view cursor,
              std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) override;
+  // UNIMPLEMENTED where lines have no numbers (only `hec` gives them) or cannot be searched for.
+  void follow(const sdk::ActivationRefView& activation, std::string_view cursor,
+              std::uint64_t max_bytes, sdk::Promise<sdk::LogPage> done) override;
   // Also waits a while for Splunk to take what is in the spool; what it does not take stays there.
   void drain(sdk::Promise<void> done) override;
   void stop(sdk::Promise<void> done) override;
@@ -52,6 +56,9 @@ class SplunkLogStore final : public sdk::LogStore, public sdk::LogOutOfBand {
   };
   using SteadyTime = std::chrono::steady_clock::time_point;
 
+  // What is asked for, of a running store; fails `done` and returns false if it makes no sense.
+  bool wanted_of(const sdk::ActivationRefView& activation, std::string_view cursor, Wanted& wanted,
+                 sdk::Promise<sdk::LogPage>& done) const;
   void write_loop();
   void write(std::deque<Job> jobs);
   void write_items(std::vector<Spool::Item>& items, std::vector<sdk::Promise<void>>& waiting);

@@ -85,6 +85,16 @@ int write_all(int fd, std::vector<iovec>& pieces) {
 
 }  // namespace
 
+RecordId record_id(std::string_view activation_id) {
+  RecordId id{};
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  for (std::size_t i = 0; i < id.size(); ++i) {
+    id[i] = static_cast<unsigned char>(digit(activation_id[2 * i]) * 16 +
+                                       digit(activation_id[2 * i + 1]));
+  }
+  return id;
+}
+
 std::filesystem::path Spool::path_of(std::uint64_t number) const {
   char name[40];
   std::snprintf(name, sizeof name, "spool-%010llu.q", static_cast<unsigned long long>(number));

@@ -22,6 +22,8 @@
 namespace berth::splunk {
 
 using RecordId = std::array<unsigned char, 16>;
+// Of an activation's id, 32 lower-case hex digits.
+RecordId record_id(std::string_view activation_id);
 
 class Spool {
  public:

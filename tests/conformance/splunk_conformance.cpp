@@ -8,6 +8,7 @@ namespace {
 struct WithSplunk : LogStoreSubject {
   explicit WithSplunk(const std::string& more, const std::string& faults = "{}") {
     plugin_file = BERTH_PLUGIN_FILE;
+    follows = true;
     config = test::splunk_config(splunk, more);
     splunk.faults(faults);
   }

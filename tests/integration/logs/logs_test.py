@@ -42,6 +42,25 @@ def main(args):
     return {}
 """
 
+# The child outlives the first run, in a session of its own.
+DETACHED = """
+import subprocess
+begun = []
+def main(args):
+    if not begun:
+        begun.append(subprocess.Popen(["/bin/sh", "-c", "sleep 0.3; echo late"], start_new_session=True))
+    return {}
+"""
+
+FLOOD = """
+import sys
+def main(args):
+    for _ in range(args["megabytes"]):
+        sys.stdout.write(("x" * 99 + "\\n") * 10000)
+    print("done", flush=True)
+    return {}
+"""
+
 
 def stripped(lines):
     """Without times: "stdout: text"."""
@@ -95,7 +114,7 @@ class OneStore(Case):
         self.create(berthd, TALKER)
         self.comes_back(splunk, berthd)
         self.comes_after_an_outage(splunk, berthd)
-        self.is_not_followed_but_shown(berthd)
+        self.is_followed_to_its_end(berthd)
 
     def comes_back(self, splunk, berthd):
         activation = self.invoke(berthd)
@@ -115,7 +134,7 @@ class OneStore(Case):
         splunk.faults()
         self.eventually(lambda: splunk.state()["events"] == before + 20)
 
-    def is_not_followed_but_shown(self, berthd):
+    def is_followed_to_its_end(self, berthd):
         activation = self.invoke(berthd)
         self.logs(berthd, activation)
         run = berthd.cli("activation", "logs", "-f", "--strip", activation)
@@ -184,6 +203,25 @@ class Lines(OneBerthd):
         for pattern in ("^x(x|y)*$", "bell.* utf$"):
             run = berthd.cli("activation", "grep", "-c", pattern, name)
             self.assertEqual((run.returncode, run.stdout), (0, "1\n"), run.stderr)
+
+    def test_what_a_detached_child_prints_later_is_shown_with_what_runs_then(self):
+        berthd, name = self.action(DETACHED)
+        shown = []
+
+        def is_there():
+            shown.extend(self.logs(berthd, self.invoke(berthd, name=name)))
+            return "stdout: late" in stripped(shown)
+        self.eventually(is_there)
+        self.assertEqual(stripped(shown).count("stdout: late"), 1)
+
+    def test_a_hundred_megabytes_of_one_activation(self):
+        """It is cut at the limit, or says what the container's buffer did not hold; the next one is whole."""
+        berthd, name = self.action(FLOOD)
+        shown = stripped(self.logs(berthd, self.invoke(berthd, {"megabytes": 100}, name)))
+        self.assertLess(sum(len(line) - 7 for line in shown), 10 * 1024 * 1024 + 1000)
+        self.assertTrue(any("Logs were truncated" in line or "Data might be missing" in line for line in shown[-2:]))
+        shown = stripped(self.logs(berthd, self.invoke(berthd, {"megabytes": 0}, name)))
+        self.assertEqual(shown, ["stdout: done"])
 
     def test_over_the_limit_logs_are_cut_with_openwhisks_words(self):
         berthd, name = self.action("def main(args):\n    print('x' * 2000000)\n    return {}\n", limits={"logs": 1})

@@ -76,6 +76,26 @@ TEST(Assembly, ATornLineAtTheEndOfAFullPageIsForTheNext) {
   EXPECT_TRUE(torn.front_is_torn());
 }
 
+TEST(Assembly, ATailEndsBeforeTheFirstGapAndHasACursorUntilTheEnd) {
+  Assembly assembly(0);
+  EXPECT_EQ(assembly.tail(1000).next_cursor, "0");
+  EXPECT_FALSE(assembly.gap());
+  assembly.add(piece(0));
+  assembly.add(piece(2, true));
+  EXPECT_TRUE(assembly.gap());
+  EXPECT_TRUE(assembly.ended());
+  EXPECT_EQ(assembly.tail(1000).size(), 1u);
+  EXPECT_EQ(assembly.tail(1000).next_cursor, "1");
+  assembly.add(piece(1, false, 0, 2));
+  EXPECT_EQ(assembly.tail(1000).next_cursor, "1") << "half a line is none";
+  assembly.add(piece(1, false, 1, 2));
+  EXPECT_FALSE(assembly.gap());
+  EXPECT_EQ(assembly.tail(1000).size(), 3u);
+  EXPECT_EQ(assembly.tail(1000).next_cursor, "");
+  EXPECT_EQ(assembly.tail(1).size(), 1u);
+  EXPECT_EQ(assembly.tail(1).next_cursor, "1");
+}
+
 TEST(Assembly, APageEndsAtItsBytes) {
   Assembly assembly(0);
   for (std::uint64_t i = 0; i < 10; ++i) assembly.add(piece(i, i == 9));

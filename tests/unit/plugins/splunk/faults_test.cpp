@@ -143,6 +143,28 @@ TEST_F(WithSplunk, OneRecordThatSplunkRefusesDoesNotStopTheOthers) {
   EXPECT_EQ(splunk_.count("duplicates"), 0);
 }
 
+TEST_F(WithSplunk, AFollowerIsNotKeptByALineThatWillNotCome) {
+  open_with(R"("attempt_wait_ms":1,"attempts":2)");
+  const auto activation = new_activation();
+  ASSERT_TRUE(append(activation, {"one"}, 0, false));
+  ASSERT_TRUE(append(activation, {"poison-pill"}, 1, false));
+  ASSERT_TRUE(append(activation, {"three"}, 2, true));
+  ASSERT_TRUE(await(store_->drain(later())));
+  ASSERT_TRUE(eventually([&] { return metric("spool_records") == 0; }));
+  std::vector<std::string> texts;
+  bool partial = false;
+  std::string cursor;
+  do {
+    const auto page = await(store_->follow(activation, cursor, 1 << 20, later()));
+    ASSERT_TRUE(page) << page.error().to_string();
+    for (const auto& line : page->lines) texts.push_back(line.text);
+    partial |= page->partial;
+    cursor = page->next_cursor;
+  } while (!cursor.empty());
+  EXPECT_THAT(texts, ElementsAre("one", "three"));
+  EXPECT_TRUE(partial);
+}
+
 TEST_F(WithSplunk, AWrongTokenIsSaidAndNothingIsLost) {
   splunk_.faults(R"({"hec_status":403,"hec_text":"Invalid token"})");
   open_with();
