@@ -3,9 +3,9 @@
 """Runs benchmarks and prints one table of all of them; --json FILE writes the same as JSON.
 
 Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
-Names: boundary, start, invoke, store, pool (default: these), cluster, and container, which needs a Docker engine ($DOCKER_HOST)
-with Berth's images, as does start --plugin docker. Every value stands beside a reference that was measured in
-the same interleaved run.
+Names: boundary, start, invoke, store, pool, logs (default: these), cluster, and container, which needs a Docker engine
+($DOCKER_HOST) with Berth's images, as does start --plugin docker; logs have docker's where there is one. Every
+value stands beside a reference that was measured in the same interleaved run.
 """
 import argparse
 import json
@@ -16,6 +16,7 @@ import sys
 import tempfile
 
 import invoke_bench
+import logs_bench
 import store_bench
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -93,10 +94,20 @@ def cluster(options, build):
         simulator.wait()
 
 
-BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store, "pool": pool,
+def logs(options, build):
+    rows = call(build / "bench/bench_logs", str(options.rounds or 5))
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as work:
+        rows += logs_bench.measure(build, pathlib.Path(work), options.rounds or 5)
+    if os.environ.get("DOCKER_HOST"):
+        # Of the engine's logs: by the docker plugin beside `docker logs`.
+        rows += [dict(row, bench="logs") for row in container(options, build) if "log" in row["metric"]]
+    return rows
+
+
+BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store, "pool": pool, "logs": logs,
            "container": container, "cluster": cluster}
 # Run where nothing is named: what needs no Docker engine.
-USUAL = ["boundary", "start", "invoke", "store", "pool"]
+USUAL = ["boundary", "start", "invoke", "store", "pool", "logs"]
 
 
 def table(rows):

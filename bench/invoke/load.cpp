@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
 
 namespace berth::bench {
@@ -72,7 +73,8 @@ bool whole(const std::string& reply) {
 
 }  // namespace
 
-Window run_window(const Arm& arm, int count, std::chrono::milliseconds duration) {
+Window run_window(const Arm& arm, int count, std::chrono::milliseconds duration,
+                  std::chrono::milliseconds pause) {
   Window window;
   window.latencies_ns.reserve(1 << 18);
   std::vector<Connection> connections(static_cast<std::size_t>(count));
@@ -104,6 +106,7 @@ Window run_window(const Arm& arm, int count, std::chrono::milliseconds duration)
       window.latencies_ns.push_back(static_cast<std::uint32_t>((now - connection.sent).count()));
       if (connection.reply.compare(9, 1, "2") != 0) ++window.failures;
       if (now < end) {
+        if (pause.count() > 0) std::this_thread::sleep_for(pause);
         send_request(connection, arm.request);
       } else {
         --outstanding;

@@ -24,7 +24,9 @@ struct Window {
 };
 
 // Sends for `duration` over `connections` connections that are opened first and closed after.
-// Throws std::runtime_error if the address does not answer.
-Window run_window(const Arm& arm, int connections, std::chrono::milliseconds duration);
+// `pause` passes between a reply and the next request: for one connection only. Throws
+// std::runtime_error if the address does not answer.
+Window run_window(const Arm& arm, int connections, std::chrono::milliseconds duration,
+                  std::chrono::milliseconds pause = {});
 
 }  // namespace berth::bench

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_invoke: the invocation path beside its floors, in one interleaved run.
 //
-// Usage: bench_invoke ROUNDS WINDOW_MS NAME ADDRESS REQUEST_FILE [NAME ADDRESS REQUEST_FILE]...
+// Usage: bench_invoke ROUNDS WINDOW_MS[,PAUSE_MS] NAME ADDRESS REQUEST_FILE [...]
 // Each round runs every arm once with 1 connection (latency) and once with 32 (rate), in an order
-// shuffled every round; the first round is dropped. Prints one JSON object: per arm p50 and p99 in
-// microseconds with 1 connection, and requests a second with 32, each the median over the rounds.
+// shuffled every round; the first round is dropped. With PAUSE_MS only the first, and so much time
+// passes between a reply and the next request. Prints one JSON object: per arm p50
+// and p99 in microseconds with 1 connection, and requests a second with 32, each the median over
+// the rounds.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <fstream>
 #include <iterator>
@@ -43,6 +46,8 @@ double median(std::vector<double> values) {
 int run(int argc, char** argv) {
   const int rounds = std::atoi(argv[1]);
   const std::chrono::milliseconds duration(std::atoi(argv[2]));
+  const char* const comma_at = std::strchr(argv[2], ',');
+  const std::chrono::milliseconds pause(comma_at != nullptr ? std::atoi(comma_at + 1) : 0);
   std::vector<Arm> arms;
   for (int i = 3; i + 2 < argc; i += 3) {
     std::ifstream file(argv[i + 2], std::ios::binary);
@@ -53,14 +58,17 @@ int run(int argc, char** argv) {
   for (int round = 0; round <= rounds; ++round) {
     std::shuffle(arms.begin(), arms.end(), random);
     for (const Arm& arm : arms) {
-      Window latency = run_window(arm, 1, duration);
-      const Window rate = run_window(arm, 32, duration);
+      Window latency = run_window(arm, 1, duration, pause);
+      Window rate;
+      if (comma_at == nullptr) rate = run_window(arm, 32, duration);
       Samples& into = samples[arm.name];
       into.failures += latency.failures + rate.failures;
       if (round == 0) continue;
       into.p50_us.push_back(quantile(latency.latencies_ns, 0.50));
       into.p99_us.push_back(quantile(latency.latencies_ns, 0.99));
-      into.rate.push_back(static_cast<double>(rate.latencies_ns.size()) / rate.seconds);
+      if (rate.seconds > 0) {
+        into.rate.push_back(static_cast<double>(rate.latencies_ns.size()) / rate.seconds);
+      }
     }
   }
   std::printf("{");
@@ -80,8 +88,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   if (argc < 6 || (argc - 3) % 3 != 0) {
     std::fprintf(stderr,
-                 "usage: bench_invoke ROUNDS WINDOW_MS NAME ADDRESS REQUEST_FILE [NAME ADDRESS "
-                 "REQUEST_FILE]...\n");
+                 "usage: bench_invoke ROUNDS WINDOW_MS[,PAUSE_MS] NAME ADDRESS REQUEST_FILE [NAME "
+                 "ADDRESS REQUEST_FILE]...\n");
     return 2;
   }
   try {
