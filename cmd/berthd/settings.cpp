@@ -91,8 +91,13 @@ entity::LimitBounds limit_bounds(const config::Document& config) {
 }
 
 api::Throttles throttles(const config::Document& config) {
-  return {.invocations_per_minute = config.integer("limits.invocations_per_minute"),
-          .concurrent_invocations = config.integer("limits.concurrent_invocations")};
+  // 0 in the configuration, for all: off. Of one namespace's own limits it means that it may none.
+  const auto bound = [&](const char* key) {
+    const std::int64_t value = config.integer(key);
+    return value > 0 ? api::Throttles::Number(value) : std::nullopt;
+  };
+  return {.invocations_per_minute = bound("limits.invocations_per_minute"),
+          .concurrent_invocations = bound("limits.concurrent_invocations")};
 }
 
 http::ServerOptions server_options(const config::Document& config) {

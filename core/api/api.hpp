@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,11 +33,12 @@
 
 namespace berth::api {
 
-// What one namespace may ask for; 0 is "as much as it likes". OpenWhisk has 60, 30 and 60.
+// What one namespace may ask for; none is "as much as it likes". OpenWhisk has 60, 30 and 60.
 struct Throttles {
-  std::int64_t invocations_per_minute = 0;
-  std::int64_t concurrent_invocations = 0;
-  std::int64_t fires_per_minute = 0;  // of triggers; only shown as yet
+  using Number = std::optional<std::int64_t>;
+  Number invocations_per_minute;
+  Number concurrent_invocations;
+  Number fires_per_minute;  // of triggers; only shown as yet
 };
 
 // What the info documents tell about this build.

@@ -17,8 +17,8 @@ namespace json = boost::json;
 constexpr std::int64_t kMegabyte = 1024 * 1024;
 
 // Clients read these as numbers; "as much as you like" is the largest they can hold.
-std::int64_t allowance(std::int64_t throttle) {
-  return throttle > 0 ? throttle : std::numeric_limits<std::int32_t>::max();
+std::int64_t allowance(Throttles::Number throttle) {
+  return throttle.value_or(std::numeric_limits<std::int32_t>::max());
 }
 
 void send_text(Call& call, std::string body) {

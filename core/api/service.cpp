@@ -128,11 +128,9 @@ Throttles Call::throttles() const {
   Throttles allowed = service_->deps.throttles;
   if (!user.limits) return allowed;
   const entity::NamespaceLimits& own = *user.limits;
-  allowed.invocations_per_minute =
-      own.invocations_per_minute.value_or(allowed.invocations_per_minute);
-  allowed.concurrent_invocations =
-      own.concurrent_invocations.value_or(allowed.concurrent_invocations);
-  allowed.fires_per_minute = own.fires_per_minute.value_or(allowed.fires_per_minute);
+  if (own.invocations_per_minute) allowed.invocations_per_minute = own.invocations_per_minute;
+  if (own.concurrent_invocations) allowed.concurrent_invocations = own.concurrent_invocations;
+  if (own.fires_per_minute) allowed.fires_per_minute = own.fires_per_minute;
   return allowed;
 }
 

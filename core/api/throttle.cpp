@@ -36,22 +36,22 @@ void Throttle::forget_idle(std::int64_t second) {
 
 Checked<Throttle::Place> Throttle::enter(const std::string& namespace_uuid,
                                          const Throttles& allowed, std::int64_t now_ms) {
-  if (allowed.invocations_per_minute <= 0 && allowed.concurrent_invocations <= 0) return Place();
+  if (!allowed.invocations_per_minute && !allowed.concurrent_invocations) return Place();
   const std::int64_t second = now_ms / 1000;
   forget_idle(second);
   Usage& usage = usage_[namespace_uuid];
   usage.advance(second);
-  if (allowed.invocations_per_minute > 0 && usage.total >= allowed.invocations_per_minute) {
+  if (allowed.invocations_per_minute && usage.total >= *allowed.invocations_per_minute) {
     Failure failure(429, fmt::format("Too many requests in the last minute (count: {}, allowed: "
                                      "{}).",
-                                     usage.total + 1, allowed.invocations_per_minute));
+                                     usage.total + 1, *allowed.invocations_per_minute));
     failure.retry_after = usage.wait_for_room();
     return failure;
   }
-  if (allowed.concurrent_invocations > 0 && *usage.running >= allowed.concurrent_invocations) {
+  if (allowed.concurrent_invocations && *usage.running >= *allowed.concurrent_invocations) {
     return Failure{429,
                    fmt::format("Too many concurrent requests in flight (count: {}, allowed: {}).",
-                               *usage.running, allowed.concurrent_invocations)};
+                               *usage.running, *allowed.concurrent_invocations)};
   }
   ++usage.slots[static_cast<std::size_t>(usage.second % kSlots)];
   ++usage.total;

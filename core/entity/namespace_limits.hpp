@@ -19,7 +19,7 @@ namespace berth::entity {
 struct NamespaceLimits {
   using Number = std::optional<std::int64_t>;
 
-  // Throttles: in place of the system's, more or less; 0: as much as it likes.
+  // Throttles: in place of the system's, more or less; 0: none at all.
   Number invocations_per_minute;
   Number concurrent_invocations;
   Number fires_per_minute;

@@ -159,6 +159,18 @@ TEST(Throttle, NeverMoreThanAllowedInAnyMinute) {
   EXPECT_GT(taken, now / 60'000 * 20 * 9 / 10);
 }
 
+TEST(Throttle, NoneAllowedIsNone) {
+  Throttle throttle;
+  const auto minute = throttle.enter("a", {.invocations_per_minute = 0}, 0);
+  ASSERT_FALSE(minute);
+  EXPECT_EQ(minute.error().message, "Too many requests in the last minute (count: 1, allowed: 0).");
+  const auto at_once = throttle.enter("a", {.concurrent_invocations = 0}, 0);
+  ASSERT_FALSE(at_once);
+  EXPECT_EQ(at_once.error().message,
+            "Too many concurrent requests in flight (count: 0, allowed: 0).");
+  EXPECT_TRUE(throttle.enter("a", {}, 0)) << "where nothing is said everything goes";
+}
+
 TEST(Throttle, CountsThoseThatRun) {
   Throttle throttle;
   const Throttles allowed{.concurrent_invocations = 1};
