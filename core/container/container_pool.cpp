@@ -101,7 +101,7 @@ ContainerPool::~ContainerPool() {
 Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
   if (const auto tenant = tenants_.find(waiter.user->namespace_uuid); tenant != tenants_.end()) {
     const auto found = slots_.find(SlotKeyView{tenant->second.get(), waiter.action.get()});
-    if (found != slots_.end()) return found->second.get();
+    if (found != slots_.end()) return &found->second;
   }
 
   const entity::Action& action = *waiter.action;
@@ -134,27 +134,25 @@ Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
 
 ActionSlot& ContainerPool::add_slot(entity::ActionPtr action, std::string namespace_uuid,
                                     std::string namespace_name) {
-  auto slot = std::make_unique<ActionSlot>();
-  slot->action = std::move(action);
-  slot->tenant = &find_tenant(namespace_uuid);
-  ++slot->tenant->slots;
-  slot->namespace_uuid = std::move(namespace_uuid);
-  slot->namespace_name = std::move(namespace_name);
-  ActionSlot& made = *slot;
-  slots_.emplace(SlotKey{made.tenant, made.action}, std::move(slot));
-  return made;
+  Tenant& tenant = find_tenant(namespace_uuid);
+  ++tenant.slots;
+  ActionSlot& slot = slots_.try_emplace(SlotKey{&tenant, action}).first->second;
+  slot.action = std::move(action);
+  slot.tenant = &tenant;
+  slot.namespace_uuid = std::move(namespace_uuid);
+  slot.namespace_name = std::move(namespace_name);
+  return slot;
 }
 
 void ContainerPool::forget_slot_if_unused(ActionSlot& slot) {
   if (slot.containers > 0 || slot.waiting > 0 || slot.starts > 0) return;
   const auto found = slots_.find(SlotKeyView{slot.tenant, slot.action.get()});
   if (found == slots_.end()) return;
-  const std::unique_ptr<ActionSlot> last = std::move(found->second);
-  slots_.erase(found);
-  Tenant& tenant = *last->tenant;
+  const auto last = slots_.extract(found);
+  Tenant& tenant = *slot.tenant;
   --tenant.slots;
   forget_tenant_if_unused(tenant);
-  forget_class(last->size_class);
+  forget_class(slot.size_class);
 }
 
 Status ContainerPool::acquire(Waiter& waiter) {

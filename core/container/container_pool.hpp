@@ -321,7 +321,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   std::unordered_map<std::string, Container*> by_id_;
   std::unordered_map<std::string, plugin::ContainerDied> early_deaths_;  // before `create` answered
 
-  std::unordered_map<SlotKey, std::unique_ptr<ActionSlot>, SlotHash, SlotEqual> slots_;
+  std::unordered_map<SlotKey, ActionSlot, SlotHash, SlotEqual> slots_;
   std::unordered_map<std::string, std::map<std::uint64_t, std::unique_ptr<SizeClass>>> classes_;
   std::vector<SizeClass*> prewarmed_classes_;
   SteadyTime demand_at_;     // when what is wanted was last set

@@ -120,7 +120,7 @@ std::string ContainerPool::adopt(const plugin::ContainerInfo& info, const Ledger
   ActionSlot* slot_of = nullptr;
   if (const auto tenant = tenants_.find(entry.namespace_uuid); tenant != tenants_.end()) {
     const auto found = slots_.find(SlotKeyView{tenant->second.get(), action.get()});
-    if (found != slots_.end()) slot_of = found->second.get();
+    if (found != slots_.end()) slot_of = &found->second;
   }
   if (slot_of == nullptr) {
     slot_of = &add_slot(std::move(action), entry.namespace_uuid, entry.namespace_name);
