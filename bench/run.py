@@ -57,7 +57,7 @@ def start(options, build):
         if name == "docker":
             for label, network in DOCKER_ARMS:
                 arguments += ["--arm", f"{label}=docker,network={network}"]
-            arguments += ["--engine", engine()]
+            arguments += ["--engine", engine(), "--own", name]
         else:
             arguments += ["--plugin", name]
     if options.config:

@@ -5,7 +5,10 @@
 //
 // Usage: bench_start --bin DIR [--plugin NAME]... [--arm LABEL=NAME[,KEY=VALUE]...]... [--config
 // FILE]
-//                    [--engine unix:///PATH] [--rounds N] [--plugin-dir DIR] [--image IMAGE]
+//                    [--engine unix:///PATH] [--own NAME] [--rounds N] [--plugin-dir DIR]
+//                    [--image IMAGE]
+// With --own NAME also what a plugin for Docker engines and its host take of a start themselves: on
+// an engine that answers at once, beside the same calls made bare.
 // It knows no plugin: whatever is in the plugin directory under a name is loaded, configured from
 // the [plugin.NAME] table of the file and an arm's KEY=VALUEs, and measured. The arms run in an
 // order shuffled every round; the first round is dropped. Prints a JSON array of {bench, metric,
@@ -24,6 +27,7 @@
 #include "common/bench_plugin.hpp"
 #include "common/engine_api.hpp"
 #include "keys.hpp"
+#include "start/instant_engine.hpp"
 
 namespace {
 
@@ -32,6 +36,8 @@ using namespace berth;
 constexpr const char* kFloor = "fork_exec_native";
 constexpr const char* kEngineNone = "engine_api_none";
 constexpr const char* kDockerRun = "docker_run_bridge";
+constexpr const char* kInstantPlugin = "instant_engine_plugin";
+constexpr const char* kInstantApi = "instant_engine_api";
 
 // One way to start the function, with what was measured.
 struct Arm {
@@ -54,6 +60,7 @@ struct Options {
   std::vector<std::string> arms;
   std::string config;
   std::string engine;
+  std::string own;
   std::string image = "berth/action-native";
   int rounds = 200;
 };
@@ -120,14 +127,19 @@ boost::json::array rows_of(const std::vector<Arm>& arms, bool engine) {
                                         : boost::json::value(value / median(reference_arm));
     rows.push_back(std::move(row));
   };
+  if (const double bare = median(kInstantApi); bare > 0) {
+    add("own_share", median(kInstantPlugin) - bare,
+        "the same calls made bare, on an engine that answers at once, p50", kInstantApi);
+  }
   for (const Arm& arm : arms) {
     const bool is_floor = arm.name == kFloor;
     for (const auto& [suffix, share] : {std::pair{"", 0.5}, std::pair{"_p99", 0.99}}) {
       add(arm.name + suffix, quantile(arm.samples, share),
           is_floor ? nullptr : "bare fork+exec of the same program, p50", kFloor);
     }
-    const bool reference =
-        is_floor || arm.name.starts_with("engine_api_") || arm.name.starts_with("docker_run_");
+    const bool reference = is_floor || arm.name.starts_with("instant_") ||
+                           arm.name.starts_with("engine_api_") ||
+                           arm.name.starts_with("docker_run_");
     if (!engine || reference) continue;
     const double value = quantile(arm.samples, 0.5);
     add(arm.name + "_to_api", value, "naive Engine API create+start, network none, p50",
@@ -149,7 +161,8 @@ int run(const Options& options) {
   for (const std::string& name : options.plugins)
     wanted.push_back({name + "_native_none", name, {}});
   for (const std::string& text : options.arms) wanted.push_back(parse_arm(text));
-  if (wanted.empty()) throw std::runtime_error("name a plugin: --plugin or --arm");
+  if (wanted.empty() && options.own.empty())
+    throw std::runtime_error("name a plugin: --plugin or --arm");
 
   std::string work = (std::filesystem::temp_directory_path() / "bb-XXXXXX").string();
   if (!mkdtemp(work.data())) throw std::runtime_error("cannot make a directory in /tmp");
@@ -158,6 +171,18 @@ int run(const Options& options) {
     std::vector<Arm> arms;
     const auto native = options.bin.parent_path() / "runtimes/native/berth-native-runtime";
     arms.push_back({kFloor, [&] { return bench::bare_start_us(native, work); }, {}});
+    // Before the plugins: they end before it does.
+    std::unique_ptr<bench::InstantEngine> instant;
+    std::unique_ptr<bench::EngineApi> instant_api;
+    const std::string instant_host = "unix://" + work + "/instant";
+    if (!options.own.empty()) {
+      instant = std::make_unique<bench::InstantEngine>(work + "/instant");
+      instant_api = std::make_unique<bench::EngineApi>(instant_host);
+      wanted.push_back(
+          {kInstantPlugin, options.own, {{"host", instant_host}, {"network", "bridge"}}});
+      arms.push_back(
+          {kInstantApi, [&] { return instant_api->start_us(options.image, "bridge"); }, {}});
+    }
     std::vector<std::unique_ptr<bench::BenchPlugin>> plugins;
     for (const PluginArm& arm : wanted) {
       const std::string own = work + "/" + std::to_string(plugins.size());
@@ -203,6 +228,8 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   app.add_option("--config", options.config, "berthd's configuration, for [plugin.NAME]");
   app.add_option("--engine", options.engine, "unix:///PATH of a Docker engine to measure beside");
+  app.add_option("--own", options.own,
+                 "a plugin for Docker engines, measured on an engine that answers at once");
   app.add_option("--image", options.image, "image that holds the native runtime");
   app.add_option("--rounds", options.rounds, "starts of each arm")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);

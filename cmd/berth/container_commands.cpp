@@ -34,7 +34,7 @@ void list(const GlobalOptions& options, const std::string& state) {
   }
   json::array chosen;
   std::vector<std::vector<std::string>> rows = {
-      {"NAME", "STATE", "KIND", "MEMORY", "NAMESPACE", "ACTION", "RUNS", "IDLE", "AGE"}};
+      {"NAME", "STATE", "KIND", "MEMORY", "NAMESPACE", "ACTION", "RUNS", "IDLE", "AGE", "DETAIL"}};
   const json::value containers = document(reply);
   for (const json::value& entry : containers.as_array()) {
     if (!state.empty() && text_of(entry, "state") != state) continue;
@@ -44,7 +44,7 @@ void list(const GlobalOptions& options, const std::string& state) {
                     megabytes(number_of(entry, "memory_bytes")), text_of(entry, "namespace"),
                     text_of(entry, "action"), fmt::to_string(number_of(entry, "active")),
                     idle > 0 ? format_duration(idle) : "",
-                    format_duration(number_of(entry, "age_ms"))});
+                    format_duration(number_of(entry, "age_ms")), text_of(entry, "detail")});
   }
   if (options.json) {
     std::puts(json::serialize(chosen).c_str());

@@ -18,7 +18,8 @@ json::array containers_json(const container::ContainerPool& pool) {
                                       {"action", view.action},
                                       {"active", view.active},
                                       {"age_ms", view.age.count()},
-                                      {"idle_ms", view.idle.count()}});
+                                      {"idle_ms", view.idle.count()},
+                                      {"detail", view.detail}});
   }
   return containers;
 }

@@ -141,6 +141,7 @@ struct ContainerView {
   std::uint32_t active = 0;
   std::chrono::milliseconds age{0};
   std::chrono::milliseconds idle{0};  // 0 unless idle
+  std::string detail;                 // what it waits for while creating, if that takes long
 };
 
 // What is known of the prewarming of one kind and size.

@@ -48,6 +48,7 @@ std::vector<ContainerView> ContainerPool::list() const {
     return std::chrono::duration_cast<std::chrono::milliseconds>(now - then);
   };
   std::vector<ContainerView> views;
+  const std::map<std::string, std::string> progress = with_.factory.progress();
   for (const Container& container : all_) {
     ContainerView view;
     view.name = container.name;
@@ -65,6 +66,9 @@ std::vector<ContainerView> ContainerPool::list() const {
     view.active = container.active;
     if (container.created_at != SteadyTime()) view.age = since(container.created_at);
     if (container.idle_hook.is_linked()) view.idle = since(container.last_used);
+    if (const auto waits = progress.find(container.name); waits != progress.end()) {
+      view.detail = waits->second;
+    }
     views.push_back(std::move(view));
   }
   return views;

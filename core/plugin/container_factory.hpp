@@ -9,6 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -100,6 +101,8 @@ class ContainerFactory {
 
   virtual Awaitable<void> start(DiedHandler on_died, SteadyTime deadline) = 0;
   virtual Awaitable<ContainerInfo> create(CreateRequest request, SteadyTime deadline) = 0;
+  // What those creates wait for that take long, by the request's name, for people. Any thread.
+  virtual std::map<std::string, std::string> progress() const { return {}; }
   virtual Awaitable<void> destroy(std::string id, SteadyTime deadline) = 0;
   virtual Awaitable<void> pause(std::string id, SteadyTime deadline) = 0;
   virtual Awaitable<void> resume(std::string id, SteadyTime deadline) = 0;

@@ -15,6 +15,7 @@ namespace berth::plugin {
 namespace {
 
 constexpr std::uint32_t kListPage = 1000;
+constexpr std::size_t kLongestProgress = 1000;
 
 // Not in the coroutine, whose frame would hold all of it while it waits.
 void call_create(const berth_container_factory& table, void* self, berth_op op,
@@ -53,7 +54,7 @@ PluginContainerFactory::PluginContainerFactory(PluginRuntime& runtime, void* sel
                                                std::weak_ptr<const void> owner)
     : table_(table),
       interface_{runtime, self, table.cancel, std::move(owner)},
-      events_{sizeof(berth_container_events), 0, this, &container_died} {}
+      events_{sizeof(berth_container_events), 0, this, &container_died, &create_progress} {}
 
 std::string PluginContainerFactory::check_table(const berth_container_factory& t) {
   if (t.struct_size < sizeof(berth_container_factory)) return "its table is too short";
@@ -81,6 +82,28 @@ void PluginContainerFactory::container_died(void* context,
   }
 }
 
+void PluginContainerFactory::create_progress(void* context, berth_str name,
+                                             berth_str text) noexcept {
+  auto* self = static_cast<PluginContainerFactory*>(context);
+  try {
+    std::string waits = std::string(to_view(text).substr(0, kLongestProgress));
+    const std::lock_guard lock(self->mutex_);
+    const auto found = self->creates_.find(std::string(to_view(name)));
+    if (found != self->creates_.end()) found->second = std::move(waits);
+  } catch (const std::exception& error) {
+    log::error("plugin", "create_progress threw", {{"error", error.what()}});
+  }
+}
+
+std::map<std::string, std::string> PluginContainerFactory::progress() const {
+  std::map<std::string, std::string> waiting;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, text] : creates_) {
+    if (!text.empty()) waiting.emplace(name, text);
+  }
+  return waiting;
+}
+
 Awaitable<void> PluginContainerFactory::start(DiedHandler on_died, SteadyTime deadline) {
   if (on_died) {
     const std::lock_guard lock(mutex_);
@@ -97,11 +120,19 @@ Awaitable<void> PluginContainerFactory::start(DiedHandler on_died, SteadyTime de
 
 Awaitable<ContainerInfo> PluginContainerFactory::create(CreateRequest request,
                                                         SteadyTime deadline) {
+  {
+    const std::lock_guard lock(mutex_);
+    creates_.emplace(request.name, "");
+  }
   Call<ContainerInfo> call(interface_, CallKind::kCreate, deadline);
   call.invoke([&](berth_op op, std::uint64_t deadline_ns) {
     call_create(table_, interface_.self, op, deadline_ns, request);
   });
   if (!call.done()) co_await call.wait();
+  {
+    const std::lock_guard lock(mutex_);
+    creates_.erase(request.name);
+  }
   co_return call.take();
 }
 

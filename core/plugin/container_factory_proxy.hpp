@@ -3,6 +3,7 @@
 // Thread-safe; valid until the plugin is closed.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 
@@ -24,6 +25,7 @@ class PluginContainerFactory final : public ContainerFactory {
 
   Awaitable<void> start(DiedHandler on_died, SteadyTime deadline) override;
   Awaitable<ContainerInfo> create(CreateRequest request, SteadyTime deadline) override;
+  std::map<std::string, std::string> progress() const override;
   Awaitable<void> destroy(std::string id, SteadyTime deadline) override;
   Awaitable<void> pause(std::string id, SteadyTime deadline) override;
   Awaitable<void> resume(std::string id, SteadyTime deadline) override;
@@ -37,12 +39,15 @@ class PluginContainerFactory final : public ContainerFactory {
  private:
   Awaitable<ContainerPage> list_page(const std::string& cursor, SteadyTime deadline);
   static void container_died(void* context, const berth_container_died* event) noexcept;
+  static void create_progress(void* context, berth_str name, berth_str text) noexcept;
 
   const berth_container_factory& table_;
   const Interface interface_;
   const berth_container_events events_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::shared_ptr<const DiedHandler> on_died_;  // guarded by mutex_; null: nobody listens
+  // Guarded by mutex_. Of the creates that are under way: name and what it waits for, "" at first.
+  std::map<std::string, std::string> creates_;
 };
 
 }  // namespace berth::plugin

@@ -74,6 +74,13 @@ def recipe():
     return text
 
 
+def candidates():
+    """The versions that apt here would install, as text: with them Debian's layers grow old. "" without apt's lists."""
+    packages = [package for _, packages in LAYERS for package in packages]
+    shown = subprocess.run(["apt-cache", "show", "--no-all-versions", *packages], capture_output=True, text=True)
+    return "\n".join(sorted(line for line in shown.stdout.splitlines() if line.startswith(("Package:", "Version:"))))
+
+
 def architecture():
     return subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True,
                           text=True).stdout.strip()
@@ -232,7 +239,7 @@ def main():
     archive = os.path.join(out, "berth-images.tar")
     with open(os.path.join(out, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        key = hashlib.sha256((architecture() + recipe()).encode()).hexdigest()
+        key = hashlib.sha256((architecture() + recipe() + candidates()).encode()).hexdigest()
         whole = hashlib.sha256((key + digest_of(options.runtimes)).encode()).hexdigest()
         stamp = os.path.join(out, "berth-images.key")
         made_of = None

@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kLeavingPoll{50};
 constexpr int kKilled = 137;  // the exit code
 // So long before the host's deadline a create is answered: the host's own answer knows no reason.
 constexpr std::chrono::milliseconds kAnswerAhead{100};
+constexpr std::chrono::milliseconds kProgressEvery{250};
 
 }  // namespace
 
@@ -46,8 +47,12 @@ asio::awaitable<void> DockerFactory::run_create(sdk::CreateRequest request,
   const std::uint64_t operation = done.id();
   starting_.emplace(operation, starting);
   spawn(run_attempt(request, starting));
+  std::string told;
   while (!starting->result && !starting->cancelled && Clock::now() < limit) {
-    co_await starting->answer.wait(limit);
+    if (co_await starting->answer.wait(std::min(limit, Clock::now() + kProgressEvery))) continue;
+    std::string waits = progress_of(request, *starting);
+    if (waits != told) events_.progress(request.name, waits);
+    told = std::move(waits);
   }
   starting_.erase(operation);
   if (!starting->result) {
@@ -67,6 +72,21 @@ asio::awaitable<void> DockerFactory::run_create(sdk::CreateRequest request,
   done.ok(std::move(info));
   metrics_.created.record(1);
   metrics_.create_seconds.record(std::chrono::duration<double>(Clock::now() - begun).count());
+}
+
+// For people who ask what a create does all the time.
+std::string DockerFactory::progress_of(const sdk::CreateRequest& request,
+                                       const Starting& starting) const {
+  switch (starting.stage) {
+    case Stage::kEngine: return "waits for the Docker engine";
+    case Stage::kPull:
+      return "pulling image " + request.image + ": " + images_.progress(request.image);
+    case Stage::kPlace: return "waits for other creates";
+    case Stage::kCreate: return "the engine makes the container";
+    case Stage::kStart: return "the engine starts the container";
+    case Stage::kListen: break;
+  }
+  return "waits until the function listens";
 }
 
 // Whose fault it is that there is no container yet.

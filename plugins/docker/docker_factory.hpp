@@ -70,6 +70,7 @@ class DockerFactory final : public sdk::ContainerFactory {
   Task<void> run_create(sdk::CreateRequest request, sdk::Promise<sdk::ContainerInfo> done);
   Task<void> run_attempt(sdk::CreateRequest request, std::shared_ptr<Starting> starting);
   Task<sdk::Status> prepare(const sdk::CreateRequest& request, std::shared_ptr<Starting> starting);
+  std::string progress_of(const sdk::CreateRequest& request, const Starting& starting) const;
   sdk::Status too_late(const sdk::CreateRequest& request, const Starting& starting);
   Task<sdk::Status> wait_for_engine(std::shared_ptr<Starting> starting);
   Task<bool> engine_was_leaving(sdk::Status why, ContainerPtr container, std::uint64_t losses);

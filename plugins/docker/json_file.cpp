@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "docker/json_file.hpp"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <cerrno>
@@ -18,6 +19,7 @@ constexpr std::size_t kPiece = 256u << 10;
 // The engine cuts lines at 16 KiB of text; even all of it escaped is far below this.
 constexpr std::size_t kLongestLine = 1u << 20;
 constexpr int kMostRotations = 1000;
+constexpr std::ptrdiff_t kLongestTime = 30;
 
 constexpr std::string_view kLog = R"({"log":")";
 constexpr std::string_view kStdout = R"(","stream":"stdout","time":")";
@@ -136,7 +138,7 @@ bool finish(LogRecord& record) {
 }
 
 // A line in another order of members, with further ones, with spaces.
-bool parse_any(std::string_view line, LogRecord& record, std::string& scratch) {
+bool parse_any(std::string_view line, LogRecord& record, std::string& scratch, TimeReader& times) {
   boost::system::error_code error;
   const json::value value = json::parse(line, error);
   const json::object* object = error ? nullptr : value.if_object();
@@ -149,30 +151,62 @@ bool parse_any(std::string_view line, LogRecord& record, std::string& scratch) {
   record.text = scratch;
   record.stream =
       stream != nullptr && stream->is_string() && stream->get_string() == "stderr" ? 2 : 1;
-  record.time_ns = parse_time(std::string_view(time->get_string()));
+  record.time_ns = times.read(std::string_view(time->get_string()));
   return record.time_ns >= 0 && finish(record);
 }
 
 }  // namespace
 
-bool parse_json_line(std::string_view line, LogRecord& record, std::string& scratch) {
-  if (!line.starts_with(kLog)) return parse_any(line, record, scratch);
+std::size_t parse_usual_line(std::string_view text, LogRecord& record, TimeReader& times) {
+  if (!text.starts_with(kLog)) return 0;
+  const char* const begin = text.data() + kLog.size();
+  const char* const end = text.data() + text.size();
+  const auto find = [](const char* from, const char* to, char c) {
+    return static_cast<const char*>(std::memchr(from, c, static_cast<std::size_t>(to - from)));
+  };
+  const char* const quote = find(begin, end, '"');
+  if (quote == nullptr || quote - begin < 2 || quote[-2] != '\\' || quote[-1] != 'n') return 0;
+  const char* const stop = quote - 2;
+  if (find(begin, stop, '\\') != nullptr) return 0;
+  static_assert(kStdout.size() == kStderr.size());
+  if (end - quote < static_cast<std::ptrdiff_t>(kStdout.size())) return 0;
+  if (std::memcmp(quote, kStdout.data(), kStdout.size()) == 0) {
+    record.stream = 1;
+  } else if (std::memcmp(quote, kStderr.data(), kStderr.size()) == 0) {
+    record.stream = 2;
+  } else {
+    return 0;
+  }
+  const char* const time = quote + kStdout.size();
+  const char* const after = find(time, std::min(end, time + kLongestTime + 1), '"');
+  if (after == nullptr || end - after < 3 || after[1] != '}' || after[2] != '\n') return 0;
+  record.time_ns = times.read(std::string_view(time, static_cast<std::size_t>(after - time)));
+  if (record.time_ns < 0) return 0;
+  record.text = std::string_view(begin, static_cast<std::size_t>(stop - begin));
+  record.partial = false;
+  return static_cast<std::size_t>(after + 3 - text.data());
+}
+
+bool parse_json_line(std::string_view line, LogRecord& record, std::string& scratch,
+                     TimeReader& times) {
+  if (!line.starts_with(kLog)) return parse_any(line, record, scratch, times);
   const char* p = line.data() + kLog.size();
   const char* end = line.data() + line.size();
   bool whole = false;
-  if (!read_text(p, end, record.text, scratch, whole)) return parse_any(line, record, scratch);
+  if (!read_text(p, end, record.text, scratch, whole))
+    return parse_any(line, record, scratch, times);
   std::string_view rest(p, static_cast<std::size_t>(end - p));
   if (rest.starts_with(kStdout)) {
     record.stream = 1;
   } else if (rest.starts_with(kStderr)) {
     record.stream = 2;
   } else {
-    return parse_any(line, record, scratch);
+    return parse_any(line, record, scratch, times);
   }
   rest.remove_prefix(kStdout.size());
-  if (!rest.ends_with("\"}")) return parse_any(line, record, scratch);
-  record.time_ns = parse_time(rest.substr(0, rest.size() - 2));
-  if (record.time_ns < 0) return parse_any(line, record, scratch);
+  if (!rest.ends_with("\"}")) return parse_any(line, record, scratch, times);
+  record.time_ns = times.read(rest.substr(0, rest.size() - 2));
+  if (record.time_ns < 0) return parse_any(line, record, scratch, times);
   record.partial = !whole;
   return true;
 }
@@ -247,40 +281,62 @@ sdk::Status JsonLogFile::open_at(FileCursor& cursor) {
   return {};
 }
 
-bool JsonLogFile::read_on(FileCursor& cursor, std::uint64_t max_bytes, sdk::LogBatch& batch) {
-  std::size_t piece = kPiece;
-  bool added = false;
-  while (batch.bytes() < max_bytes || !added) {
-    buffer_.resize(piece);
-    const ssize_t n =
-        ::pread(fd_.get(), buffer_.data(), buffer_.size(), static_cast<off_t>(cursor.offset));
-    if (n <= 0) break;
-    std::string_view left(buffer_.data(), static_cast<std::size_t>(n));
-    const std::size_t before = left.size();
-    std::size_t end;
-    while ((end = left.find('\n')) != std::string_view::npos) {
-      if (batch.bytes() >= max_bytes && added) return true;
-      LogRecord record;
-      if (parse_json_line(left.substr(0, end), record, scratch_)) {
-        batch.add(record.stream == 2 ? sdk::Stream::kStderr : sdk::Stream::kStdout, record.time_ns,
-                  record.text, record.partial ? BERTH_LOG_PARTIAL_LINE : 0u);
-        added = true;
-      }
-      left.remove_prefix(end + 1);
-      cursor.offset += end + 1;
+std::size_t JsonLogFile::take_lines(std::string_view piece, FileCursor& cursor,
+                                    std::uint64_t max_bytes, sdk::LogBatch& batch) {
+  while (!piece.empty()) {
+    if (batch.bytes() >= max_bytes && !batch.empty()) break;
+    LogRecord record;
+    std::size_t length = parse_usual_line(piece, record, times_);
+    bool good = length > 0;
+    if (!good) {
+      const std::size_t end = piece.find('\n');
+      if (end == std::string_view::npos) break;
+      length = end + 1;
+      good = parse_json_line(piece.substr(0, end), record, scratch_, times_);
     }
-    if (left.size() == before) {  // not one line's end
-      if (before < piece) break;  // it is being written
-      if (piece < kLongestLine) {
-        piece *= 2;
+    if (good) {
+      batch.add(record.stream == 2 ? sdk::Stream::kStderr : sdk::Stream::kStdout, record.time_ns,
+                record.text, record.partial ? BERTH_LOG_PARTIAL_LINE : 0u);
+    }
+    piece.remove_prefix(length);
+    cursor.offset += length;
+    in_line_ = false;
+  }
+  return piece.size();
+}
+
+sdk::Status JsonLogFile::read_on(FileCursor& cursor, std::uint64_t max_bytes, sdk::LogBatch& batch,
+                                 bool& added) {
+  const std::size_t had = batch.size();
+  std::size_t size = kPiece;
+  while (batch.bytes() < max_bytes || batch.size() == had) {
+    // From the end of the line before: if that is not there, somebody has emptied the file.
+    const std::size_t before = cursor.offset > 0 ? 1 : 0;
+    buffer_.resize(size + before);
+    const ssize_t n = ::pread(fd_.get(), buffer_.data(), buffer_.size(),
+                              static_cast<off_t>(cursor.offset - before));
+    if (n < 0) break;
+    if (before == 1 && (n == 0 || (buffer_[0] != '\n' && !in_line_))) {
+      fd_.reset();
+      return sdk::out_of_range("the log file was emptied before it was read");
+    }
+    const std::size_t got = static_cast<std::size_t>(n) - before;
+    const std::size_t left =
+        take_lines(std::string_view(buffer_).substr(before, got), cursor, max_bytes, batch);
+    if (left == got) {        // not one line's end
+      if (got < size) break;  // it is being written
+      if (size < kLongestLine) {
+        size *= 2;
       } else {
-        cursor.offset += before;  // nothing the engine wrote
+        cursor.offset += got;  // nothing the engine wrote
+        in_line_ = true;
       }
-    } else if (before < piece) {
+    } else if (got < size) {
       break;  // that was the file's end
     }
   }
-  return added;
+  added = batch.size() > had;
+  return {};
 }
 
 bool JsonLogFile::next(FileCursor& cursor, sdk::Status& status) {
@@ -305,13 +361,15 @@ bool JsonLogFile::next(FileCursor& cursor, sdk::Status& status) {
 sdk::Status JsonLogFile::read(FileCursor& cursor, std::uint64_t max_bytes, sdk::LogBatch& batch) {
   if (const sdk::Status s = open_at(cursor); !s.ok()) return s;
   while (true) {
-    if (read_on(cursor, max_bytes, batch)) return {};
+    bool added = false;
+    sdk::Status status = read_on(cursor, max_bytes, batch, added);
+    if (!status.ok() || added) return status;
     // A line may have come between the last read and the rotation: the file that was rotated is
     // read once more.
     struct stat info {};
     if (::stat(path_.c_str(), &info) != 0 || info.st_ino == inode_) return {};
-    if (read_on(cursor, max_bytes, batch)) return {};
-    sdk::Status status;
+    status = read_on(cursor, max_bytes, batch, added);
+    if (!status.ok() || added) return status;
     if (!next(cursor, status)) return status;
   }
 }

@@ -2,6 +2,7 @@
 #include "docker/multiplexed.hpp"
 
 #include <chrono>
+#include <cstring>
 
 namespace berth::docker {
 namespace {
@@ -40,27 +41,30 @@ std::int64_t parse_seconds(std::string_view text) {
 }  // namespace
 
 std::int64_t parse_time(std::string_view text) {
+  TimeReader reader;
+  return reader.read(text);
+}
+
+std::int64_t TimeReader::read(std::string_view text) {
   if (text.size() < 20 || text.size() > 30 || text.back() != 'Z') return -1;
-  // Lines come many a second: the same second is not worked out again.
-  static thread_local char known[19];
-  static thread_local std::int64_t known_seconds = -1;
-  if (known_seconds < 0 || text.substr(0, 19) != std::string_view(known, 19)) {
-    known_seconds = parse_seconds(text);
-    if (known_seconds < 0) return -1;
-    text.copy(known, 19);
+  if (seconds_ < 0 || std::memcmp(text.data(), known_, sizeof known_) != 0) {
+    seconds_ = parse_seconds(text);
+    if (seconds_ < 0) return -1;
+    text.copy(known_, sizeof known_);
   }
   std::int64_t fraction = 0;
-  std::size_t at = 19;
+  std::size_t at = sizeof known_;
   std::size_t used = 0;
   if (text[at] == '.') {
     for (++at; at + 1 < text.size(); ++at, ++used) {
-      if (text[at] < '0' || text[at] > '9') return -1;
-      fraction = fraction * 10 + (text[at] - '0');
+      const unsigned digit = static_cast<unsigned char>(text[at]) - unsigned{'0'};
+      if (digit > 9) return -1;
+      fraction = fraction * 10 + digit;
     }
   }
   if (at + 1 != text.size()) return -1;
   for (; used < 9; ++used) fraction *= 10;
-  return known_seconds * 1'000'000'000 + fraction;
+  return seconds_ * 1'000'000'000 + fraction;
 }
 
 bool FrameDecoder::feed(std::string_view bytes) {
@@ -96,7 +100,7 @@ bool FrameDecoder::frame(int stream, std::string_view payload) {
   if (space == std::string_view::npos) return false;
   LogRecord record;
   record.stream = stream == 2 ? 2 : 1;
-  record.time_ns = parse_time(payload.substr(0, space));
+  record.time_ns = times_.read(payload.substr(0, space));
   if (record.time_ns < 0) return false;
   record.text = payload.substr(space + 1);
   record.partial = record.text.empty() || record.text.back() != '\n';

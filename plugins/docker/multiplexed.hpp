@@ -22,6 +22,17 @@ struct LogRecord {
 // it is none.
 std::int64_t parse_time(std::string_view text);
 
+// The same for many times, of which most are of the same second as the one before: that is not
+// worked out again.
+class TimeReader {
+ public:
+  std::int64_t read(std::string_view text);
+
+ private:
+  char known_[19];
+  std::int64_t seconds_ = -1;  // of `known_`; -1: of nothing
+};
+
 class FrameDecoder {
  public:
   // `sink` gets each record; its text is valid during the call.
@@ -33,6 +44,7 @@ class FrameDecoder {
   bool frame(int stream, std::string_view payload);
 
   const std::function<void(const LogRecord&)> sink_;
+  TimeReader times_;
   std::string rest_;
   bool broken_ = false;
 };

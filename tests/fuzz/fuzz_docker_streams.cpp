@@ -48,6 +48,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       LogRecord record;
       std::string scratch;
       if (parse_json_line(text, record, scratch) && record.time_ns < 0) std::abort();
+      // The short way and the long one read the same.
+      const std::string whole = std::string(text) + "\n";
+      LogRecord usual, any;
+      TimeReader times;
+      if (const std::size_t length = parse_usual_line(whole, usual, times); length > 0) {
+        if (whole[length - 1] != '\n') std::abort();
+        const std::string_view line = std::string_view(whole).substr(0, length - 1);
+        if (!parse_json_line(line, any, scratch) || any.text != usual.text || any.partial ||
+            any.stream != usual.stream || any.time_ns != usual.time_ns) {
+          std::abort();
+        }
+      }
       break;
     }
     case 1:

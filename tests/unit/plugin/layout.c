@@ -160,6 +160,7 @@ const struct layout_row berth_layout[] = {
     MEMBER(berth_container_events, reserved0)
     MEMBER(berth_container_events, context)
     MEMBER(berth_container_events, container_died)
+    MEMBER(berth_container_events, create_progress)
     STRUCT(berth_container_factory)
     MEMBER(berth_container_factory, struct_size)
     MEMBER(berth_container_factory, reserved0)

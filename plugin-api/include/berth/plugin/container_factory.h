@@ -126,6 +126,12 @@ typedef struct berth_container_events {
   /* Says once that a container ended by itself (not by `destroy`). `destroy` is still called for
    * it. Never re-enters the plugin. [any-thread] */
   void (*container_died)(void* context, const berth_container_died* event);
+
+  /* Says for people what a create that takes long waits for, e.g. "pulling x: 12 of 80 MB"; `name`
+   * is its request's. Any number of times until that create is completed, without effect
+   * thereafter. Both texts are borrowed until the call returns. Never re-enters the plugin. Not
+   * there if struct_size says so. [any-thread] */
+  void (*create_progress)(void* context, berth_str name, berth_str text);
 } berth_container_events;
 
 /* The function table. `self` is the instance that `open` made. */
@@ -210,7 +216,8 @@ BERTH_ASSERT_SIZE(berth_capacity, 56);
 BERTH_ASSERT_OFFSET(berth_capacity, detail, 40);
 BERTH_ASSERT_SIZE(berth_container_died, 48);
 BERTH_ASSERT_OFFSET(berth_container_died, id, 16);
-BERTH_ASSERT_SIZE(berth_container_events, 24);
+BERTH_ASSERT_SIZE(berth_container_events, 32);
+BERTH_ASSERT_OFFSET(berth_container_events, create_progress, 24);
 BERTH_ASSERT_SIZE(berth_container_factory, 96);
 BERTH_ASSERT_OFFSET(berth_container_factory, start, 8);
 BERTH_ASSERT_OFFSET(berth_container_factory, create, 16);

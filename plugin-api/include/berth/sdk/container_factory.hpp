@@ -7,6 +7,7 @@
 // berth/plugin/container_factory.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -149,8 +150,8 @@ struct Capacity {
 
 enum class StopMode : std::int32_t { kKill = BERTH_STOP_KILL, kDetach = BERTH_STOP_DETACH };
 
-// Where to report containers that ended by themselves; from `start`, valid until the destructor
-// returned. [any-thread], never calls back.
+// Where to report containers that ended by themselves, and what creates wait for; from `start`,
+// valid until the destructor returned. [any-thread], never calls back.
 class ContainerEvents {
  public:
   ContainerEvents() = default;
@@ -162,6 +163,17 @@ class ContainerEvents {
     const berth_container_died event{
         sizeof(berth_container_died), exit_code, oom ? 1u : 0u, 0, str(id), str(reason)};
     events_->container_died(events_->context, &event);
+  }
+
+  // `name` is that of the create's request, `text` what it waits for, for people. Without effect
+  // where the host does not want to know.
+  void progress(std::string_view name, std::string_view text) const noexcept {
+    constexpr std::size_t kEnd =
+        offsetof(berth_container_events, create_progress) + sizeof events_->create_progress;
+    if (events_ == nullptr || events_->struct_size < kEnd || events_->create_progress == nullptr) {
+      return;
+    }
+    events_->create_progress(events_->context, str(name), str(text));
   }
 
  private:

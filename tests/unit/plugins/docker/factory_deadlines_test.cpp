@@ -148,5 +148,29 @@ TEST_F(DockerDeadlines, PullsAnImageAgainThatSomebodyHasRemoved) {
   EXPECT_EQ(engine_->count("POST /images/create"), 2u);
 }
 
+TEST_F(DockerDeadlines, TellsPeopleWhatACreateWaitsFor) {
+  ASSERT_TRUE(open());
+  Barrier barrier;
+  engine_->set_hook([passed = barrier.passed](const ServerRequest& request, ServerReply& reply) {
+    if (!request.target.starts_with("/images/create")) return false;
+    reply.begin(200);
+    reply.chunk(R"({"status":"Downloading","id":"layer","progressDetail":)"
+                R"({"current":12582912,"total":83886080}})"
+                "\n");
+    passed.wait();
+    reply.end();
+    return true;
+  });
+  auto creating = begin(factory().create(users_request(), later()));
+  std::string waits;
+  EXPECT_TRUE(eventually([&] {
+    waits = factory().progress()["berth-test-1"];
+    return waits == "pulling image me/fn:1: 12 of 80 MB, 0 of 1 layers";
+  })) << waits;
+  barrier.open();
+  (void)creating.get();
+  EXPECT_TRUE(factory().progress().empty()) << "it is over";
+}
+
 }  // namespace
 }  // namespace berth::plugin

@@ -75,6 +75,33 @@ TEST(DockerJsonLine, IsUnderstood) {
   }
 }
 
+TEST(DockerJsonLine, OfTheUsualFormIsReadTheShortWay) {
+  TimeReader times;
+  LogRecord record;
+  const std::string usual = R"({"log":"a b\n","stream":"stderr","time":"1970-01-01T00:00:01.5Z"})"
+                            "\n";
+  const std::string twice = usual + usual;
+  EXPECT_EQ(parse_usual_line(twice, record, times), usual.size());
+  EXPECT_EQ(record.text, "a b");
+  EXPECT_EQ(record.stream, 2);
+  EXPECT_EQ(record.time_ns, 1'500'000'000);
+  EXPECT_FALSE(record.partial);
+  // Everything shorter waits for its rest, and other forms take the long way.
+  for (std::size_t n = 0; n < usual.size(); ++n) {
+    EXPECT_EQ(parse_usual_line(std::string_view(usual).substr(0, n), record, times), 0u) << n;
+  }
+  for (const char* text : {"part", R"(a\tb\n)", R"(a\\n)", R"(\"\n)", ""}) {
+    const std::string other = R"({"log":")" + std::string(text) +
+                              R"(","stream":"stdout","time":"1970-01-01T00:00:01Z"})"
+                              "\n";
+    EXPECT_EQ(parse_usual_line(other, record, times), 0u) << text;
+  }
+  const std::string empty = R"({"log":"\n","stream":"stdout","time":"1970-01-01T00:00:01Z"})"
+                            "\n";
+  EXPECT_EQ(parse_usual_line(empty, record, times), empty.size());
+  EXPECT_EQ(record.text, "");
+}
+
 class DockerJsonFile : public ::testing::Test {
  protected:
   DockerJsonFile() {
@@ -133,6 +160,25 @@ TEST_F(DockerJsonFile, IsReadOnByAnotherReaderFromTheCursor) {
   EXPECT_EQ(parsed, cursor_);
   JsonLogFile file(path_);
   EXPECT_EQ(read(file), Got{"7 records, 35 bytes"});
+}
+
+TEST_F(DockerJsonFile, SaysThatItWasEmptiedInPlace) {
+  JsonLogFile file(path_);
+  write_line("one");
+  write_line("two");
+  EXPECT_EQ(read(file), Got{"2 records, 6 bytes"});
+  std::filesystem::resize_file(path_, 0);
+  EXPECT_EQ(read(file), Got{"OUT_OF_RANGE"});
+  cursor_ = {};
+  EXPECT_EQ(read(file), Got{"0 records, 0 bytes"});
+  write_line("three");
+  EXPECT_EQ(read(file), Got{"1 records, 5 bytes"});
+  // And grown beyond the place since.
+  std::filesystem::resize_file(path_, 0);
+  write_line("something longer than what was there before");
+  EXPECT_EQ(read(file), Got{"OUT_OF_RANGE"});
+  cursor_ = {};
+  EXPECT_EQ(read(file), Got{"1 records, 43 bytes"});
 }
 
 TEST_F(DockerJsonFile, FollowsRotations) {
