@@ -4,7 +4,6 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -12,11 +11,13 @@
 
 #include "docker/endpoint.hpp"
 #include "docker/run_words.hpp"
+#include "support/table_reader.hpp"
 
 namespace berth::docker {
 namespace {
 
 namespace json = boost::json;
+using Reader = support::TableReader;
 
 constexpr std::string_view kDefaultHost = "unix:///var/run/docker.sock";
 
@@ -24,97 +25,6 @@ std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
 }
-
-std::optional<std::chrono::milliseconds> duration(const json::value& value) {
-  if (value.is_int64()) return std::chrono::seconds(value.get_int64());
-  if (value.is_uint64()) return std::chrono::seconds(static_cast<long long>(value.get_uint64()));
-  if (!value.is_string()) return std::nullopt;
-  const std::string_view text(value.get_string());
-  long long number = 0;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  if (parsed.ec != std::errc{} || number > 1'000'000'000) return std::nullopt;
-  const std::string_view unit(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr));
-  if (unit == "ms") return std::chrono::milliseconds(number);
-  if (unit == "s") return std::chrono::seconds(number);
-  if (unit == "m") return std::chrono::minutes(number);
-  if (unit == "h") return std::chrono::hours(number);
-  return std::nullopt;
-}
-
-// Reads a table's members; the first that is wrong is remembered.
-class Reader {
- public:
-  Reader(const json::object& table, std::string where) : table_(table), where_(std::move(where)) {}
-
-  const json::value* find(std::string_view key) const { return table_.if_contains(key); }
-  void text(std::string_view key, std::string& to) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    if (!v->is_string()) return refuse(key, "must be a string");
-    to = std::string(v->get_string());
-  }
-  void flag(std::string_view key, bool& to) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    if (!v->is_bool()) return refuse(key, "must be true or false");
-    to = v->get_bool();
-  }
-  template <typename Integer>
-  void number(std::string_view key, std::int64_t least, std::int64_t most, Integer& to) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    const std::int64_t given = v->is_int64() ? v->get_int64() : -1;
-    if (!v->is_int64() || given < least || given > most) {
-      return refuse(
-          key, "must be an integer from " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    to = static_cast<Integer>(given);
-  }
-  void time(std::string_view key, std::chrono::milliseconds least, std::chrono::milliseconds& to) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    const auto given = duration(*v);
-    if (!given || *given < least) return refuse(key, "must be a duration such as 60s");
-    to = *given;
-  }
-  // Calls `each` with every string of an array; its error is the key's.
-  template <typename F>
-  void strings(std::string_view key, F each) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    if (!v->is_array()) return refuse(key, "must be an array of strings");
-    for (const json::value& one : v->get_array()) {
-      if (!one.is_string()) return refuse(key, "must be an array of strings");
-      if (const sdk::Status s = each(std::string_view(one.get_string())); !s.ok()) {
-        return refuse(key, s.message());
-      }
-    }
-  }
-  // Calls `each` with every key and string of a table.
-  template <typename F>
-  void pairs(std::string_view key, F each) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    if (!v->is_object()) return refuse(key, "must be a table of strings");
-    for (const auto& [name, one] : v->get_object()) {
-      if (!one.is_string()) return refuse(key, "must be a table of strings");
-      if (const sdk::Status s = each(std::string(name), std::string(one.get_string())); !s.ok()) {
-        return refuse(key, s.message());
-      }
-    }
-  }
-  void refuse(std::string_view key, std::string_view reason) {
-    if (!status_.ok()) return;
-    status_ = sdk::invalid_argument(where_ + "." + std::string(key) + ": " + std::string(reason));
-  }
-  const sdk::Status& status() const { return status_; }
-
- private:
-  const json::object& table_;
-  const std::string where_;
-  sdk::Status status_;
-};
 
 void read_engine(Reader& reader, Config& config) {
   const std::string from_environment = environment("DOCKER_HOST");

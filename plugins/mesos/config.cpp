@@ -5,7 +5,6 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -13,46 +12,17 @@
 
 #include "mesos/scheduler/leader_source.hpp"
 #include "mesos/tasks/task_matcher.hpp"
+#include "support/table_reader.hpp"
 
 namespace berth::mesos {
 namespace {
 
 namespace json = boost::json;
 
-std::optional<milliseconds> duration(const json::value& value) {
-  if (value.is_int64()) return std::chrono::seconds(value.get_int64());
-  if (!value.is_string()) return std::nullopt;
-  const std::string_view text(value.get_string());
-  long long number = 0;
-  const char* end = text.data() + text.size();
-  const auto parsed = std::from_chars(text.data(), end, number);
-  if (parsed.ec != std::errc{} || number < 0 || number > 1'000'000'000) return std::nullopt;
-  const std::string_view unit(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr));
-  if (unit == "ms") return milliseconds(number);
-  if (unit == "s") return std::chrono::seconds(number);
-  if (unit == "m") return std::chrono::minutes(number);
-  if (unit == "h") return std::chrono::hours(number);
-  return std::nullopt;
-}
-
-// Typed reads of a table's members; the first that is wrong is remembered.
-class Reader {
+class Reader : public support::TableReader {
  public:
-  Reader(const json::object& table, std::string where) : table_(table), where_(std::move(where)) {}
+  using TableReader::TableReader;
 
-  const json::value* find(std::string_view key) const { return table_.if_contains(key); }
-  void text(std::string_view key, std::string& to) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    if (!v->is_string()) return refuse(key, "must be a string");
-    to = std::string(v->get_string());
-  }
-  void flag(std::string_view key, bool& to) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    if (!v->is_bool()) return refuse(key, "must be true or false");
-    to = v->get_bool();
-  }
   void real(std::string_view key, double& to) {
     const json::value* v = find(key);
     if (v == nullptr) return;
@@ -60,23 +30,11 @@ class Reader {
     to = v->to_number<double>();
     if (to < 0) refuse(key, "must not be negative");
   }
-  template <typename Integer>
-  void number(std::string_view key, std::int64_t least, std::int64_t most, Integer& to) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    if (!v->is_int64() || v->get_int64() < least || v->get_int64() > most) {
-      return refuse(
-          key, "must be an integer from " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    to = static_cast<Integer>(v->get_int64());
-  }
   template <typename Duration>
   void time(std::string_view key, Duration& to) {
-    const json::value* v = find(key);
-    if (v == nullptr) return;
-    const auto given = duration(*v);
-    if (!given || given->count() < 0) return refuse(key, "must be a duration such as 60s");
-    to = std::chrono::duration_cast<Duration>(*given);
+    milliseconds given = std::chrono::duration_cast<milliseconds>(to);
+    TableReader::time(key, milliseconds(0), given);
+    to = std::chrono::duration_cast<Duration>(given);
   }
   void strings(std::string_view key, std::vector<std::string>& to) {
     const json::value* v = find(key);
@@ -113,11 +71,6 @@ class Reader {
     }
     to = std::move(parsed);
   }
-  void refuse(std::string_view key, std::string_view reason) {
-    if (!status_.ok()) return;
-    status_ = sdk::invalid_argument(where_ + "." + std::string(key) + ": " + std::string(reason));
-  }
-  const sdk::Status& status() const { return status_; }
 
  private:
   static bool texts(const json::value& value, std::vector<std::string>& to) {
@@ -129,10 +82,6 @@ class Reader {
     }
     return true;
   }
-
-  const json::object& table_;
-  const std::string where_;
-  sdk::Status status_;
 };
 
 void read_masters(Reader& reader, Config& config) {

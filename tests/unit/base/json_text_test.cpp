@@ -7,23 +7,23 @@
 namespace berth {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string as_json(std::string_view text) {
   std::string out;
   append_json_string(out, text);
   return out;
 }
 
 TEST(JsonText, PlainTextIsQuotedAsItIs) {
-  EXPECT_EQ(quoted(""), "\"\"");
-  EXPECT_EQ(quoted("guest/echo"), "\"guest/echo\"");
-  EXPECT_EQ(quoted("\x7f é"), "\"\x7f é\"");
+  EXPECT_EQ(as_json(""), "\"\"");
+  EXPECT_EQ(as_json("guest/echo"), "\"guest/echo\"");
+  EXPECT_EQ(as_json("\x7f é"), "\"\x7f é\"");
 }
 
 TEST(JsonText, EscapesWhereverTheyStand) {
-  EXPECT_EQ(quoted(std::string_view("\0x", 2)), R"("\u0000x")");
-  EXPECT_EQ(quoted("a\"b\\c\n\r\t\x1f"), R"("a\"b\\c\n\r\t\u001f")");
+  EXPECT_EQ(as_json(std::string_view("\0x", 2)), R"("\u0000x")");
+  EXPECT_EQ(as_json("a\"b\\c\n\r\t\x1f"), R"("a\"b\\c\n\r\t\u001f")");
   // Far into a text, too.
-  EXPECT_EQ(quoted(std::string(100, 'a') + '"'), '"' + std::string(100, 'a') + "\\\"\"");
+  EXPECT_EQ(as_json(std::string(100, 'a') + '"'), '"' + std::string(100, 'a') + "\\\"\"");
 }
 
 TEST(JsonText, Numbers) {
