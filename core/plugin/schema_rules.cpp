@@ -19,7 +19,7 @@ namespace json = boost::json;
 constexpr int kMaxDepth = 24;
 // References may repeat a definition often: what results is bounded.
 constexpr int kMaxSchemas = 2000;
-constexpr int kMaxMatched = 4096;
+constexpr int kMaxMatched = 1024;
 constexpr std::string_view kDefinitions = "#/definitions/";
 
 constexpr std::array<std::string_view, 7> kTypes = {"array",  "boolean", "integer", "null",

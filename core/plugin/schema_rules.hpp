@@ -3,7 +3,7 @@
 // unknown or of the wrong type is an error rather than a check that silently does not happen;
 // references are local and do not recurse. Stateless; thread-safe.
 //
-// Patterns are ECMAScript's, of at most 512 bytes, and are tried on text of at most 4096 bytes:
+// Patterns are ECMAScript's, of at most 512 bytes, and are tried on text of at most 1024 bytes:
 // longer text is refused. Objects and arrays in "enum" are refused.
 #pragma once
 
