@@ -91,14 +91,18 @@ asio::awaitable<sdk::Status> DockerFactory::learn_owner() {
     std::string owner;
     sdk::Status status;
   };
-  // Kept by both sides: the host may answer when this is gone.
+  // Only this coroutine keeps it: the host forgets a callback on its own thread, perhaps when the
+  // loop is gone already, and a Signal must not outlive its loop.
   const auto learned = std::make_shared<Learned>(loop_.context());
   const sdk::State state = host_.state();
-  const auto answered = [this, learned](std::string owner, sdk::Status status) {
-    loop_.post([learned, owner = std::move(owner), status = std::move(status)] {
-      learned->owner = owner;
-      learned->status = status;
-      learned->signal.raise();
+  const auto answered = [this, weak = std::weak_ptr(learned)](std::string owner,
+                                                              sdk::Status status) {
+    loop_.post([weak, owner = std::move(owner), status = std::move(status)] {
+      const auto told = weak.lock();
+      if (!told) return;
+      told->owner = owner;
+      told->status = status;
+      told->signal.raise();
     });
   };
   for (int attempt = 0; attempt < 3; ++attempt) {
