@@ -7,10 +7,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <deque>
 #include <exception>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -24,16 +26,29 @@
 
 namespace berth::conformance {
 
+// Each thread's own, never destroyed: the plugin's thread that completes a call may still be on its
+// way out of the context when the call's end has been seen here already.
+inline boost::asio::io_context& context_of_thread() {
+  static std::mutex mutex;
+  static auto& all = *new std::deque<boost::asio::io_context>();
+  thread_local boost::asio::io_context* const own = [] {
+    const std::lock_guard lock(mutex);
+    return &all.emplace_back();
+  }();
+  return *own;
+}
+
 // Runs a coroutine to its end.
 template <typename T>
 Result<T> await(boost::asio::awaitable<Result<T>> coroutine) {
-  boost::asio::io_context io;
+  boost::asio::io_context& io = context_of_thread();
   std::optional<Result<T>> result;
   boost::asio::co_spawn(io, std::move(coroutine),
                         [&](const std::exception_ptr& error, Result<T> value) {
                           if (error) std::rethrow_exception(error);
                           result.emplace(std::move(value));
                         });
+  io.restart();
   io.run();
   return std::move(*result);
 }

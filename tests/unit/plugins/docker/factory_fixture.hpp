@@ -37,6 +37,7 @@ class DockerPlugin : public ::testing::Test {
     close();
     work_.reset();
     thread_.join();
+    engine_->go_away();  // its hooks look at engine_ until then
     engine_.reset();
     std::filesystem::remove_all(root_);
   }
