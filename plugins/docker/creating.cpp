@@ -16,8 +16,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kLeaving{2'000};
 constexpr std::chrono::milliseconds kLeavingPoll{50};
 constexpr int kKilled = 137;  // the exit code
-// So long before the host's deadline a create is answered: the host's own answer knows no reason.
-constexpr std::chrono::milliseconds kAnswerAhead{100};
 constexpr std::chrono::milliseconds kProgressEvery{250};
 
 }  // namespace
@@ -41,8 +39,7 @@ void DockerFactory::create_ended() {
 asio::awaitable<void> DockerFactory::run_create(sdk::CreateRequest request,
                                                 sdk::Promise<sdk::ContainerInfo> done) {
   const auto begun = Clock::now();
-  const SteadyTime deadline = done.deadline();
-  const SteadyTime limit = deadline == SteadyTime::max() ? deadline : deadline - kAnswerAhead;
+  const SteadyTime limit = ahead_of(done.deadline());
   const auto starting = std::make_shared<Starting>(loop_.context());
   const std::uint64_t operation = done.id();
   starting_.emplace(operation, starting);

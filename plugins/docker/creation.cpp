@@ -13,6 +13,7 @@
 #include "docker/create_body.hpp"
 #include "docker/docker_factory.hpp"
 #include "docker/starting.hpp"
+#include "support/connect_probe.hpp"
 #include "support/unique_fd.hpp"
 
 namespace berth::docker {
@@ -273,20 +274,21 @@ asio::awaitable<sdk::Status> DockerFactory::start_container(const sdk::CreateReq
   const std::uint32_t theirs = request.user_provided_image ? sdk::kUserError : 0;
   container->on_death = [starting] { starting->changed.raise(); };
   spawn(run_engine_start(container, starting, std::move(starting->place)));
-  const auto accepted = [starting] {
+  const auto accepted = [starting](const tcp::endpoint&) {
     starting->accepted = true;
     starting->changed.raise();
   };
-  std::unique_ptr<Probe> probe;
+  std::unique_ptr<support::ConnectProbe> probe;
   bool inspected = !container->address.empty();
   while (true) {
     if (probe == nullptr && container->address.starts_with("tcp:")) {
       const auto endpoint = endpoint_of(container->address);
       if (!endpoint) co_return sdk::internal("no address: " + container->address);
       // The engine's own proxy for published ports accepts before the function does.
-      probe =
-          std::make_unique<Probe>(loop_.context(), *endpoint, accepted, Probe::MakeSocket(),
-                                  config_.published ? kProxySettles : std::chrono::milliseconds(0));
+      support::ConnectProbeOptions options;
+      if (config_.published) options.settle = kProxySettles;
+      probe = std::make_unique<support::ConnectProbe>(loop_.context(), *endpoint, accepted,
+                                                      std::move(options));
     }
     if (starting->accepted && !container->death) co_return sdk::Status();
     if (starting->cancelled) co_return sdk::cancelled("the create was cancelled");
@@ -312,9 +314,11 @@ asio::awaitable<sdk::Status> DockerFactory::start_container(const sdk::CreateReq
           if (co_await has_ended(container, deadline)) continue;
           co_return network.error();
         }
-        probe = std::make_unique<Probe>(loop_.context(),
-                                        tcp::endpoint(asio::ip::address_v4::loopback(), kProxyPort),
-                                        accepted, [inside = *network] { return inside->socket(); });
+        support::ConnectProbeOptions options;
+        options.make_socket = [inside = *network] { return inside->socket(); };
+        probe = std::make_unique<support::ConnectProbe>(
+            loop_.context(), tcp::endpoint(asio::ip::address_v4::loopback(), kProxyPort), accepted,
+            std::move(options));
         continue;
       }
       Result<std::string> address = co_await inspect_address(container);

@@ -5,6 +5,8 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "support/base64.hpp"
+
 namespace berth::docker {
 namespace {
 
@@ -29,53 +31,6 @@ std::string text_of(const json::object& object, std::string_view key) {
 
 }  // namespace
 
-std::string base64_encode(std::string_view bytes, bool url) {
-  const std::string_view alphabet =
-      url ? "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-          : "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto byte = [&](std::size_t at) {
-      return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0u;
-    };
-    const unsigned group = byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2);
-    text += alphabet[group >> 18];
-    text += alphabet[group >> 12 & 63];
-    text += i + 1 < bytes.size() ? alphabet[group >> 6 & 63] : '=';
-    text += i + 2 < bytes.size() ? alphabet[group & 63] : '=';
-  }
-  return text;
-}
-
-std::optional<std::string> base64_decode(std::string_view text) {
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  std::string bytes;
-  unsigned group = 0, bits = 0;
-  for (const char c : text) {
-    unsigned value = 0;
-    if (c >= 'A' && c <= 'Z') {
-      value = static_cast<unsigned>(c - 'A');
-    } else if (c >= 'a' && c <= 'z') {
-      value = static_cast<unsigned>(c - 'a') + 26;
-    } else if (c >= '0' && c <= '9') {
-      value = static_cast<unsigned>(c - '0') + 52;
-    } else if (c == '+' || c == '-') {
-      value = 62;
-    } else if (c == '/' || c == '_') {
-      value = 63;
-    } else {
-      return std::nullopt;
-    }
-    group = group << 6 | value;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes += static_cast<char>(group >> bits & 255);
-    }
-  }
-  return bytes;
-}
-
 void Credentials::add(std::string_view registry, Login login) {
   logins_.insert_or_assign(registry_of(registry), std::move(login));
 }
@@ -96,7 +51,7 @@ sdk::Status Credentials::add_docker_config(std::string_view text, bool& helpers)
     login.username = text_of(entry.get_object(), "username");
     login.password = text_of(entry.get_object(), "password");
     if (const std::string auth = text_of(entry.get_object(), "auth"); !auth.empty()) {
-      const auto pair = base64_decode(auth);
+      const auto pair = support::base64_decode(auth);
       const std::size_t colon = pair ? pair->find(':') : std::string::npos;
       if (colon == std::string::npos) {
         return sdk::invalid_argument("the auth of '" + registry +
@@ -128,7 +83,7 @@ std::string Credentials::header(std::string_view registry) const {
   }
   auth["serveraddress"] =
       registry == kHub ? std::string("https://index.docker.io/v1/") : std::string(registry);
-  return base64_encode(json::serialize(auth), true);
+  return support::base64_encode(json::serialize(auth), support::Base64::kUrl);
 }
 
 }  // namespace berth::docker

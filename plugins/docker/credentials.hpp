@@ -5,7 +5,6 @@
 
 #include <boost/json/object.hpp>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,10 +33,5 @@ class Credentials {
  private:
   std::map<std::string, Login, std::less<>> logins_;
 };
-
-// Base64 of RFC 4648 with padding; `url`: the alphabet for URLs. Decoding takes both; nothing if
-// `text` is not base64.
-std::string base64_encode(std::string_view bytes, bool url);
-std::optional<std::string> base64_decode(std::string_view text);
 
 }  // namespace berth::docker

@@ -17,9 +17,8 @@ using Clock = std::chrono::steady_clock;
 
 // More at once make the engine slower, not faster.
 constexpr std::size_t kParallelRemovals = 10;
-// For what is under way on the engine when berthd stops, and before the host's deadline.
+// For what is under way on the engine when berthd stops.
 constexpr std::chrono::milliseconds kRest{5'000};
-constexpr std::chrono::milliseconds kAnswerAhead{100};
 
 Config parse(std::string_view text) {
   Config config;
@@ -261,8 +260,7 @@ asio::awaitable<void> DockerFactory::run_stop(sdk::StopMode mode, sdk::Promise<v
   if (event_stream_ != 0) engine_.client().cancel(event_stream_);
   if (owner_.empty()) co_return done.ok();
   // What creates have begun ends first, so that nothing comes after the last look.
-  const SteadyTime deadline = done.deadline();
-  const SteadyTime limit = deadline == SteadyTime::max() ? deadline : deadline - kAnswerAhead;
+  const SteadyTime limit = ahead_of(done.deadline());
   co_await wait_for_rest(std::min(limit, Clock::now() + kRest));
   if (mode == sdk::StopMode::kDetach) co_return done.ok();
   const sdk::Status status = co_await remove_all(limit);

@@ -21,7 +21,6 @@
 #include "docker/images.hpp"
 #include "docker/inotify.hpp"
 #include "docker/network_pool.hpp"
-#include "docker/probe.hpp"
 #include "docker/signal.hpp"
 #include "support/event_loop.hpp"
 

@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 // So long before the host's deadline an empty answer is given.
-constexpr milliseconds kAnswerAhead{5};
+constexpr milliseconds kReadAhead{5};
 // The endpoint sends what there is piece by piece: the last piece is the one that is followed by
 // so much silence.
 constexpr milliseconds kSilence{10};
@@ -43,8 +43,7 @@ struct TimeCursor {
 };
 
 SteadyTime answer_by(const sdk::Promise<sdk::LogBatch>& done) {
-  const SteadyTime deadline = done.deadline();
-  return deadline == SteadyTime::max() ? deadline : deadline - kAnswerAhead;
+  return ahead_of(done.deadline(), kReadAhead);
 }
 
 sdk::Status no_cursor() {

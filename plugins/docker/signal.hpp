@@ -16,6 +16,15 @@ namespace berth::docker {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
+// So long before the host's deadline a create and a stop answer by themselves: the host's own
+// answer knows no reason.
+constexpr std::chrono::milliseconds kAnswerAhead{100};
+
+// `by` before `deadline`, if that is one.
+inline SteadyTime ahead_of(SteadyTime deadline, std::chrono::milliseconds by = kAnswerAhead) {
+  return deadline == SteadyTime::max() ? deadline : deadline - by;
+}
+
 // Raised by anybody, taken by one waiter. A raise that nobody waits for is kept.
 class Signal {
  public:

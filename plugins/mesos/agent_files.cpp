@@ -5,7 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include "mesos/scheduler/basic_auth.hpp"
+#include "support/http/basic_auth.hpp"
 
 namespace berth::mesos {
 namespace {
@@ -87,7 +87,7 @@ void AgentFiles::get(const std::string& agent_url, const std::string& query, Don
   request.connect_timeout = settings_.connect_timeout;
   request.max_response_bytes = 1u << 20;
   if (!settings_.principal.empty()) {
-    request.headers.push_back(basic_auth(settings_.principal, settings_.secret));
+    request.headers.push_back(http::basic_auth(settings_.principal, settings_.secret));
   }
   client->send(std::move(request),
                [done = std::move(done)](http::Reply reply) { done(piece_of(std::move(reply))); });

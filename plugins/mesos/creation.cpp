@@ -9,10 +9,20 @@
 namespace berth::mesos {
 namespace {
 
+using boost::asio::ip::tcp;
 using Clock = std::chrono::steady_clock;
 
 // So long before the host's deadline we fail by ourselves: with the reason.
 constexpr milliseconds kFailAhead{100};
+
+// A port that nobody forwards yet may swallow the attempt to connect.
+constexpr milliseconds kConnectPatience{1'000};
+
+std::string text_of(const tcp::endpoint& endpoint) {
+  const std::string host = endpoint.address().to_string();
+  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
+         std::to_string(endpoint.port());
+}
 
 }  // namespace
 
@@ -58,15 +68,20 @@ void MesosFactory::on_launched(std::shared_ptr<Creation> creation, const Task& t
                                                   "its network '" +
                                                   config_.tasks.network + "' one?"));
   }
-  creation->probe = std::make_unique<ConnectProbe>(
-      loop_.context(), address,
-      [this, weak = std::weak_ptr<Creation>(creation)](const std::string& reached) {
+  support::ConnectProbeOptions options;
+  options.patience = kConnectPatience;
+  const std::size_t colon = address.rfind(':');
+  creation->probe = std::make_unique<support::ConnectProbe>(
+      loop_.context(), address.substr(0, colon),
+      static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))),
+      [this, weak = std::weak_ptr<Creation>(creation)](const tcp::endpoint& reached) {
         const std::shared_ptr<Creation> held = weak.lock();
         if (held == nullptr || !held->done.pending()) return;
         held->listening = true;
-        held->stored.set_address(reached);
+        held->stored.set_address(text_of(reached));
         maybe_created(held);
-      });
+      },
+      std::move(options));
   creation->timer = std::make_unique<boost::asio::steady_timer>(loop_.context());
   creation->timer->expires_at(creation->deadline);
   creation->timer->async_wait([this, address, weak = std::weak_ptr<Creation>(creation)](
@@ -130,7 +145,7 @@ void MesosFactory::create_ended(const std::shared_ptr<Creation>& creation) {
   if (!creation->task.empty()) by_task_.erase(creation->task);
   // Not from inside the probe's own call.
   if (creation->probe != nullptr) {
-    boost::asio::post(loop_.context(), [probe = std::shared_ptr<ConnectProbe>(std::move(
+    boost::asio::post(loop_.context(), [probe = std::shared_ptr<support::ConnectProbe>(std::move(
                                             creation->probe))]() mutable { probe.reset(); });
   }
   if (creation->timer != nullptr) creation->timer->cancel();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mesos/mesos_factory.hpp"
+#include "support/connect_probe.hpp"
 
 namespace berth::mesos {
 
@@ -17,7 +18,7 @@ struct MesosFactory::Creation {
   std::string image;
   bool user_image = false;
   v1::StoredTask stored;
-  std::unique_ptr<ConnectProbe> probe;
+  std::unique_ptr<support::ConnectProbe> probe;
   std::unique_ptr<boost::asio::steady_timer> timer;
   bool listening = false;
   int sizes_wanted = 0;  // of log files, that are asked for

@@ -14,7 +14,6 @@
 #include "berth/sdk/plugin.hpp"
 #include "mesos/agent_files.hpp"
 #include "mesos/config.hpp"
-#include "mesos/connect_probe.hpp"
 #include "mesos/host_store.hpp"
 #include "mesos/scheduler/scheduler.hpp"
 #include "support/event_loop.hpp"

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "spooled.hpp"
+
 namespace berth::splunk {
 namespace {
 
@@ -11,7 +13,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kMargin{50};
-constexpr std::uint64_t kMaxRows = 50'000;
 
 }  // namespace
 
@@ -33,10 +34,8 @@ Fetcher::Fetcher(support::EventLoop& loop, const Settings& settings, const Spool
 // Once seen they are kept: Splunk may take them from the spool before it shows them.
 void Fetcher::look_into_spool() {
   if (spool_ == nullptr) return;
-  for (const std::string& events : spool_->pending(record_id(wanted_.activation_id))) {
-    for (Piece& piece : parse_events(settings_, events, wanted_.namespace_name)) {
-      pending_.push_back(std::move(piece));
-    }
+  for (Piece& piece : spooled_pieces(settings_, *spool_, wanted_)) {
+    pending_.push_back(std::move(piece));
   }
 }
 
@@ -95,9 +94,7 @@ void Fetcher::settle(Rows rows) {
   if (status.ok() && rows.rows >= best_.rows) best_ = std::move(rows);
   look_into_spool();
   const Assembly assembly = assemble();
-  if (status.ok() && full() && assembly.front_is_torn() && wanted_.rows < kMaxRows) {
-    // One line has more parts than a page has rows.
-    wanted_.rows = std::min(wanted_.rows * 8, kMaxRows);
+  if (status.ok() && full() && assembly.front_is_torn() && wanted_.widen()) {
     --attempt_;
     return ask();
   }

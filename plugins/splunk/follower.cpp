@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "spooled.hpp"
+
 namespace berth::splunk {
 namespace {
 
@@ -11,7 +13,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr milliseconds kLongestPause{2'000};
-constexpr std::uint64_t kMaxRows = 50'000;
 
 }  // namespace
 
@@ -31,11 +32,7 @@ Follower::Follower(support::EventLoop& loop, const Settings& settings, const Spo
 }
 
 void Follower::look() {
-  for (const std::string& events : spool_.pending(record_id(wanted_.activation_id))) {
-    for (Piece& piece : parse_events(settings_, events, wanted_.namespace_name)) {
-      seen_.add(std::move(piece));
-    }
-  }
+  for (Piece& piece : spooled_pieces(settings_, spool_, wanted_)) seen_.add(std::move(piece));
   if (answer()) return;
   ++searches_;
   support::http::Request request = search_request(settings_, wanted_);
@@ -52,9 +49,7 @@ void Follower::answered(const support::http::Reply& reply) {
     if (!rows.status.ok() && !rows.status.retryable()) return done_.fail(rows.status);
     for (Piece& piece : rows.pieces) seen_.add(std::move(piece));
     // One line may have more parts than a page has rows.
-    if (rows.rows >= wanted_.rows && seen_.front_is_torn()) {
-      wanted_.rows = std::min(wanted_.rows * 8, kMaxRows);
-    }
+    if (rows.rows >= wanted_.rows && seen_.front_is_torn()) wanted_.widen();
     if (rows.status.ok() && seen_.gap()) ++searches_with_gap_;
   }
   if (!answer()) later();

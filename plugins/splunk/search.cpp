@@ -8,8 +8,8 @@
 #include <boost/json/value.hpp>
 #include <charconv>
 #include <chrono>
-#include <openssl/evp.h>
 
+#include "support/http/basic_auth.hpp"
 #include "support/json_text.hpp"
 
 namespace berth::splunk {
@@ -79,18 +79,9 @@ sdk::Status failure(int code, const std::string& said) {
   return sdk::internal(text);
 }
 
-std::string base64(std::string_view text) {
-  std::string out(4 * ((text.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  out.resize(static_cast<std::size_t>(std::max(size, 0)));
-  return out;
-}
-
 std::string authorization(const Search& search) {
   if (!search.token.empty()) return "Authorization: Bearer " + search.token;
-  return "Authorization: Basic " + base64(search.username + ":" + search.password);
+  return support::http::basic_auth(search.username, search.password);
 }
 
 std::int64_t now_ms() {
@@ -106,7 +97,16 @@ std::string iso(std::int64_t ms) {
   return text;
 }
 
+// What a page of a one-shot search may have at most (maxresultrows of Splunk's limits.conf).
+constexpr std::uint64_t kMaxRows = 50'000;
+
 }  // namespace
+
+bool Wanted::widen() {
+  if (rows >= kMaxRows) return false;
+  rows = std::min(rows * 8, kMaxRows);
+  return true;
+}
 
 std::string quote(std::string_view text) {
   std::string out = "\"";

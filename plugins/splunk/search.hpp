@@ -25,6 +25,10 @@ struct Wanted {
   std::int64_t end_ms = 0;
   std::uint64_t first = 0;  // the first line's sequence
   std::uint64_t rows = 1000;
+
+  // Asks for a larger page, where one line has more parts than a page has rows. False if there is
+  // none.
+  bool widen();
 };
 
 // The search itself. Each row has berth_sequence, berth_part, berth_parts, berth_final, berth_time,

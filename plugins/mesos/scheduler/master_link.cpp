@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
-#include "mesos/scheduler/basic_auth.hpp"
+#include "support/http/basic_auth.hpp"
 
 namespace berth::mesos {
 namespace {
@@ -134,7 +134,7 @@ std::vector<std::string> MasterLink::headers(const Session* session) const {
                                     "Accept: application/x-protobuf"};
   if (session != nullptr) lines.push_back("Mesos-Stream-Id: " + session->stream_id);
   if (!settings_.principal.empty()) {
-    lines.push_back(basic_auth(settings_.principal, settings_.secret));
+    lines.push_back(http::basic_auth(settings_.principal, settings_.secret));
   }
   return lines;
 }

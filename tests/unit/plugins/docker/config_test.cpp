@@ -15,6 +15,7 @@
 #include "docker/engine.hpp"
 #include "docker/image_name.hpp"
 #include "docker/run_words.hpp"
+#include "support/base64.hpp"
 
 namespace berth::docker {
 namespace {
@@ -191,7 +192,7 @@ TEST(DockerCredentials, AreReadFromConfigJson) {
   EXPECT_TRUE(helpers);
   EXPECT_FALSE(credentials.knows("empty.test"));
   const auto decoded = [&](std::string_view registry) {
-    return base64_decode(credentials.header(registry)).value_or("?");
+    return support::base64_decode(credentials.header(registry)).value_or("?");
   };
   EXPECT_EQ(decoded("docker.io"), R"({"username":"user","password":"pass:word","serveraddress":)"
                                   R"("https://index.docker.io/v1/"})");
@@ -199,15 +200,6 @@ TEST(DockerCredentials, AreReadFromConfigJson) {
   EXPECT_EQ(credentials.header("unknown.test"), "");
   EXPECT_FALSE(credentials.add_docker_config("[]", helpers).ok());
   EXPECT_FALSE(credentials.add_docker_config(R"({"auths":{"x":{"auth":"%"}}})", helpers).ok());
-}
-
-TEST(DockerCredentials, Base64IsThere) {
-  for (const std::string text : {"", "f", "fo", "foo", "\xff\xfe\xfd"}) {
-    EXPECT_EQ(base64_decode(base64_encode(text, true)), text);
-    EXPECT_EQ(base64_decode(base64_encode(text, false)), text);
-  }
-  EXPECT_EQ(base64_encode("foob", false), "Zm9vYg==");
-  EXPECT_EQ(base64_encode("\xff\xff\xff", true), "____");
 }
 
 TEST(DockerRunWords, BecomeFields) {
