@@ -266,7 +266,7 @@ TEST(DockerFrames, ComeInAnyPieces) {
 
 TEST(DockerFrames, RefuseWhatMakesNoSense) {
   for (const std::string& bad : {frame(3, "1970-01-01T00:00:01Z x"), frame(1, "no time"),
-                                frame(1, "nospace"), std::string("\1\0\0\0\xff\xff\xff\xff", 8)}) {
+                                 frame(1, "nospace"), std::string("\1\0\0\0\xff\xff\xff\xff", 8)}) {
     FrameDecoder decoder([](const LogRecord&) { FAIL(); });
     EXPECT_FALSE(decoder.feed(bad));
     EXPECT_FALSE(decoder.feed(frame(1, "1970-01-01T00:00:01Z good")));
