@@ -78,10 +78,7 @@ Manner manner_of(const Options& options) {
 }  // namespace
 
 void invoke_action(const CallPtr& call) {
-  // Before the pool has started, and while it drains, it takes nothing.
-  if (const auto& not_ready = call->deps().not_ready) {
-    if (const std::string reason = not_ready(); !reason.empty()) return call->fail(503, reason);
-  }
+  if (!check_ready(*call)) return;
   const entity::LimitBounds bounds = call->bounds();
   const Checked<Options> options = parse_options(call->query, bounds.max_blocking_wait_ms);
   if (!options) return call->fail(options.error());

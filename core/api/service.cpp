@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 
 #include "api/auth.hpp"
+#include "api/cors.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "entity/namespace_limits.hpp"
+#include "http/text.hpp"
 
 namespace berth::api {
 namespace {
@@ -15,34 +17,12 @@ namespace {
 // Actions whose parameters are kept ready. More only cost the time to prepare them again.
 constexpr std::size_t kMaxPrepared = 4096;
 constexpr std::size_t kMaxTransactionId = 128;
-constexpr std::string_view kCorsHeaders =
-    "Access-Control-Allow-Origin: *\r\n"
-    "Access-Control-Allow-Headers: Authorization, Origin, X-Requested-With, Content-Type, Accept, "
-    "User-Agent\r\n"
-    "Access-Control-Allow-Methods: GET, DELETE, POST, PUT, HEAD\r\n";
 
 // What the client may choose as transaction id: it is shown in headers, bodies and logs.
 bool is_transaction_id(std::string_view text) {
   if (text.empty() || text.size() > kMaxTransactionId || text.starts_with("sid_")) return false;
   for (const char c : text) {
     if (c <= ' ' || c > '~' || c == '"' || c == '\\') return false;
-  }
-  return true;
-}
-
-std::string_view media_type(std::string_view content_type) {
-  content_type = content_type.substr(0, content_type.find(';'));
-  while (!content_type.empty() && content_type.back() == ' ') content_type.remove_suffix(1);
-  return content_type;
-}
-
-bool is_json(std::string_view content_type) {
-  constexpr std::string_view kJson = "application/json";
-  const std::string_view type = media_type(content_type);
-  if (type.size() != kJson.size()) return false;
-  for (std::size_t i = 0; i < type.size(); ++i) {
-    const char c = type[i] >= 'A' && type[i] <= 'Z' ? static_cast<char>(type[i] + 32) : type[i];
-    if (c != kJson[i]) return false;
   }
   return true;
 }
@@ -89,9 +69,7 @@ Call::Call(std::shared_ptr<Service> shared, const http::Request& asked, http::Re
 
 void Call::send(http::Response response) {
   response.headers.emplace_back("X-Request-ID", transaction_id);
-  if (target.route >= Route::kApiInfo && target.route != Route::kWeb) {
-    response.more_headers = kCorsHeaders;
-  }
+  if (!own_cors) add_cors(target.route, request, response);
   service_->count(target.route, response.status, started);
   if (log::enabled(log::Level::kDebug)) {
     log::debug("api", "answered",
@@ -152,10 +130,17 @@ Checked<entity::Identity> authenticate(Call& call) {
   return std::move(*user);
 }
 
+bool check_ready(Call& call) {
+  if (!call.deps().not_ready) return true;
+  const std::string reason = call.deps().not_ready();
+  if (!reason.empty()) call.fail(503, reason);
+  return reason.empty();
+}
+
 bool check_content_type(Call& call) {
   if (call.request.body.empty()) return true;
   const auto type = call.request.header("Content-Type");
-  if (type && is_json(*type)) return true;
+  if (type && http::iequals(http::media_type(*type), "application/json")) return true;
   call.fail(415, text::kContentType);
   return false;
 }

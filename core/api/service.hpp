@@ -50,8 +50,7 @@ class Call {
  public:
   Call(std::shared_ptr<Service> shared, const http::Request& asked, http::Responder answer);
 
-  // Answers with `response`, after the headers that every answer carries were added. Those of CORS
-  // are the API's own; a web action's answers bring theirs.
+  // Answers with `response`, after the headers that every answer carries were added.
   void send(http::Response response);
   void send_json(std::string body) { send({.status = 200, .body = std::move(body)}); }
   // `retry_after`: seconds after which it may be tried again. A 429 or 503 always says so, at least
@@ -78,6 +77,7 @@ class Call {
   Query query;
   entity::Identity user;
   std::string transaction_id;
+  bool own_cors = false;  // the web action takes care of the headers for browsers itself
   std::int64_t received_ms;
   SteadyTime started;
 
@@ -89,6 +89,9 @@ using CallPtr = std::shared_ptr<Call>;
 
 // Who calls, by the request's key; or the 401.
 Checked<entity::Identity> authenticate(Call& call);
+// Invocations are taken: not before the pool has started, nor while it drains. Else answers 503 and
+// returns false.
+bool check_ready(Call& call);
 // The request has a JSON body, or none at all; else answers 415 and returns false.
 bool check_content_type(Call& call);
 // Runs `use` with the target's action, or answers 404.

@@ -16,36 +16,10 @@ namespace berth::api {
 namespace {
 
 constexpr std::string_view kDefaultPackage = "default";
-constexpr std::string_view kMethods = "OPTIONS, GET, DELETE, POST, PUT, HEAD, PATCH";
-constexpr std::string_view kHeaders =
-    "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent";
 
 bool is_true(const entity::Action& action, std::string_view annotation) {
   const boost::json::value* value = action.annotation(annotation);
   return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-// What browsers want to read, unless the action takes care of that itself. The response's own win.
-void add_cors(const Call& call, http::Response& response) {
-  const auto add = [&response](std::string_view name, std::string_view value) {
-    for (const auto& header : response.headers) {
-      if (http::iequals(header.first, name)) return;
-    }
-    response.headers.emplace_back(name, value);
-  };
-  add("Access-Control-Allow-Origin", "*");
-  add("Access-Control-Allow-Methods", kMethods);
-  add("Access-Control-Allow-Headers",
-      call.request.header("Access-Control-Request-Headers").value_or(kHeaders));
-}
-
-void refuse(Call& call, int status, std::string_view message) {
-  http::Response response = error_response(status, message, call.transaction_id);
-  if (status == 401) {
-    response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"OpenWhisk secure realm\"");
-  }
-  add_cors(call, response);
-  call.send(std::move(response));
 }
 
 // Whether the request may run the action; `caller` is whose key came with it.
@@ -61,69 +35,58 @@ bool let_in(Call& call, const entity::Action& action,
   return given && constant_time_equal(*given, secret);
 }
 
-Manner manner_of(const Call& call, WebExtension extension, bool custom_options) {
+Manner manner_of(const Call& call, WebExtension extension) {
   Manner manner;
   manner.blocking = true;
   manner.wait = std::chrono::milliseconds(call.bounds().max_blocking_wait_ms);
-  manner.accepted = [custom_options](const Call& waiting, std::string_view) {
-    http::Response response =
-        error_response(202, "Response not yet ready.", waiting.transaction_id);
-    if (!custom_options) add_cors(waiting, response);
-    return response;
+  manner.accepted = [](const Call& waiting, std::string_view) {
+    return error_response(202, "Response not yet ready.", waiting.transaction_id);
   };
-  manner.outcome = [extension, custom_options](const Call& waiting,
-                                               const entity::Activation& activation) {
-    http::Response response = web_response(activation, extension, waiting.transaction_id);
-    if (!custom_options) add_cors(waiting, response);
-    return response;
+  manner.outcome = [extension](const Call& waiting, const entity::Activation& activation) {
+    return web_response(activation, extension, waiting.transaction_id);
   };
   return manner;
 }
 
 void run(const CallPtr& call, const entity::ActionPtr& action, WebExtension extension) {
-  if (!is_true(*action, "web-export")) return refuse(*call, 404, text::kNotFound);
+  if (!is_true(*action, "web-export")) return call->fail(404, text::kNotFound);
   const bool custom_options = is_true(*action, "web-custom-options");
   const bool asks_options = call->request.method == "OPTIONS";
   if (asks_options && !custom_options) {
-    http::Response response{.status = 200, .content_type = ""};
-    add_cors(*call, response);
-    return call->send(std::move(response));
+    return call->send({.status = 200, .content_type = ""});
   }
   WebCaller caller;
   caller.rest = call->target.rest;
   std::optional<entity::Identity> user;
   if (Checked<entity::Identity> known = authenticate(*call)) user = std::move(*known);
   if (!asks_options && !let_in(*call, *action, user)) {
-    return refuse(*call, 401, text::kBadAuthentication);
+    return call->fail(401, text::kBadAuthentication);
   }
   if (user) caller.namespace_name = user->namespace_name;
   const Checked<std::string> payload =
       web_arguments(call->request, caller, is_true(*action, "raw-http"));
-  if (!payload) return refuse(*call, payload.error().status, payload.error().message);
-  invoke(call, action, *payload, manner_of(*call, extension, custom_options));
+  if (!payload) return call->fail(payload.error());
+  call->own_cors = custom_options;
+  invoke(call, action, *payload, manner_of(*call, extension));
 }
 
 }  // namespace
 
 void invoke_web_action(const CallPtr& call) {
-  if (const auto& not_ready = call->deps().not_ready) {
-    if (const std::string reason = not_ready(); !reason.empty()) return call->fail(503, reason);
-  }
+  if (!check_ready(*call)) return;
   Target& target = call->target;
   const WebName wanted = split_extension(target.name);
   // There are no packages yet, and an unknown one answers as an unknown action does.
   std::optional<entity::Identity> owner = call->deps().auth.find_namespace(target.namespace_name);
   if (!owner || target.package != kDefaultPackage || !entity::is_entity_name(wanted.name)) {
-    return refuse(*call, 404, text::kNotFound);
+    return call->fail(404, text::kNotFound);
   }
   call->user = std::move(*owner);
   target.package.clear();
   target.name = wanted.name;
   const entity::LimitBounds bounds = call->bounds();
   if (call->request.body.size() > bounds.max_payload_bytes) {
-    const Failure failure =
-        too_large("Request", call->request.body.size(), bounds.max_payload_bytes);
-    return refuse(*call, failure.status, failure.message);
+    return call->fail(too_large("Request", call->request.body.size(), bounds.max_payload_bytes));
   }
   with_action(call, [call, extension = wanted.extension](const entity::ActionPtr& action) {
     run(call, action, extension);

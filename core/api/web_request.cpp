@@ -28,7 +28,7 @@ std::string lower(std::string_view text) {
 
 // "type/subtype" in lower case, without parameters.
 std::string media_type(std::string_view content_type) {
-  return lower(http::trim(content_type.substr(0, content_type.find(';'))));
+  return lower(http::media_type(content_type));
 }
 
 json::string text_value(std::string_view bytes) {

@@ -102,7 +102,7 @@ std::optional<std::string> take_headers(const json::value& value, http::Response
 }
 
 bool is_media_type(std::string_view content_type) {
-  const std::string_view type = http::trim(content_type.substr(0, content_type.find(';')));
+  const std::string_view type = http::media_type(content_type);
   const std::size_t slash = type.find('/');
   return slash != std::string_view::npos && http::is_token(type.substr(0, slash)) &&
          http::is_token(type.substr(slash + 1));

@@ -96,5 +96,9 @@ constexpr std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
 }
+// "type/subtype" of a Content-Type, without its parameters. To be compared with iequals().
+constexpr std::string_view media_type(std::string_view content_type) {
+  return trim(content_type.substr(0, content_type.find(';')));
+}
 
 }  // namespace berth::http

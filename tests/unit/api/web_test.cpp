@@ -143,6 +143,12 @@ TEST_F(WebTest, AnswersOptionsForTheAction) {
             "Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent");
 }
 
+TEST_F(WebTest, LetsBrowsersReadErrors) {
+  const Reply reply = request("GET", "/api/v1/web/guest/default/nothing.json", {});
+  EXPECT_EQ(reply.status, 404);
+  EXPECT_EQ(reply.header("access-control-allow-origin"), "*");
+}
+
 TEST_F(WebTest, LeavesOptionsToAnActionThatWantsThem) {
   export_page(
       R"(,{"key":"web-custom-options","value":true},{"key":"require-whisk-auth","value":true})");
