@@ -236,6 +236,25 @@ TEST_P(DockerEngine, RunsPausesLogsIsAdoptedAndGoes) {
   close();
 }
 
+// The engine cannot kill what was frozen behind its back.
+TEST_P(DockerEngine, DestroysWhatIsJustBeingPaused) {
+  ASSERT_NO_FATAL_FAILURE(open(GetParam()));
+  for (int round = 0; round < 3; ++round) {
+    const auto info = create();
+    ASSERT_TRUE(info) << info.error().to_string();
+    auto paused =
+        boost::asio::co_spawn(io_, factory().pause(info->id, later()), boost::asio::use_future);
+    auto destroyed =
+        boost::asio::co_spawn(io_, factory().destroy(info->id, later()), boost::asio::use_future);
+    const Result<void> gone = destroyed.get();
+    EXPECT_TRUE(gone) << gone.error().to_string();
+    (void)paused.get();  // either was first
+    EXPECT_EQ(await(factory().pause(info->id, later())).error().code(), StatusCode::kNotFound);
+  }
+  EXPECT_TRUE(await(factory().stop(StopMode::kKill, later())));
+  close();
+}
+
 TEST_P(DockerEngine, TellsOfDeathAndOfMemory) {
   ASSERT_NO_FATAL_FAILURE(open(GetParam()));
   const auto ends = create(), hungry = create();
