@@ -26,6 +26,7 @@ struct ActionOptions {
   std::string kind;
   std::string main;
   std::string image;
+  std::vector<std::string> components;  // of a sequence
   Pairs parameters;
   std::string parameter_file;
   Pairs init_parameters;
@@ -68,8 +69,25 @@ std::string action_path(const std::string& name) {
   return path;
 }
 
+// "a", "pkg/a", "/ns/a" as the API wants a component named.
+std::string component_name(const std::string& text) {
+  return text.starts_with('/') ? text : "/_/" + text;
+}
+
 json::object exec_of(const ActionOptions& wanted) {
   json::object exec;
+  if (!wanted.components.empty()) {
+    if (!wanted.file.empty() || !wanted.image.empty() || !wanted.kind.empty()) {
+      throw Exit(ExitCode::kUsage,
+                 "a sequence has no code of its own: --sequence goes without "
+                 "FILE, --kind and --docker");
+    }
+    exec["kind"] = "sequence";
+    json::array& components = exec["components"].emplace_array();
+    for (const std::string& name : wanted.components)
+      components.push_back(json::string(component_name(name)));
+    return exec;
+  }
   if (!wanted.image.empty()) {
     exec["kind"] = "blackbox";
     exec["image"] = wanted.image;
@@ -116,10 +134,11 @@ void annotate_web(const ActionOptions& wanted, json::array& annotations) {
 
 json::object body_of(const ActionOptions& wanted, bool creating) {
   json::object body;
-  if (!wanted.file.empty() || !wanted.image.empty()) {
+  if (!wanted.file.empty() || !wanted.image.empty() || !wanted.components.empty()) {
     body["exec"] = exec_of(wanted);
   } else if (creating) {
-    throw Exit(ExitCode::kUsage, "the code is missing: berth action create NAME FILE");
+    throw Exit(ExitCode::kUsage,
+               "the code is missing: berth action create NAME FILE, or --sequence A,B,...");
   } else if (!wanted.kind.empty() || !wanted.main.empty()) {
     throw Exit(ExitCode::kUsage, "--kind and --main go with the code: give the FILE, too");
   }
@@ -250,6 +269,12 @@ void add_put_options(CLI::App& command, ActionOptions& wanted) {
                      "runtime, e.g. python:default; else the file's extension tells");
   command.add_option("--main", wanted.main, "function or class to call");
   command.add_option("--docker", wanted.image, "run in this container image");
+  command
+      .add_option("--sequence", wanted.components,
+                  "a sequence of these actions, each given the result of the one before")
+      ->type_name("A,B,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   const auto add_pairs = [&command](const char* flags, Pairs& pairs, const char* help) {
     command.add_option(flags, pairs, help)->type_name("KEY VALUE")->allow_extra_args(false);
   };

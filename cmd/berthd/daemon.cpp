@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "activation/composer.hpp"
 #include "activation/durable_invoker.hpp"
 #include "activation/pooled_invoker.hpp"
 #include "api/admin.hpp"
@@ -63,7 +64,8 @@ class Daemon {
   // Everything that lives on the worker's thread; made and destroyed there.
   struct House {
     std::unique_ptr<activation::PooledInvoker> invoker;
-    std::unique_ptr<activation::DurableInvoker> durable;  // before it
+    std::unique_ptr<activation::Composer> composer;       // before it: sequences, conductors
+    std::unique_ptr<activation::DurableInvoker> durable;  // before both
     std::unique_ptr<api::Api> api;
     std::unique_ptr<api::AdminApi> admin;
     std::unique_ptr<http::Server> server;
@@ -202,11 +204,22 @@ Status Daemon::build_house() {
           .pool = std::move(pool_options_now),
           .bounds = limit_bounds(config_),
           .record_before_reply = config_.boolean("activations.record_before_reply")});
+  house_->composer = std::make_unique<activation::Composer>(
+      activation::ComposerDependencies{.io = io,
+                                       .clock = system_clock(),
+                                       .metrics = metrics_,
+                                       .next = *house_->invoker,
+                                       .activations = store_->activations(),
+                                       .work = &store_->work(),
+                                       .resolve = activation::resolve_own(io, store_->entities())},
+      activation::ComposerOptions{
+          .max_steps = static_cast<std::size_t>(limit_bounds(config_).max_sequence_length),
+          .record_before_reply = config_.boolean("activations.record_before_reply")});
   house_->durable = std::make_unique<activation::DurableInvoker>(
       activation::DurableDependencies{.io = io,
                                       .clock = system_clock(),
                                       .metrics = metrics_,
-                                      .next = *house_->invoker,
+                                      .next = *house_->composer,
                                       .work = store_->work(),
                                       .activations = store_->activations(),
                                       .entities = store_->entities(),
@@ -224,6 +237,7 @@ Status Daemon::build_house() {
                         .limits = limit_bounds(config_),
                         .throttles = throttles(config_),
                         .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
+                        .resolve_step = activation::resolve_own(io, store_->entities()),
                         .not_ready = [this] {
                           return ready_ ? std::string() : std::string("starting or stopping");
                         }});

@@ -117,6 +117,9 @@ const std::vector<Key>& keys() {
        48 * kMb},
       {"limits.blocking_wait", Type::kDuration, "\"60s\"",
        "A blocking invocation that is not done by then is answered 202.", 1, 3'600'000},
+      {"limits.sequence_max", Type::kInteger, "50",
+       "Actions in a sequence, those of sequences in it counted in; components of a composition.",
+       1, 1000},
       {"limits.invocations_per_minute", Type::kInteger, "0", "Of one namespace; 0: no limit.", 0},
       {"limits.concurrent_invocations", Type::kInteger, "0", "Of one namespace; 0: no limit.", 0},
 

@@ -86,6 +86,7 @@ entity::LimitBounds limit_bounds(const config::Document& config) {
   bounds.max_result_bytes = config.bytes("limits.result_max");
   bounds.max_parameters_bytes = config.bytes("limits.parameters_max");
   bounds.max_annotations_bytes = config.bytes("limits.parameters_max");
+  bounds.max_sequence_length = config.integer("limits.sequence_max");
   bounds.max_blocking_wait_ms = config.duration("limits.blocking_wait").count();
   return bounds;
 }

@@ -38,6 +38,7 @@ struct Invocation {
   std::string
       arguments;      // JSON object text, valid: parameters merged with the payload, init ones out
   std::string cause;  // of a sequence or trigger, or empty
+  bool step = false;  // of a flow that was accepted: a full queue does not refuse it
   bool blocking = false;  // the caller waits: the reply is wanted before the record is on disk
   std::int64_t received_ms = 0;  // wall time when the API received it, for waitTime
   // It has a row in the WorkStore, or will have: nothing may be sent to a container before that row

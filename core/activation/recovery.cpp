@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "activation/flow.hpp"
 #include "activation/outcome.hpp"
 #include "base/log.hpp"
 
@@ -44,7 +45,11 @@ entity::Activation make_record(const store::Work& work, const entity::ActionPtr&
     }
     unknown.exec.kind = "unknown";
   }
-  record.annotations = annotations_json(action ? *action : unknown, timing, !work.cause.empty());
+  if (action && action->flow != entity::Flow::kNone) {
+    record.annotations = flow_annotations(*action, work.cause.empty(), timing.wait_ms, 0);
+  } else {
+    record.annotations = annotations_json(action ? *action : unknown, timing, !work.cause.empty());
+  }
   return record;
 }
 

@@ -86,7 +86,8 @@ Status Run::start() {
     boost::asio::post(context_->with.io, [run = self_, within] { run->refuse(within); });
     return {};
   }
-  const Status status = context_->pool->acquire(*this);
+  const Status status =
+      invocation_.step ? context_->pool->acquire_again(*this) : context_->pool->acquire(*this);
   if (status.ok()) {
     taken();
     return status;

@@ -10,6 +10,7 @@
 
 #include "base/json.hpp"
 #include "entity/code_check.hpp"
+#include "entity/identity.hpp"
 
 namespace berth::api {
 namespace {
@@ -62,9 +63,6 @@ Failure unsupported_kind(std::string_view kind, const entity::RuntimesManifest& 
 std::optional<Failure> resolve_kind(entity::Exec& exec, std::string kind, bool has_code,
                                     const entity::RuntimesManifest& runtimes) {
   const std::string name = lower(kind);
-  if (name == "sequence") {
-    return Failure{400, "Sequences are not supported by this version of Berth."};
-  }
   if (name == "blackbox") {
     exec.kind = name;
     if (exec.image.empty()) return wrong("/exec/image", "must name a container image");
@@ -86,6 +84,47 @@ std::optional<Failure> resolve_kind(entity::Exec& exec, std::string kind, bool h
   return std::nullopt;
 }
 
+// Whether the text is "/ns/[pkg/]name", the slash in front or not.
+bool is_full_name(std::string_view text) {
+  if (text.starts_with('/')) text.remove_prefix(1);
+  int segments = 0;
+  while (true) {
+    const std::size_t end = std::min(text.find('/'), text.size());
+    if (!entity::is_entity_name(text.substr(0, end)) || ++segments > 3) return false;
+    if (end == text.size()) return segments > 1;
+    text.remove_prefix(end + 1);
+  }
+}
+
+// How many there may be depends on what they are; see sequence_check.hpp.
+Checked<entity::Exec> parse_sequence(const json::object& object,
+                                     const entity::LimitBounds& bounds) {
+  const json::value* components = given(object, "components");
+  const json::array* array = components != nullptr ? components->if_array() : nullptr;
+  if (array == nullptr) return wrong("/exec/components", "must be an array of names of actions");
+  if (array->empty()) return Failure{400, std::string(text::kEmptySequence)};
+  if (array->size() > static_cast<std::size_t>(bounds.max_sequence_length)) {
+    return Failure{400, std::string(text::kLongSequence)};
+  }
+  entity::Exec exec;
+  exec.kind = "sequence";
+  for (std::size_t i = 0; i < array->size(); ++i) {
+    const json::string* name = (*array)[i].if_string();
+    if (name == nullptr || !is_full_name({name->data(), name->size()})) {
+      return wrong(fmt::format("/exec/components/{}", i),
+                   "must be the full name of an action, as in \"/_/name\" or \"/_/package/name\"");
+    }
+    exec.components.push_back((name->starts_with('/') ? "" : "/") + std::string(*name));
+  }
+  return exec;
+}
+
+// A sequence's parameters are its components; what a client gives is dropped, as OpenWhisk does.
+entity::Parameters sequence_parameters(const entity::Exec& exec) {
+  json::array components(exec.components.begin(), exec.components.end());
+  return {{.key = "_actions", .value = std::move(components)}};
+}
+
 Checked<entity::Exec> parse_exec(const json::value& value, const entity::RuntimesManifest& runtimes,
                                  const entity::LimitBounds& bounds) {
   const json::object* object = value.if_object();
@@ -93,6 +132,7 @@ Checked<entity::Exec> parse_exec(const json::value& value, const entity::Runtime
   Checked<std::string> kind = text_member(*object, "kind", "/exec/kind");
   if (!kind) return kind.error();
   if (kind->empty()) return wrong("/exec/kind", "must be a string");
+  if (lower(*kind) == "sequence") return parse_sequence(*object, bounds);
 
   entity::Exec exec;
   bool claimed_binary = false;
@@ -269,6 +309,10 @@ Checked<entity::Action> create_action(ActionPut put, std::string namespace_name,
     set_annotation(action.annotations, "provide-api-key", false);
   }
   set_annotation(action.annotations, "exec", json::value(action.exec.kind));
+  action.set_flow();
+  if (action.flow == entity::Flow::kSequence) {
+    action.parameters = sequence_parameters(action.exec);
+  }
   return action;
 }
 
@@ -282,7 +326,11 @@ Checked<entity::Action> update_action(ActionPut put, const entity::Action& exist
   action.updated_ms = now_ms;
   action.publish = put.publish.value_or(existing.publish);
   if (put.exec) action.exec = std::move(*put.exec);
-  if (put.parameters) action.parameters = std::move(*put.parameters);
+  if (put.parameters) {
+    action.parameters = std::move(*put.parameters);
+  } else if (existing.flow == entity::Flow::kSequence) {
+    action.parameters.clear();
+  }
   std::erase_if(action.annotations, [&put](const entity::Parameter& annotation) {
     return std::find(put.removed_annotations.begin(), put.removed_annotations.end(),
                      annotation.key) != put.removed_annotations.end();
@@ -293,6 +341,10 @@ Checked<entity::Action> update_action(ActionPut put, const entity::Action& exist
     }
   }
   set_annotation(action.annotations, "exec", json::value(action.exec.kind));
+  action.set_flow();
+  if (action.flow == entity::Flow::kSequence) {
+    action.parameters = sequence_parameters(action.exec);
+  }
   return action;
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "api/action_put.hpp"
+#include "api/sequence_check.hpp"
 #include "api/service.hpp"
 
 namespace berth::api {
@@ -69,8 +70,14 @@ void put_action(const CallPtr& call) {
     // The last reference goes back to the Api's thread with the call.
     boost::asio::post(io, [call = std::move(call), put, replace] {
       if (!*put) return call->fail(put->error());
-      if ((*put)->exec && !call->check_kind((*put)->exec->kind)) return;
-      apply(call, std::make_shared<ActionPut>(std::move(**put)), replace);
+      auto wanted = std::make_shared<ActionPut>(std::move(**put));
+      if (!wanted->exec) return apply(call, wanted, replace);
+      if (wanted->exec->kind == "sequence") {
+        resolve_components(wanted->exec->components, call->user);
+        return check_sequence(call, call->path(), wanted->exec->components,
+                              [call, wanted, replace] { apply(call, wanted, replace); });
+      }
+      if (call->check_kind(wanted->exec->kind)) apply(call, wanted, replace);
     });
   });
 }

@@ -30,6 +30,10 @@ inline constexpr std::string_view kBadEntityName =
 inline constexpr std::string_view kBadNamespace = "The namespace contains illegal characters.";
 inline constexpr std::string_view kReservedParameters =
     "Request defines parameters that are not allowed (e.g., reserved properties).";
+inline constexpr std::string_view kLongSequence = "Too many actions in the sequence.";
+inline constexpr std::string_view kEmptySequence = "No component specified for the sequence.";
+inline constexpr std::string_view kOwnComponent = "Sequence may not refer to itself.";
+inline constexpr std::string_view kNoComponent = "Sequence component does not exist.";
 inline constexpr std::string_view kContentType =
     "The request's Content-Type is not supported. Expected:\napplication/json";
 }  // namespace text

@@ -34,7 +34,7 @@ void get_info(const CallPtr& call) {
       {"actions_per_minute", allowance(deps.throttles.invocations_per_minute)},
       {"triggers_per_minute", allowance(deps.throttles.fires_per_minute)},
       {"concurrent_actions", allowance(deps.throttles.concurrent_invocations)},
-      {"sequence_length", 50},
+      {"sequence_length", bounds.max_sequence_length},
       {"default_min_action_duration", bounds.timeout_ms.min},
       {"default_max_action_duration", bounds.timeout_ms.max},
       {"default_min_action_memory", bounds.memory_mb.min * kMegabyte},

@@ -57,6 +57,14 @@ struct Accepted {
   }
 };
 
+// Why a payload was not taken, in OpenWhisk's words.
+Failure arguments_failure(const Status& why) {
+  if (why.code() == StatusCode::kFailedPrecondition) {
+    return {400, std::string(text::kReservedParameters)};
+  }
+  return malformed_body(why.message());
+}
+
 }  // namespace
 
 void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,
@@ -67,15 +75,21 @@ void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_vi
       runtime != nullptr && runtime->deprecated) {
     return call->fail(deprecated_kind(action->exec.kind));
   }
-  if (!call->check_kind(action->exec.kind)) return;
-  const std::shared_ptr<const Defaults> defaults = service.defaults_of(action);
+  // What a sequence runs is checked step by step, and so are the arguments: its own parameters are
+  // its list of components.
+  const bool is_sequence = action->flow == entity::Flow::kSequence;
+  if (!is_sequence && !call->check_kind(action->exec.kind)) return;
+  static const entity::Defaults kNone;
+  const std::shared_ptr<const entity::Defaults> prepared =
+      is_sequence ? nullptr : service.defaults.of(*action);
+  const entity::Defaults& defaults = prepared ? *prepared : kNone;
   bool is_final = false;
-  if (!defaults->empty()) {
+  if (!defaults.empty()) {
     const boost::json::value* annotation = action->annotation("final");
     is_final = annotation != nullptr && entity::is_truthy(*annotation);
   }
-  Checked<std::string> arguments = merge_arguments(*defaults, payload, is_final);
-  if (!arguments) return call->fail(arguments.error());
+  Result<std::string> arguments = entity::merge_arguments(defaults, payload, is_final);
+  if (!arguments) return call->fail(arguments_failure(arguments.error()));
   const std::int64_t now_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(call->started.time_since_epoch())
           .count();

@@ -14,8 +14,6 @@
 namespace berth::api {
 namespace {
 
-// Actions whose parameters are kept ready. More only cost the time to prepare them again.
-constexpr std::size_t kMaxPrepared = 4096;
 constexpr std::size_t kMaxTransactionId = 128;
 
 // What the client may choose as transaction id: it is shown in headers, bodies and logs.
@@ -28,17 +26,6 @@ bool is_transaction_id(std::string_view text) {
 }
 
 }  // namespace
-
-std::shared_ptr<const Defaults> Service::defaults_of(const entity::ActionPtr& action) {
-  static const auto kNone = std::make_shared<const Defaults>();
-  if (action->parameters.empty()) return kNone;
-  if (prepared_.size() >= kMaxPrepared) prepared_.clear();
-  Prepared& prepared = prepared_[action->path()];
-  if (!prepared.defaults || prepared.revision != action->revision) {
-    prepared = {action->revision, std::make_shared<const Defaults>(action->parameters)};
-  }
-  return prepared.defaults;
-}
 
 void Service::count(Route route, int status, SteadyTime started) {
   const std::size_t index = static_cast<std::size_t>(route);

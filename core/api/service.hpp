@@ -12,12 +12,12 @@
 #include <unordered_map>
 
 #include "api/api.hpp"
-#include "api/arguments.hpp"
 #include "api/errors.hpp"
 #include "api/query.hpp"
 #include "api/router.hpp"
 #include "api/throttle.hpp"
 #include "api/wait_list.hpp"
+#include "entity/arguments.hpp"
 
 namespace berth::api {
 
@@ -25,22 +25,16 @@ class Service {
  public:
   explicit Service(Dependencies dependencies) : deps(std::move(dependencies)), waiting(deps.io) {}
 
-  // The merged-in form of an action's parameters, kept from one invocation to the next.
-  std::shared_ptr<const Defaults> defaults_of(const entity::ActionPtr& action);
   // Counts a finished request.
   void count(Route route, int status, SteadyTime started);
 
   Dependencies deps;
   Throttle throttle;
   WaitList waiting;
+  entity::DefaultsCache defaults;
   boost::asio::thread_pool workers{1};  // for what takes long; joined by ~Api
 
  private:
-  struct Prepared {
-    std::uint64_t revision = 0;
-    std::shared_ptr<const Defaults> defaults;
-  };
-  std::unordered_map<std::string, Prepared> prepared_;    // by the action's path
   std::unordered_map<std::uint32_t, Counter*> counters_;  // by route and status
   std::array<Histogram*, kRoutes> durations_{};
 };

@@ -89,6 +89,15 @@ std::string Action::namespace_path() const {
   return text;
 }
 
+void Action::set_flow() {
+  if (exec.kind == "sequence") {
+    flow = Flow::kSequence;
+    return;
+  }
+  const boost::json::value* conductor = annotation("conductor");
+  flow = conductor != nullptr && is_truthy(*conductor) ? Flow::kConductor : Flow::kNone;
+}
+
 const boost::json::value* Action::annotation(std::string_view key) const {
   for (const Parameter& parameter : annotations) {
     if (parameter.key == key) return &parameter.value;
@@ -261,6 +270,7 @@ Result<Action> deserialize_action(std::string_view text) {
       return sdk::data_loss("stored action is damaged: member " + part->failed());
     }
   }
+  action.set_flow();
   return action;
 }
 

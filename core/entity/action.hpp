@@ -35,6 +35,13 @@ struct Exec {
   std::vector<std::string> components;  // sequence: "/ns/[pkg/]name"
 };
 
+// How an action runs: in a container, or as steps that are actions themselves.
+enum class Flow : std::uint8_t {
+  kNone,
+  kSequence,   // its components one after the other
+  kConductor,  // it says itself what comes next: annotation `conductor`
+};
+
 struct Action {
   std::string namespace_name;
   std::string package;  // empty: the default package
@@ -48,6 +55,9 @@ struct Action {
   Parameters parameters;
   Parameters annotations;
   Limits limits;
+  // What exec and annotations make of it, found once so that no invocation has to look: set_flow().
+  Flow flow = Flow::kNone;
+  void set_flow();
 
   // "ns/[pkg/]name".
   std::string path() const;

@@ -39,6 +39,7 @@ struct LimitBounds {
   std::uint64_t max_payload_bytes = 1024 * 1024;
   std::uint64_t max_result_bytes = 1024 * 1024;
   std::int64_t max_blocking_wait_ms = 60'000;
+  std::int64_t max_sequence_length = 50;  // actions, those of nested sequences counted in
   std::int64_t list_default = 30;
   std::int64_t list_max = 200;
 };

@@ -196,8 +196,51 @@ TEST_F(ActionsTest, RefusesKindsThatAreNone) {
       put(kActions + "/k", R"({"exec":{"kind":"nodejs:10","code":"x"}})").error(),
       "The 'nodejs:10' runtime is no longer supported. You may read and delete but not update "
       "or invoke this action.");
-  EXPECT_EQ(put(kActions + "/k", R"({"exec":{"kind":"sequence","components":["/_/a"]}})").error(),
-            "Sequences are not supported by this version of Berth.");
+}
+
+TEST_F(ActionsTest, KeepsSequencesOfWhatIsThere) {
+  create("a");
+  create("b");
+  const auto sequence = [this](const std::string& name, const std::string& components) {
+    return put(kActions + "/" + name + "?overwrite=true",
+               R"({"exec":{"kind":"Sequence","components":)" + components +
+                   R"(},"parameters":[{"key":"x","value":1}]})");
+  };
+  const Reply made = sequence("s", R"(["/_/a","guest/b"])");
+  ASSERT_EQ(made.status, 200) << made.body;
+  EXPECT_EQ(made.json().at("exec"),
+            boost::json::parse(R"({"kind":"sequence","components":["/guest/a","/guest/b"]})"));
+  EXPECT_EQ(made.json().at("parameters"),
+            boost::json::parse(R"([{"key":"_actions","value":["/guest/a","/guest/b"]}])"));
+  EXPECT_EQ(sequence("s", R"(["/_/a","/_/s"])").error(), "Sequence may not refer to itself.");
+  ASSERT_EQ(sequence("t", R"(["/_/s","/_/s"])").status, 200);
+  EXPECT_EQ(sequence("s", R"(["/_/t"])").error(), "Sequence may not refer to itself.");
+  EXPECT_EQ(sequence("u", R"(["/_/gone"])").error(), "Sequence component does not exist.");
+  EXPECT_EQ(sequence("u", "[]").error(), "No component specified for the sequence.");
+  EXPECT_EQ(sequence("u", R"(["/other/a"])").status, 403);
+  EXPECT_EQ(sequence("u", R"(["a"])").status, 400);
+  EXPECT_EQ(sequence("u", R"(["/_/a/b/c"])").status, 400);
+  EXPECT_EQ(sequence("u", R"("a")").status, 400);
+  // Code again: nothing of the components stays.
+  const Reply code =
+      put(kActions + "/s?overwrite=true", R"({"exec":{"kind":"nodejs:default","code":"x"}})");
+  ASSERT_EQ(code.status, 200) << code.body;
+  EXPECT_EQ(code.json().at("parameters"), boost::json::array());
+}
+
+TEST_F(ActionsTest, CountsWhatIsInASequence) {
+  bounds.max_sequence_length = 5;
+  create("a");
+  const auto sequence = [this](const std::string& name, const std::string& components) {
+    return put(kActions + "/" + name,
+               R"({"exec":{"kind":"sequence","components":)" + components + "}}");
+  };
+  ASSERT_EQ(sequence("three", R"(["/_/a","/_/a","/_/a"])").status, 200);
+  ASSERT_EQ(sequence("five", R"(["/_/three","/_/a","/_/a"])").status, 200);
+  EXPECT_EQ(sequence("six", R"(["/_/three","/_/three"])").error(),
+            "Too many actions in the sequence.");
+  EXPECT_EQ(sequence("long", R"(["/_/a","/_/a","/_/a","/_/a","/_/a","/_/a"])").error(),
+            "Too many actions in the sequence.");
 }
 
 TEST_F(ActionsTest, RefusesLimitsOutOfBounds) {

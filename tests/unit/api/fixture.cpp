@@ -53,6 +53,7 @@ void ApiTest::start() {
                                            .limits = bounds,
                                            .throttles = throttles,
                                            .build = {"0.1.0", "2026-01-02"},
+                                           .resolve_step = activation::resolve_own(io, entities),
                                            .not_ready = [this] { return not_ready; }});
   server = std::make_unique<http::Server>(
       io, http::ServerOptions{},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/arguments.hpp"
+#include "entity/arguments.hpp"
 
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
@@ -8,10 +8,14 @@
 
 #include "base/json.hpp"
 
-namespace berth::api {
+namespace berth::entity {
 namespace {
 
 constexpr std::size_t kMaxDepth = 256;
+// What an action may return is deeper than what a client may send.
+constexpr std::size_t kMaxStepDepth = 512;
+// Actions whose parameters are kept ready. More only cost the time to prepare them again.
+constexpr std::size_t kMaxPrepared = 4096;
 constexpr std::uint64_t kHashStart = 0xcbf29ce484222325;
 constexpr std::uint64_t kHashStep = 0x100000001b3;
 
@@ -117,9 +121,9 @@ void join_lines(std::string& text) {
 
 }  // namespace
 
-Defaults::Defaults(const entity::Parameters& parameters) {
-  std::map<std::string_view, const entity::Parameter*> last;
-  for (const entity::Parameter& parameter : parameters) last[parameter.key] = &parameter;
+Defaults::Defaults(const Parameters& parameters) {
+  std::map<std::string_view, const Parameter*> last;
+  for (const Parameter& parameter : parameters) last[parameter.key] = &parameter;
   for (const auto& [key, parameter] : last) {
     Member& member = members_.emplace_back(Member{std::string(key), {}});
     if (parameter->init) continue;
@@ -129,23 +133,23 @@ Defaults::Defaults(const entity::Parameters& parameters) {
   }
 }
 
-Checked<std::string> merge_arguments(const Defaults& defaults, std::string_view payload,
-                                     bool is_final) {
+Result<std::string> merge(const Defaults& defaults, std::string_view payload, bool is_final,
+                          std::size_t max_depth) {
   payload = trim(payload);
   if (payload.empty()) return '{' + defaults.text_ + '}';
 
   boost::json::parse_options options;
-  options.max_depth = kMaxDepth;
+  options.max_depth = max_depth;
   boost::json::basic_parser<Watcher> parser(options, !defaults.empty());
   boost::system::error_code error;
   const std::size_t used = parser.write_some(false, payload.data(), payload.size(), error);
   if (error || used != payload.size()) {
     // The slow parser knows the line and column.
-    const auto tree = parse_json(payload, kMaxDepth);
-    return malformed_body(tree ? "extra data" : tree.error().message());
+    const auto tree = parse_json(payload, max_depth);
+    return tree ? sdk::invalid_argument("extra data") : tree.error();
   }
   Watcher& seen = parser.handler();
-  if (!seen.is_object()) return malformed_body("the arguments must be a JSON object");
+  if (!seen.is_object()) return sdk::invalid_argument("the arguments must be a JSON object");
 
   std::vector<std::string>& keys = seen.keys();
   std::sort(keys.begin(), keys.end());
@@ -154,14 +158,16 @@ Checked<std::string> merge_arguments(const Defaults& defaults, std::string_view 
   };
   if (is_final) {
     for (const Defaults::Member& member : defaults.members_) {
-      if (overridden(member.key)) return Failure{400, std::string(text::kReservedParameters)};
+      if (overridden(member.key)) {
+        return sdk::failed_precondition("'" + member.key + "' is final");
+      }
     }
   }
 
   std::string rewritten;
   if (seen.may_repeat()) {
-    const auto tree = parse_json(payload, kMaxDepth);
-    if (!tree) return malformed_body(tree.error().message());
+    const auto tree = parse_json(payload, max_depth);
+    if (!tree) return tree.error();
     rewritten = boost::json::serialize(*tree);
     payload = rewritten;
   }
@@ -181,4 +187,28 @@ Checked<std::string> merge_arguments(const Defaults& defaults, std::string_view 
   return arguments;
 }
 
-}  // namespace berth::api
+Result<std::string> merge_arguments(const Defaults& defaults, std::string_view payload,
+                                    bool is_final) {
+  return merge(defaults, payload, is_final, kMaxDepth);
+}
+
+Result<std::string> step_arguments(const Defaults& defaults, std::string_view payload) {
+  payload = trim(payload);
+  if (!payload.starts_with('[')) return merge(defaults, payload, false, kMaxStepDepth);
+  std::string arguments(payload);
+  join_lines(arguments);
+  return arguments;
+}
+
+std::shared_ptr<const Defaults> DefaultsCache::of(const Action& action) {
+  static const auto kNone = std::make_shared<const Defaults>();
+  if (action.parameters.empty()) return kNone;
+  if (prepared_.size() >= kMaxPrepared) prepared_.clear();
+  Prepared& prepared = prepared_[action.path()];
+  if (!prepared.defaults || prepared.revision != action.revision) {
+    prepared = {action.revision, std::make_shared<const Defaults>(action.parameters)};
+  }
+  return prepared.defaults;
+}
+
+}  // namespace berth::entity

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sequences and compositions: their steps, their records, their ends, and what a crash leaves.
+#include "activation/composer.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <gmock/gmock.h>
+
+#include "activation/durable_invoker.hpp"
+#include "base/ids.hpp"
+#include "unit/activation/fake_work.hpp"
+#include "unit/activation/invoker_fixture.hpp"
+
+namespace berth::activation {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr const char* kTop = "0123456789abcdef0123456789abcdef";
+
+class ComposerTest : public InvokerTest {
+ protected:
+  void SetUp() override {
+    work_store = &rows;
+    namespaces.known["guest"] = test::make_identity("guest");
+    // Each action answers with what its arguments say, or with its own name.
+    on_run = [this](const std::string&) {
+      const boost::json::value run = boost::json::parse(bodies.back());
+      const std::string name(run.at("action_name").as_string());
+      arguments.push_back(name.substr(name.rfind('/') + 1) + " " +
+                          boost::json::serialize(run.at("value")));
+      const auto script = scripts.find(name.substr(name.rfind('/') + 1));
+      if (script != scripts.end()) return script->second(run.at("value"));
+      return Answer{.body = R"({"by":")" + name + R"("})"};
+    };
+    start();
+    make_composer();
+  }
+  void make_composer() {
+    composer = std::make_unique<Composer>(ComposerDependencies{.io = io,
+                                                               .clock = clock,
+                                                               .metrics = metrics,
+                                                               .next = *invoker,
+                                                               .activations = records,
+                                                               .work = &rows,
+                                                               .resolve = resolve_own(io, actions)},
+                                          composer_options);
+    durable = std::make_unique<DurableInvoker>(
+        DurableDependencies{io, clock, metrics, *composer, rows, records, actions, namespaces},
+        DurableOptions{.max_recovering = 2, .retry = 1ms, .store_retry = 1ms});
+  }
+  void TearDown() override {
+    durable.reset();
+    composer.reset();
+    invoker.reset();
+  }
+
+  entity::ActionPtr add(const std::string& name, std::int64_t memory_mb = 128) {
+    auto action = std::make_shared<entity::Action>(*test::make_action(name));
+    action->limits.memory_mb = memory_mb;
+    return actions.actions["guest/" + name] = action;
+  }
+  entity::ActionPtr add_sequence(const std::string& name, std::vector<std::string> components) {
+    auto action = std::make_shared<entity::Action>(*test::make_action(name));
+    action->exec.kind = "sequence";
+    for (std::string& component : components) component.insert(0, "/guest/");
+    action->exec.components = std::move(components);
+    action->set_flow();
+    return actions.actions["guest/" + name] = action;
+  }
+  entity::ActionPtr add_conductor(const std::string& name) {
+    auto action = std::make_shared<entity::Action>(*test::make_action(name));
+    action->annotations.push_back({.key = "conductor", .value = true});
+    action->set_flow();
+    return actions.actions["guest/" + name] = action;
+  }
+  // Answers once each, in their order; the last one from then on.
+  void answers(const std::string& name, std::vector<std::string> bodies_of) {
+    scripts[name] = [bodies_of, at = std::size_t{0}](const boost::json::value&) mutable {
+      const std::string body = bodies_of[std::min(at++, bodies_of.size() - 1)];
+      return Answer{.body = body};
+    };
+  }
+  const entity::Activation& run_flow(const std::string& name, bool blocking = true) {
+    submit(kTop, name, blocking);
+    EXPECT_TRUE(wait(kTop));
+    return replied[kTop];
+  }
+  void submit(const std::string& id, const std::string& name, bool blocking) {
+    Invocation invocation = make(id, actions.actions.at("guest/" + name), blocking);
+    invocation.arguments = R"({"n":1})";
+    durable->submit(
+        std::move(invocation), [this, id](const Status& status) { accepted[id] = status; },
+        [this, id](const entity::Activation& outcome) {
+          ++replies[id];
+          replied.insert_or_assign(id, outcome);
+        });
+  }
+  const entity::Activation& record_of(const std::string& name) {
+    for (const entity::Activation& record : records.records) {
+      if (record.name == name) return record;
+    }
+    ADD_FAILURE() << "no record of " << name;
+    return records.records.front();
+  }
+
+  ComposerOptions composer_options{.mark_retry = 1ms, .mark_retry_max = 4ms};
+  std::map<std::string, std::function<Answer(const boost::json::value&)>> scripts;
+  std::vector<std::string> arguments;  // "NAME {...}" of each /run
+  std::map<std::string, Status> accepted;
+  test::FakeWorkStore rows;
+  test::FakeActions actions;
+  test::FakeNamespaces namespaces;
+  std::unique_ptr<Composer> composer;
+  std::unique_ptr<DurableInvoker> durable;
+};
+
+TEST_F(ComposerTest, HandsEachResultToTheNextOne) {
+  add("a");
+  add("b", 256);
+  add_sequence("s", {"a", "b"});
+  answers("a", {R"({"from":"a"})"});
+  const entity::Activation& reply = run_flow("s");
+  EXPECT_EQ(reply.outcome, Outcome::kSuccess);
+  EXPECT_EQ(reply.result, R"({"by":"/guest/b"})");
+  EXPECT_THAT(arguments, ElementsAre(R"(a {"n":1})", R"(b {"from":"a"})"));
+  const entity::Activation& a = record_of("a");
+  const entity::Activation& b = record_of("b");
+  EXPECT_THAT(reply.logs, ElementsAre(a.activation_id, b.activation_id));
+  EXPECT_EQ(a.cause, kTop);
+  EXPECT_EQ(annotation(a, "causedBy"), "sequence");
+  EXPECT_EQ(reply.cause, "");
+  EXPECT_EQ(reply.duration_ms, a.duration_ms + b.duration_ms);
+  EXPECT_EQ(annotation(reply, "kind"), "sequence");
+  EXPECT_EQ(annotation(reply, "topmost"), true);
+  EXPECT_EQ(annotation(reply, "path"), "guest/s");
+  EXPECT_EQ(annotation(reply, "causedBy"), "(none)");
+  EXPECT_EQ(annotation(reply, "conductor"), "(none)");
+  EXPECT_EQ(annotation(reply, "limits").at("memory"), 256);
+  EXPECT_EQ(records.records.size(), 3u);
+  EXPECT_EQ(composer->flows(), 0u);
+}
+
+TEST_F(ComposerTest, OneContainerServesTheSameActionTwice) {
+  add("a");
+  add_sequence("s", {"a", "a", "a"});
+  run_flow("s");
+  EXPECT_THAT(factory.created, SizeIs(1)) << "the step before had given its container back";
+}
+
+TEST_F(ComposerTest, PutsResultsOverParametersAndHandsArraysOn) {
+  auto action = std::make_shared<entity::Action>(*add("b"));
+  action->parameters = {{.key = "x", .value = "own"}, {.key = "n", .value = "own"}};
+  actions.actions["guest/b"] = action;
+  add("a");
+  add("c");
+  answers("a", {R"({"n":2})"});
+  answers("b", {"[1,{\"k\":2}]"});
+  add_sequence("s", {"a", "b", "c"});
+  const entity::Activation& reply = run_flow("s");
+  EXPECT_EQ(reply.result, R"({"by":"/guest/c"})");
+  EXPECT_THAT(arguments, ElementsAre(R"(a {"n":1})", R"(b {"x":"own","n":2})", R"(c [1,{"k":2}])"));
+}
+
+TEST_F(ComposerTest, AnErrorEndsIt) {
+  for (const char* name : {"a", "b", "c"}) add(name);
+  add_sequence("s", {"a", "b", "c"});
+  answers("b", {R"({"error":"no","more":1})"});
+  const entity::Activation& reply = run_flow("s");
+  EXPECT_EQ(reply.outcome, Outcome::kApplicationError);
+  EXPECT_EQ(reply.result, R"({"error":"no"})");
+  EXPECT_THAT(reply.logs, SizeIs(2));
+  EXPECT_THAT(arguments, SizeIs(2));
+}
+
+TEST_F(ComposerTest, ADevelopersErrorStaysOne) {
+  add("a");
+  add_sequence("s", {"a", "a"});
+  scripts["a"] = [](const boost::json::value&) {
+    return Answer{.status = 502, .body = R"({"error":"broken"})"};
+  };
+  const entity::Activation& reply = run_flow("s");
+  EXPECT_EQ(reply.outcome, Outcome::kDeveloperError);
+  EXPECT_EQ(reply.result, R"({"error":"broken"})");
+}
+
+TEST_F(ComposerTest, AMissingComponentFailsIt) {
+  add("a");
+  add_sequence("s", {"a", "gone"});
+  const entity::Activation& reply = run_flow("s");
+  EXPECT_EQ(reply.outcome, Outcome::kWhiskError);
+  EXPECT_EQ(reply.result, R"({"error":"Sequence failed."})");
+  EXPECT_THAT(reply.logs, SizeIs(1));
+}
+
+TEST_F(ComposerTest, ForeignComponentsAreNotRun) {
+  auto sequence = std::make_shared<entity::Action>(*add_sequence("s", {"a"}));
+  sequence->exec.components = {"/other/a"};
+  actions.actions["other/a"] = test::make_action("a");
+  actions.actions["guest/s"] = sequence;
+  EXPECT_EQ(run_flow("s").outcome, Outcome::kWhiskError);
+  EXPECT_THAT(arguments, IsEmpty());
+}
+
+TEST_F(ComposerTest, NestedSequencesHaveRecordsOfTheirOwn) {
+  for (const char* name : {"a", "b", "c"}) add(name);
+  add_sequence("inner", {"a", "b"});
+  add_sequence("s", {"inner", "c"});
+  const entity::Activation& reply = run_flow("s");
+  EXPECT_EQ(reply.result, R"({"by":"/guest/c"})");
+  const entity::Activation& inner = record_of("inner");
+  EXPECT_EQ(inner.cause, kTop);
+  EXPECT_EQ(annotation(inner, "topmost"), false);
+  EXPECT_EQ(annotation(inner, "causedBy"), "sequence");
+  EXPECT_EQ(record_of("a").cause, inner.activation_id);
+  EXPECT_THAT(reply.logs, ElementsAre(inner.activation_id, record_of("c").activation_id));
+  EXPECT_THAT(inner.logs, ElementsAre(record_of("a").activation_id, record_of("b").activation_id));
+  EXPECT_EQ(reply.duration_ms, inner.duration_ms + record_of("c").duration_ms);
+}
+
+TEST_F(ComposerTest, CountsNestedActionsWhileItRuns) {
+  composer_options.max_steps = 3;
+  TearDown();
+  SetUp();
+  add("a");
+  add_sequence("inner", {"a", "a"});
+  add_sequence("s", {"inner", "inner"});
+  const entity::Activation& reply = run_flow("s");
+  EXPECT_EQ(reply.outcome, Outcome::kApplicationError);
+  EXPECT_EQ(reply.result, R"({"error":"Too many actions in the sequence."})");
+  EXPECT_THAT(arguments, SizeIs(3));
+}
+
+TEST_F(ComposerTest, AConductorSaysWhatComesNext) {
+  add("a");
+  add_conductor("c");
+  answers("c", {R"({"action":"a","params":{"p":1},"state":{"s":7}})",
+                R"({"action":"/_/a","params":5})", R"({"params":{"end":true},"state":{"x":1}})"});
+  const entity::Activation& reply = run_flow("c");
+  EXPECT_EQ(reply.outcome, Outcome::kSuccess);
+  EXPECT_EQ(reply.result, R"({"end":true})");
+  EXPECT_THAT(arguments, ElementsAre(R"(c {"n":1})", R"(a {"p":1})", R"(c {"by":"/guest/a","s":7})",
+                                     R"(a {"value":5})", R"(c {"by":"/guest/a"})"));
+  EXPECT_THAT(reply.logs, SizeIs(5));
+  EXPECT_EQ(annotation(reply, "conductor"), true);
+  EXPECT_EQ(annotation(reply, "kind"), "sequence");
+  EXPECT_EQ(annotation(reply, "topmost"), true);
+  for (const entity::Activation& record : records.records) {
+    if (record.activation_id != kTop) {
+      EXPECT_EQ(record.cause, kTop);
+      EXPECT_EQ(annotation(record, "causedBy"), "sequence");
+    }
+  }
+}
+
+TEST_F(ComposerTest, AConductorIsToldWhatIsWrong) {
+  add_conductor("c");
+  scripts["c"] = [](const boost::json::value& given) {
+    if (!given.as_object().contains("error")) {
+      return Answer{.body = R"({"action":{"not":"a name"}})"};
+    }
+    return Answer{.body = R"({"params":)" + boost::json::serialize(given) + "}"};
+  };
+  EXPECT_EQ(
+      run_flow("c").result,
+      R"json({"error":"Failed to parse action name from json value {\"not\":\"a name\"} during composition."})json");
+  EXPECT_EQ(replied[kTop].outcome, Outcome::kSuccess);
+}
+
+TEST_F(ComposerTest, AConductorIsToldWhatIsMissingOrForeign) {
+  add_conductor("c");
+  answers("c", {R"({"action":"gone"})", R"({"action":"/other/a"})", R"({"done":1})"});
+  run_flow("c");
+  ASSERT_THAT(arguments, SizeIs(3));
+  EXPECT_THAT(arguments[1], HasSubstr("Failed to resolve action with name 'guest/gone' during"));
+  EXPECT_THAT(arguments[2],
+              HasSubstr("Failed entitlement check for action with name 'other/a' during"));
+}
+
+TEST_F(ComposerTest, AFailingStepIsTheConductorsToJudge) {
+  add("a");
+  add_conductor("c");
+  answers("a", {R"({"error":"no"})"});
+  answers("c", {R"({"action":"a","state":{"s":1}})", R"({"went":"on"})"});
+  const entity::Activation& reply = run_flow("c");
+  EXPECT_EQ(reply.outcome, Outcome::kSuccess);
+  EXPECT_THAT(arguments.back(), R"(c {"error":"no","s":1})");
+}
+
+TEST_F(ComposerTest, AFailingConductorEndsIt) {
+  add_conductor("c");
+  answers("c", {R"({"error":"mine"})"});
+  const entity::Activation& reply = run_flow("c");
+  EXPECT_EQ(reply.outcome, Outcome::kApplicationError);
+  EXPECT_EQ(reply.result, R"({"error":"mine"})");
+}
+
+TEST_F(ComposerTest, CompositionsAreBounded) {
+  composer_options.max_steps = 2;
+  TearDown();
+  SetUp();
+  add("a");
+  add_conductor("c");
+  answers("c", {R"({"action":"a"})"});
+  const entity::Activation& reply = run_flow("c");
+  EXPECT_EQ(reply.outcome, Outcome::kApplicationError);
+  EXPECT_EQ(reply.result, R"({"error":"Too many actions in the composition."})");
+  EXPECT_EQ(std::count_if(arguments.begin(), arguments.end(),
+                          [](const std::string& text) { return text.starts_with("c "); }),
+            5)
+      << "2n + 1";
+  EXPECT_EQ(arguments.size(), 7u);
+}
+
+TEST_F(ComposerTest, OnesThatCallThemselvesAreBounded) {
+  composer_options.max_steps = 4;
+  TearDown();
+  SetUp();
+  add_conductor("c");
+  add_sequence("s", {"c"});
+  answers("c", {R"({"action":"s"})"});
+  EXPECT_THAT(run_flow("s").result, HasSubstr("Too many actions in the composition."));
+  EXPECT_EQ(composer->flows(), 0u);
+}
+
+TEST_F(ComposerTest, ADurableOneIsMarkedBeforeItsFirstStep) {
+  add("a");
+  add_sequence("s", {"a"});
+  rows.hold = true;
+  submit(kTop, "s", false);
+  run_for(30ms);
+  EXPECT_THAT(accepted, IsEmpty());
+  EXPECT_THAT(requests, IsEmpty());
+  rows.let_go();
+  ASSERT_TRUE(wait(kTop));
+  EXPECT_TRUE(accepted[kTop].ok());
+  const std::string step = record_of("a").activation_id;
+  EXPECT_THAT(rows.events, ElementsAre("enqueue " + std::string(kTop), "start " + std::string(kTop),
+                                       "enqueue " + step));
+  EXPECT_NE(rows.rows.at(step).started_ms, 0) << "a crash in the step is told, it is not run again";
+  EXPECT_EQ(rows.rows.at(step).cause, kTop);
+}
+
+TEST_F(ComposerTest, WhatTheDiskRefusesDoesNotRun) {
+  add("a");
+  add_sequence("s", {"a"});
+  rows.refusal = sdk::resource_exhausted("no room");
+  submit(kTop, "s", false);
+  ASSERT_TRUE(test::run_until(io, [&] { return accepted.count(kTop) != 0; }));
+  EXPECT_EQ(accepted[kTop].code(), StatusCode::kUnavailable);
+  ASSERT_TRUE(test::run_until(io, [&] { return composer->flows() == 0; }));
+  EXPECT_THAT(requests, IsEmpty());
+  EXPECT_THAT(records.records, IsEmpty());
+}
+
+TEST_F(ComposerTest, OneThatCannotBeMarkedWaits) {
+  add("a");
+  add_sequence("s", {"a"});
+  rows.mark_refusal = sdk::resource_exhausted("no room");
+  submit(kTop, "s", false);
+  ASSERT_TRUE(test::run_until(io, [&] { return rows.events.size() > 3; }));
+  EXPECT_THAT(requests, IsEmpty());
+  rows.mark_refusal = Status();
+  ASSERT_TRUE(wait(kTop));
+  EXPECT_EQ(replied[kTop].outcome, Outcome::kSuccess);
+}
+
+TEST_F(ComposerTest, TheNextStartRunsOrRecordsWhatIsLeft) {
+  add("a");
+  add_sequence("s", {"a"});
+  const auto left = [](std::int64_t sequence, std::string id, std::string path,
+                       std::int64_t started_ms, std::string cause = "") {
+    store::Work work;
+    work.sequence = sequence;
+    work.activation_id = std::move(id);
+    work.namespace_name = work.subject = "guest";
+    work.namespace_uuid = "uuid-of-guest";
+    work.path = std::move(path);
+    work.cause = std::move(cause);
+    work.started_ms = started_ms;
+    work.arguments = R"({"n":9})";
+    return work;
+  };
+  rows.left = {left(1, "fresh", "guest/s", 0), left(2, "begun", "guest/s", 5),
+               left(3, "step", "guest/a", 6, "begun")};
+  durable->recover();
+  ASSERT_TRUE(test::run_until(
+      io, [&] { return durable->recovered() && records.find("fresh") != nullptr; }));
+  EXPECT_EQ(records.find("fresh")->outcome, Outcome::kSuccess);
+  EXPECT_THAT(arguments, ElementsAre(R"(a {"n":9})"));
+  for (const char* id : {"begun", "step"}) {
+    ASSERT_NE(records.find(id), nullptr);
+    EXPECT_EQ(records.find(id)->outcome, Outcome::kWhiskError);
+    EXPECT_THAT(records.find(id)->result, HasSubstr("interrupted"));
+  }
+  EXPECT_EQ(annotation(*records.find("begun"), "topmost"), true);
+  EXPECT_EQ(annotation(*records.find("step"), "causedBy"), "sequence");
+}
+
+TEST_F(ComposerTest, AStopLetsItEndInItsGrace) {
+  add("a");
+  add_sequence("s", {"a", "a", "a"});
+  scripts["a"] = [](const boost::json::value&) { return Answer{.delay = 20ms}; };
+  submit(kTop, "s", true);
+  ASSERT_TRUE(test::run_until(io, [&] { return !arguments.empty(); }));
+  bool done = false;
+  boost::asio::co_spawn(io, durable->shut_down(clock.steady_now() + 30s),
+                        [&](std::exception_ptr) { done = true; });
+  ASSERT_TRUE(test::run_until(io, [&] { return done; }));
+  EXPECT_EQ(replied[kTop].outcome, Outcome::kSuccess);
+  EXPECT_THAT(replied[kTop].logs, SizeIs(3));
+  submit("late", "s", true);
+  EXPECT_EQ(accepted["late"].code(), StatusCode::kUnavailable);
+}
+
+TEST_F(ComposerTest, AStopWithoutGraceInterruptsFlowsAndSteps) {
+  add("a");
+  add_sequence("inner", {"a"});
+  add_sequence("s", {"inner"});
+  scripts["a"] = [](const boost::json::value&) { return Answer{.delay = 10s}; };
+  submit(kTop, "s", true);
+  ASSERT_TRUE(test::run_until(io, [&] { return !arguments.empty(); }));
+  bool done = false;
+  boost::asio::co_spawn(io, durable->shut_down(clock.steady_now()),
+                        [&](std::exception_ptr) { done = true; });
+  ASSERT_TRUE(test::run_until(io, [&] { return done; }));
+  for (const char* name : {"s", "inner", "a"}) {
+    EXPECT_EQ(record_of(name).outcome, Outcome::kWhiskError) << name;
+    EXPECT_THAT(record_of(name).result, HasSubstr("interrupted")) << name;
+  }
+  EXPECT_THAT(record_of("s").logs, ElementsAre(record_of("inner").activation_id));
+  EXPECT_EQ(records.records.size(), 3u);
+}
+
+TEST_F(ComposerTest, PlainActionsPassThrough) {
+  add("a");
+  EXPECT_EQ(run_flow("a").result, R"({"by":"/guest/a"})");
+  EXPECT_EQ(annotation(replied[kTop], "topmost"), "(none)");
+}
+
+}  // namespace
+}  // namespace berth::activation
