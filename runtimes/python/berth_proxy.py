@@ -66,8 +66,21 @@ def go_log(message):
     print(time.strftime("%Y/%m/%d %H:%M:%S"), message, file=sys.stderr, flush=True)
 
 
+_own = {}
+
+
+def keep_own(name):
+    """Imports a module next to this one ahead, where the action does not see it."""
+    _own[name] = import_own(name)
+    for more in (name, "berth_pantry"):
+        sys.modules.pop(more, None)
+    return _own[name]
+
+
 def import_own(name):
     """Imports a module next to this one; the action does not see our directory on sys.path."""
+    if name in _own:
+        return _own[name]
     sys.path.insert(0, os.path.dirname(__file__))
     try:
         return __import__(name)
@@ -389,11 +402,15 @@ class Proxy:
         return error_reply(400, "command exited")
 
 
-def serve():
-    """Serves until the process is killed."""
-    listener = berth_http.open_listener(os.environ)
+def prepare():
+    """What does not depend on the container: the streams and where packages are."""
     for stream in (sys.stdout, sys.stderr):
         if stream.encoding != "utf-8":
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     add_package_directories()
+
+
+def serve():
+    """Serves until the process is killed."""
+    listener = berth_http.open_listener(os.environ)
     berth_http.serve_forever(listener, Proxy().handle)

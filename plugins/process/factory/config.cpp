@@ -190,6 +190,49 @@ void read_commands(TableReader& reader, Config& config) {
   }
 }
 
+// What functions mostly import and an interpreter takes longest to find.
+constexpr const char* kZygoteModules[] = {
+    "base64",         "collections", "copy",   "datetime",    "decimal", "email.message",
+    "functools",      "hashlib",     "hmac",   "http.client", "io",      "json",
+    "logging",        "math",        "random", "re",          "socket",  "ssl",
+    "string",         "threading",   "time",   "traceback",   "typing",  "urllib.parse",
+    "urllib.request", "uuid"};
+
+void read_zygote(TableReader& reader, Config& config, bool own_command) {
+  ZygoteSettings zygote;
+  zygote.runtime = "python";
+  // A command of the operator's need not be our proxy, which alone can be forked.
+  bool enabled = own_command;
+  std::vector<std::string> modules(std::begin(kZygoteModules), std::end(kZygoteModules));
+  if (const auto* v = reader.find("zygote")) {
+    if (!v->is_object()) return reader.refuse("zygote", "must be a table");
+    TableReader inner(v->get_object());
+    if (const auto* given = inner.find("enabled")) {
+      if (!given->is_bool()) return reader.refuse("zygote.enabled", "must be true or false");
+      enabled = given->get_bool();
+    }
+    inner.number("prepared", 0, 1000, zygote.prepared);
+    inner.number("renew_after", 1, 1'000'000'000, zygote.renew_after);
+    if (const auto* given = inner.find("modules")) {
+      if (!given->is_array()) return reader.refuse("zygote.modules", "must be an array of names");
+      modules.clear();
+      for (const auto& name : given->get_array()) {
+        if (!name.is_string() || name.get_string().empty()) {
+          return reader.refuse("zygote.modules", "must be an array of names");
+        }
+        modules.emplace_back(name.get_string());
+      }
+    }
+    if (!inner.status().ok()) return reader.refuse("zygote", inner.status().message());
+  }
+  if (!enabled) return;
+  zygote.argv = config.commands["python"];
+  zygote.argv.emplace_back("--zygote");
+  zygote.argv.insert(zygote.argv.end(), modules.begin(), modules.end());
+  config.zygote_runtime = zygote.runtime;
+  config.settings.zygotes.push_back(std::move(zygote));
+}
+
 }  // namespace
 
 std::string_view without_tag(std::string_view image) {
@@ -259,6 +302,10 @@ sdk::Status Config::parse(std::string_view text, const std::string& bin, Config&
   for (const auto& d : kImages) config.images[d.image] = d.runtime;
   read_images(reader, config);
   read_commands(reader, config);
+  const auto* commands = table->if_contains("commands");
+  const bool own_command =
+      commands == nullptr || !commands->is_object() || !commands->get_object().contains("python");
+  if (reader.status().ok()) read_zygote(reader, config, own_command);
   return reader.status();
 }
 

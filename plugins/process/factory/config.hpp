@@ -20,6 +20,7 @@ struct Config {
   uint32_t prepared_sockets = 8;
   std::map<std::string, std::string, std::less<>> images;  // name without tag to runtime
   std::map<std::string, std::vector<std::string>, std::less<>> commands;  // runtime to argv
+  std::string zygote_runtime;  // whose sandboxes are forked from a zygote; empty: none's
 
   // Reads the table over the defaults. Where the files lie is guessed from the directory of the
   // running program (a build tree or an installation). INVALID_ARGUMENT names the key.
@@ -63,6 +64,11 @@ std::string program_directory();
   R"("prepared":{"type":"integer","minimum":0,"maximum":1000},)"                                     \
   R"("prepared_sockets":{"type":"integer","minimum":0,"maximum":1000},)"                             \
   R"("pooled_networks":{"type":"integer","minimum":0,"maximum":10000},)"                             \
+  R"("zygote":{"type":"object","additionalProperties":false,"properties":{)"                         \
+  R"("enabled":{"type":"boolean","description":"Fork Python's sandboxes from a warm interpreter"},)" \
+  R"("modules":{"type":"array","items":{"type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_.]*$"}},)"   \
+  R"("prepared":{"type":"integer","minimum":0,"maximum":1000},)"                                     \
+  R"("renew_after":{"type":"integer","minimum":1,"maximum":1000000000}}},)"                          \
   R"("subordinate_ids":{"type":"object","additionalProperties":false,"properties":{)"                \
   R"("start":{"type":"integer","minimum":65536},"count":{"type":"integer","minimum":1024},)"         \
   R"("size":{"type":"integer","minimum":1001}}}}})"

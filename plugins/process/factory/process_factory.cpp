@@ -33,6 +33,17 @@ int64_t available_memory() {
   return kilobytes < 0 ? -1 : kilobytes * 1024;
 }
 
+// Whether an interpreter reads the variable when it starts, which a fork of a warm one has behind
+// it.
+bool matters_at_start(std::string_view key, std::string_view value) {
+  if (key == "LANG") return value != "C.UTF-8";
+  for (const std::string_view prefix :
+       {"LC_", "LD_", "MALLOC_", "GLIBC_", "OPENSSL_", "PYTHON", "LANGUAGE", "TZ"}) {
+    if (key.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 ProcessFactory::ProcessFactory(const sdk::OpenArgs& args)
@@ -60,6 +71,12 @@ ProcessFactory::ProcessFactory(const sdk::OpenArgs& args)
   gauges_.networks = metrics.gauge("pooled_networks", "Network namespaces kept for reuse");
   gauges_.removing = metrics.gauge("removing_sandboxes", "Sandboxes being cleaned up");
   gauges_.dropped = metrics.gauge("dropped_log_bytes", "Output dropped from full buffers");
+  gauges_.zygotes = metrics.gauge("zygotes", "Warm interpreters that sandboxes are forked from");
+  gauges_.prepared_forks = metrics.gauge("prepared_forks", "Sandboxes forked ahead of a zygote");
+  gauges_.zygote_starts = metrics.gauge("zygote_starts", "Zygotes that became ready so far");
+  gauges_.forked = metrics.gauge("forked_sandboxes", "Sandboxes that came from a zygote so far");
+  gauges_.fallbacks = metrics.gauge(
+      "fork_fallbacks", "Sandboxes started from nothing so far because no zygote was there");
   created_ = metrics.counter("sandboxes_created_total", "Sandboxes created");
   start_seconds_ = metrics.histogram("create_seconds", "From create to the sandbox's exec");
 }
@@ -90,6 +107,7 @@ void ProcessFactory::start(sdk::ContainerEvents events, sdk::Promise<void> done)
 
 CreateRequest ProcessFactory::request_for(const sdk::CreateRequestView& request,
                                           const std::vector<std::string>& argv,
+                                          const std::string& runtime,
                                           const ListenSocket& socket) const {
   CreateRequest r;
   r.name = request.name;
@@ -100,12 +118,14 @@ CreateRequest ProcessFactory::request_for(const sdk::CreateRequestView& request,
   r.cpu_quota_millis = request.cpu_quota_millis;
   r.pids = request.pids_limit;
   r.labels = request.labels.clone();
+  if (runtime == config_.zygote_runtime) r.zygote = runtime;
   bool path = false, home = false, lang = false;
   for (const auto [key, value] : request.environment) {
     if (key == "BERTH_LISTEN_FD") continue;
     path = path || key == "PATH";
     home = home || key == "HOME";
     lang = lang || key == "LANG";
+    if (matters_at_start(key, value)) r.zygote.clear();
     r.environment.push_back(std::string(key) + "=" + std::string(value));
   }
   r.environment.emplace_back("BERTH_LISTEN_FD=3");
@@ -144,7 +164,7 @@ void ProcessFactory::create(const sdk::CreateRequestView& request,
     done.fail(s);
     return create_ended();
   }
-  const CreateRequest message = request_for(request, *argv, socket);
+  const CreateRequest message = request_for(request, *argv, runtime, socket);
   const int fd = socket.fd.get();
   const auto begun = std::chrono::steady_clock::now();
   c->call(

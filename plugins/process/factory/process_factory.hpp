@@ -52,7 +52,8 @@ class ProcessFactory final : public sdk::ContainerFactory {
   std::shared_ptr<SandboxerClient> client() const;
   void simple(MessageType type, std::string_view id, sdk::Promise<void> done);
   CreateRequest request_for(const sdk::CreateRequestView& request,
-                            const std::vector<std::string>& argv, const ListenSocket& socket) const;
+                            const std::vector<std::string>& argv, const std::string& runtime,
+                            const ListenSocket& socket) const;
   void create_ended();
 
   // On the loop's thread from here on.
@@ -87,9 +88,11 @@ class ProcessFactory final : public sdk::ContainerFactory {
   bool stopped_ = false;
   uint32_t failures_ = 0;
   std::string reported_;
+  std::string reported_zygote_;
 
   struct Gauges {
     sdk::Series sandboxes, prepared, networks, removing, dropped;
+    sdk::Series zygotes, prepared_forks, zygote_starts, forked, fallbacks;
   };
   Gauges gauges_;
   sdk::Series created_;

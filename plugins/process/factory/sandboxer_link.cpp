@@ -155,6 +155,16 @@ void ProcessFactory::publish_metrics() {
       gauges_.networks.record(stats.pooled_networks);
       gauges_.removing.record(stats.removing);
       gauges_.dropped.record(static_cast<double>(stats.log_bytes_dropped));
+      gauges_.zygotes.record(stats.zygotes);
+      gauges_.prepared_forks.record(stats.prepared_forks);
+      gauges_.zygote_starts.record(static_cast<double>(stats.zygote_starts));
+      gauges_.forked.record(static_cast<double>(stats.forked));
+      gauges_.fallbacks.record(static_cast<double>(stats.fork_fallbacks));
+      if (stats.zygote_problem == reported_zygote_) return;
+      reported_zygote_ = stats.zygote_problem;
+      if (!reported_zygote_.empty()) {
+        log_.warn(reported_zygote_ + "; functions are started from nothing until it is there");
+      }
     });
   }
   metrics_.expires_after(kMetricsInterval);

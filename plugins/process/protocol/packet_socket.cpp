@@ -9,10 +9,6 @@
 #include "protocol.hpp"
 
 namespace berth::process {
-namespace {
-constexpr size_t kMaxFds = 4;
-}
-
 sdk::Status from_errno(const std::string& what, int error) {
   auto code = sdk::StatusCode::kInternal;
   uint32_t flags = 0;
@@ -34,19 +30,25 @@ sdk::Status from_errno(const std::string& what, int error) {
 }
 
 int send_packet(int socket, std::string_view bytes, int fd) {
+  return fd < 0 ? send_packet(socket, bytes, std::vector<int>{})
+                : send_packet(socket, bytes, std::vector<int>{fd});
+}
+
+int send_packet(int socket, std::string_view bytes, const std::vector<int>& fds) {
+  if (fds.size() > kMaxPacketFds) return EINVAL;
   iovec io{const_cast<char*>(bytes.data()), bytes.size()};
   msghdr message{};
   message.msg_iov = &io;
   message.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (fd >= 0) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxPacketFds)] = {};
+  if (!fds.empty()) {
     message.msg_control = control;
-    message.msg_controllen = sizeof(control);
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
     cmsghdr* header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
+    header->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+    std::memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fds.size());
   }
   for (;;) {
     if (::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
@@ -60,7 +62,7 @@ Received receive_packet(int socket, std::string& bytes, std::vector<UniqueFd>& f
   msghdr message{};
   message.msg_iov = &io;
   message.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFds)];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxPacketFds)];
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
   ssize_t n;

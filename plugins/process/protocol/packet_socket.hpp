@@ -21,6 +21,9 @@ sdk::Status from_errno(const std::string& what, int error);
 // Sends one packet without waiting, and `fd` with it if it is not -1. Returns 0 or an errno; EAGAIN
 // means the peer's queue is full and nothing was sent. `fd` stays the caller's.
 int send_packet(int socket, std::string_view bytes, int fd = -1);
+// The same with any number of descriptors up to kMaxPacketFds, in this order.
+int send_packet(int socket, std::string_view bytes, const std::vector<int>& fds);
+inline constexpr size_t kMaxPacketFds = 32;
 
 enum class Received { kPacket, kNothing, kClosed, kError };
 // Receives one packet without waiting into `bytes` (resized to it). Descriptors that came along

@@ -81,6 +81,13 @@ bool decode(Reader& in, Shutdown& m) {
   return in.ok();
 }
 
+void encode(Writer& out, const ZygoteSettings& m) {
+  out.text(m.runtime);
+  out.texts(m.argv);
+  out.u32(m.prepared);
+  out.u32(m.renew_after);
+}
+
 void encode(Writer& out, const Settings& m) {
   out.text(m.runtimes_directory);
   out.u8(static_cast<uint8_t>(m.network));
@@ -95,6 +102,8 @@ void encode(Writer& out, const Settings& m) {
   out.u32(m.subordinate_start);
   out.u32(m.subordinate_count);
   out.u32(m.subordinate_size);
+  out.u32(static_cast<uint32_t>(m.zygotes.size()));
+  for (const auto& zygote : m.zygotes) encode(out, zygote);
 }
 bool decode(Reader& in, Settings& m) {
   m.runtimes_directory = in.text();
@@ -112,6 +121,15 @@ bool decode(Reader& in, Settings& m) {
   m.subordinate_start = in.u32();
   m.subordinate_count = in.u32();
   m.subordinate_size = in.u32();
+  const uint32_t zygotes = in.u32();
+  m.zygotes.clear();
+  for (uint32_t i = 0; i < zygotes && in.ok(); ++i) {
+    ZygoteSettings& zygote = m.zygotes.emplace_back();
+    zygote.runtime = in.text();
+    zygote.argv = in.texts();
+    zygote.prepared = in.u32();
+    zygote.renew_after = in.u32();
+  }
   return done(in);
 }
 
@@ -143,6 +161,7 @@ void encode(Writer& out, const CreateRequest& m) {
   out.u32(m.cpu_shares);
   out.u32(m.cpu_quota_millis);
   out.u32(m.pids);
+  out.text(m.zygote);
 }
 bool decode(Reader& in, CreateRequest& m) {
   m.name = in.text();
@@ -154,6 +173,7 @@ bool decode(Reader& in, CreateRequest& m) {
   m.cpu_shares = in.u32();
   m.cpu_quota_millis = in.u32();
   m.pids = in.u32();
+  m.zygote = in.text();
   return done(in);
 }
 
@@ -264,6 +284,12 @@ void encode(Writer& out, const StatsReply& m) {
   out.u64(m.created);
   out.u64(m.created_cold);
   out.u64(m.log_bytes_dropped);
+  out.u32(m.zygotes);
+  out.u32(m.prepared_forks);
+  out.u64(m.zygote_starts);
+  out.u64(m.forked);
+  out.u64(m.fork_fallbacks);
+  out.text(m.zygote_problem);
   encode(out, m.enforcement);
 }
 bool decode(Reader& in, StatsReply& m) {
@@ -274,6 +300,12 @@ bool decode(Reader& in, StatsReply& m) {
   m.created = in.u64();
   m.created_cold = in.u64();
   m.log_bytes_dropped = in.u64();
+  m.zygotes = in.u32();
+  m.prepared_forks = in.u32();
+  m.zygote_starts = in.u64();
+  m.forked = in.u64();
+  m.fork_fallbacks = in.u64();
+  m.zygote_problem = in.text();
   return decode(in, m.enforcement);
 }
 

@@ -23,7 +23,7 @@
 namespace berth::process {
 
 inline constexpr uint32_t kProtocolMagic = 0x42535831;  // "BSX1"
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 // Largest packet. A packet must fit a socket's send buffer, which Linux limits to 208 KiB by
 // default.
 inline constexpr size_t kMaxPacket = 160 * 1024;
@@ -74,6 +74,17 @@ struct Shutdown {
 
 enum class Network : uint8_t { kNone = 0, kHost = 1 };
 
+// A warm interpreter that sandboxes are forked from; see sandboxer/zygote.hpp. It is started when
+// the first sandbox wants it.
+struct ZygoteSettings {
+  std::string runtime;            // its name, as CreateRequest::zygote gives it
+  std::vector<std::string> argv;  // argv[0] is an absolute path inside the sandbox
+  uint32_t prepared = 2;          // sandboxes forked ahead
+  uint32_t renew_after = 1000;    // forks after which a fresh zygote takes its place
+
+  bool operator==(const ZygoteSettings&) const = default;
+};
+
 // What sandboxes are made of. Sent by each client once after Hello; one that differs from what is
 // in force replaces it for sandboxes made from then on, living ones stay as they are.
 struct Settings {
@@ -90,6 +101,7 @@ struct Settings {
   uint32_t subordinate_start = 1879048192;  // first host uid and gid of the range
   uint32_t subordinate_count = 268435456;
   uint32_t subordinate_size = 2048;  // ids a sandbox
+  std::vector<ZygoteSettings> zygotes;
 
   bool operator==(const Settings&) const = default;
 };
@@ -115,6 +127,9 @@ struct CreateRequest {
   uint32_t cpu_shares = 1024;     // as in berth_create_request
   uint32_t cpu_quota_millis = 0;  // 0: none
   uint32_t pids = 0;              // 0: Settings::default_pids
+  // A zygote's runtime: the sandbox is forked from it where that works, and argv is then what a
+  // sandbox that has to be started from nothing runs. Empty: always from nothing.
+  std::string zygote;
 };
 struct CreateReply {
   std::string id;
@@ -183,6 +198,12 @@ struct StatsReply {
   uint64_t created = 0;
   uint64_t created_cold = 0;  // of them not from the prepared ones
   uint64_t log_bytes_dropped = 0;
+  uint32_t zygotes = 0;         // warm and usable
+  uint32_t prepared_forks = 0;  // ready, forked ahead
+  uint64_t zygote_starts = 0;   // zygotes that became usable
+  uint64_t forked = 0;          // of the created: from a zygote
+  uint64_t fork_fallbacks = 0;  // of the created: from nothing though a zygote was asked for
+  std::string zygote_problem;   // for people: why a zygote is not there; empty if all is well
   Enforcement enforcement;
 };
 
@@ -197,6 +218,7 @@ struct Died {
 void encode(Writer& out, const Hello& m);
 void encode(Writer& out, const HelloReply& m);
 void encode(Writer& out, const Shutdown& m);
+void encode(Writer& out, const ZygoteSettings& m);
 void encode(Writer& out, const Settings& m);
 void encode(Writer& out, const Enforcement& m);
 void encode(Writer& out, const CreateRequest& m);

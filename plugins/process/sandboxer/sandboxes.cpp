@@ -92,8 +92,8 @@ void Sandboxes::create(Owner owner, CreateRequest request, UniqueFd listen, Crea
   // A std::function must be copyable; the descriptor is not.
   auto held =
       std::make_shared<std::pair<CreateRequest, UniqueFd>>(std::move(request), std::move(listen));
-  pool_.take([this, owner, held, done = std::move(done)](sdk::Status status,
-                                                         std::unique_ptr<Shell> shell) {
+  pool_.take(held->first.zygote, [this, owner, held, done = std::move(done)](
+                                     sdk::Status status, std::unique_ptr<Shell> shell) {
     if (!status.ok()) {
       names_.erase(held->first.name);
       done(std::move(status), {});
@@ -490,6 +490,7 @@ StatsReply Sandboxes::stats() const {
   for (const auto& [serial, sandbox] : by_serial_) {
     reply.log_bytes_dropped += sandbox->log->dropped_bytes();
   }
+  pool_.tell(reply);
   reply.enforcement = enforcement_;
   reply.enforcement.privileged = privileged_;
   return reply;

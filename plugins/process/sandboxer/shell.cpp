@@ -8,12 +8,6 @@
 #include "sys.hpp"
 
 namespace berth::process {
-namespace {
-
-constexpr uint64_t kNamespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
-
-}  // namespace
-
 void encode(Writer& out, const ShellCommand& command) {
   out.texts(command.argv);
   out.texts(command.environment);
@@ -29,7 +23,7 @@ bool decode(Reader& in, ShellCommand& command) {
 
 sdk::Status start_shell(const ShellSetup& setup, ShellProcess& process) {
   int pidfd = -1;
-  const uint64_t flags = kNamespaces | (setup.new_network ? uint64_t{CLONE_NEWNET} : 0);
+  const uint64_t flags = kShellNamespaces | (setup.new_network ? uint64_t{CLONE_NEWNET} : 0);
   const int64_t pid = sys::clone_process(flags, pidfd, setup.v2_cgroup);
   if (pid < 0) return from_errno("cannot create the sandbox's namespaces", static_cast<int>(-pid));
   if (pid == 0) run_shell(setup);

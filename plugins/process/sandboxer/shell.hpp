@@ -3,6 +3,9 @@
 // the filter, output pipes, all there, and the process waits for its command. Making one costs most
 // of a start, so the sandboxer keeps a few ahead; handing one its command costs an exec.
 //
+// Two kinds of process become shells: a fork of the sandboxer, which then executes the function's
+// program, and a fork of a zygote (zygote.hpp), which is the program already.
+//
 // The process is PID 1 of its PID namespace and becomes the program itself, as container engines do
 // it without --init: when it ends, everything in the sandbox ends, and the sandboxer, its parent,
 // has the exit status first-hand. (The runtimes reap orphans where that matters.)
@@ -15,6 +18,7 @@
 
 #include <cstdint>
 #include <linux/filter.h>
+#include <linux/sched.h>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -28,6 +32,10 @@ namespace berth::process {
 
 inline constexpr int kListenFd = 3;    // the function's listening socket, in BERTH_LISTEN_FD
 inline constexpr int kControlFd = 10;  // the child's end of the pair until exec
+
+// What every sandbox is born into; the network, cgroup and user namespaces follow by other ways.
+inline constexpr uint64_t kShellNamespaces =
+    CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;
 
 // Everything the child needs, prepared by the parent so that the child allocates little.
 struct ShellSetup {
@@ -64,7 +72,13 @@ sdk::Status start_shell(const ShellSetup& setup, ShellProcess& process);
 // host ids range_start.. ; else the function's id is the sandboxer's own.
 sdk::Status map_ids(int host_proc, pid_t pid, uint32_t range_start, uint32_t range_size);
 
-// The child's part; returns only to be told what failed. In its own file, shell_child.cpp.
+// The child's part, in its own file, shell_child.cpp. Each tells the parent what failed and ends
+// the process instead of returning then. First of all: nothing is charged to the wrong group.
+void join_cgroups(const ShellSetup& setup);
+// All the rest up to the program: returns when the command has come, with the listening socket at
+// kListenFd, the control socket still open at kControlFd, and no other descriptor above 2.
+void enter_sandbox(const ShellSetup& setup, ShellCommand& command);
+// A fork of the sandboxer: all of it, and the program.
 [[noreturn]] void run_shell(const ShellSetup& setup);
 
 }  // namespace berth::process

@@ -144,7 +144,7 @@ void give_up_power() {
 
 }  // namespace
 
-void run_shell(const ShellSetup& setup) {
+void join_cgroups(const ShellSetup& setup) {
   // A berthd that runs with real-time priority must not lend it to functions; and v1's cpu
   // controller takes no real-time process.
   const sched_param ordinary{};
@@ -156,6 +156,9 @@ void run_shell(const ShellSetup& setup) {
       ::_exit(125);
     }
   }
+}
+
+void enter_sandbox(const ShellSetup& setup, ShellCommand& command) {
   int network_error = 0;
   if (setup.network >= 0 && ::setns(setup.network, CLONE_NEWNET) != 0) network_error = errno;
   arrange_descriptors(setup);
@@ -193,7 +196,6 @@ void run_shell(const ShellSetup& setup) {
   UniqueFd listen;
   const std::string packet = wait_for_parent('G', &listen);
   Reader reader(std::string_view(packet).substr(1));
-  ShellCommand command;
   if (!decode(reader, command) || !listen.valid()) ::_exit(125);
   if (listen.get() == kListenFd) {
     listen.release();
@@ -202,6 +204,12 @@ void run_shell(const ShellSetup& setup) {
     listen.reset();
   }
   if (command.process_limit != 0) set_limit(RLIMIT_NPROC, command.process_limit);
+}
+
+void run_shell(const ShellSetup& setup) {
+  join_cgroups(setup);
+  ShellCommand command;
+  enter_sandbox(setup, command);
   execute(command);
 }
 

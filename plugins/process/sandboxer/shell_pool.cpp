@@ -3,12 +3,15 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 #include "sys.hpp"
 
@@ -22,6 +25,8 @@ constexpr uint64_t kBackOffMs = 1000;
 constexpr int kMaxRemoveAttempts = 12;
 // A shell itself must fit into the limits it is prepared with.
 constexpr uint64_t kSmallestGuess = 64ull << 20;
+// How long after a zygote's end its last fork may need to notice.
+constexpr uint64_t kStrayMs = 1000;
 
 sdk::Status make_pipe(UniqueFd& read_end, UniqueFd& write_end) {
   int fds[2];
@@ -51,86 +56,125 @@ void ShellPool::configure(const Settings& settings, const std::vector<sock_filte
   settings_ = settings;
   filter_ = filter;
   configured_ = true;
+  end_zygotes();
   for (auto& [serial, shell] : shells_) discard(*shell);
-  ready_.clear();
-  // Those who wait get one made by the new settings.
-  for (size_t i = takers_.size(); i > 0; --i) {
-    if (auto s = start_one(); !s.ok()) fail_one(s);
+  std::deque<Taker> waiting;
+  for (Line& line : lines_) {
+    for (Taker& taker : line.takers) waiting.push_back(std::move(taker));
   }
-  schedule_refill();
+  lines_.clear();
+  lines_.resize(1 + settings_.zygotes.size());
+  lines_[0].prepared = settings_.prepared;
+  lines_[0].takers = std::move(waiting);
+  for (size_t i = 1; i < lines_.size(); ++i) {
+    const ZygoteSettings& wanted = settings_.zygotes[i - 1];
+    lines_[i].runtime = wanted.runtime;
+    lines_[i].prepared = wanted.prepared;
+    lines_[i].zygote =
+        std::make_unique<Zygote>(loop_, host_, wanted, settings_.network != Network::kHost,
+                                 [this, runtime = wanted.runtime] { on_zygote_changed(runtime); });
+  }
+  // Those who wait get one made by the new settings.
+  for (size_t i = lines_[0].takers.size(); i > 0; --i) {
+    if (auto s = start_one(0); !s.ok()) fail_one(0, s);
+  }
+  schedule_refill(0);
 }
 
-size_t ShellPool::on_their_way() const {
+size_t ShellPool::on_their_way(size_t line) const {
   size_t n = 0;
-  for (const auto& [serial, shell] : shells_) n += shell->ready || shell->unwanted ? 0 : 1;
+  for (const auto& [serial, shell] : shells_) {
+    n += shell->line != line || shell->ready || shell->unwanted ? 0 : 1;
+  }
   return n;
 }
 
-void ShellPool::take(Taker taker) {
+size_t ShellPool::line_of(const std::string& zygote) {
+  if (zygote.empty()) return 0;
+  for (size_t i = 1; i < lines_.size(); ++i) {
+    if (lines_[i].runtime != zygote) continue;
+    lines_[i].zygote->wake();
+    if (lines_[i].zygote->usable()) return i;
+  }
+  ++fallbacks_;
+  return 0;
+}
+
+void ShellPool::take(const std::string& zygote, Taker taker) {
   if (stopping_ || !configured_) {
     taker(sdk::unavailable("berth-sandboxer is stopping"), nullptr);
     return;
   }
-  takers_.push_back(std::move(taker));
-  if (ready_.empty()) {
-    ++cold_takes_;
-    if (on_their_way() < takers_.size()) {
-      if (auto s = start_one(); !s.ok()) {
-        Taker failed = std::move(takers_.back());
-        takers_.pop_back();
-        failed(std::move(s), nullptr);
-      }
-    }
-    return;
-  }
-  deliver();
+  const size_t at = line_of(zygote);
+  Line& line = lines_[at];
+  line.takers.push_back(std::move(taker));
+  if (!line.ready.empty()) return deliver(at);
+  ++cold_takes_;
+  if (on_their_way(at) >= line.takers.size()) return;
+  const sdk::Status status = start_one(at);
+  if (status.ok()) return;
+  // This one is the last in the line; of a zygote's it may still be served by the plain line.
+  Taker failed = std::move(line.takers.back());
+  line.takers.pop_back();
+  if (at == 0) return failed(status, nullptr);
+  ++fallbacks_;
+  take({}, std::move(failed));
 }
 
-void ShellPool::deliver() {
-  while (!ready_.empty() && !takers_.empty()) {
-    const auto it = shells_.find(ready_.front());
-    ready_.pop_front();
+void ShellPool::deliver(size_t at) {
+  Line& line = lines_[at];
+  while (!line.ready.empty() && !line.takers.empty()) {
+    const auto it = shells_.find(line.ready.front());
+    line.ready.pop_front();
     std::unique_ptr<Shell> shell = std::move(it->second);
     shells_.erase(it);
     loop_.unwatch(shell->control.get());
     loop_.unwatch(shell->process.pidfd.get());
-    Taker taker = std::move(takers_.front());
-    takers_.pop_front();
+    Taker taker = std::move(line.takers.front());
+    line.takers.pop_front();
+    if (at != 0) ++forked_;
     taker({}, std::move(shell));
   }
-  schedule_refill();
+  schedule_refill(at);
 }
 
-void ShellPool::schedule_refill() {
-  if (refill_scheduled_ || stopping_ || !configured_ || ready_.size() >= settings_.prepared) return;
-  refill_scheduled_ = true;
+void ShellPool::schedule_refill(size_t at) {
+  Line& line = lines_[at];
+  if (line.refill_scheduled || stopping_ || !configured_ || line.ready.size() >= line.prepared) {
+    return;
+  }
+  line.refill_scheduled = true;
   // The sandbox just handed out is about to exec: on a small machine, making the next one at the
   // same moment would take its processor away. While some are left there is no hurry.
-  const uint64_t delay_ms = ready_.empty() ? 0 : 1;
-  loop_.after_ms(delay_ms, [this] {
-    loop_.when_idle([this] {
-      refill_scheduled_ = false;
-      refill();
-    });
-  });
+  const uint64_t delay_ms = line.ready.empty() ? 0 : 1;
+  loop_.after_ms(delay_ms, [this, at] { loop_.when_idle([this, at] { refill(at); }); });
 }
 
-void ShellPool::refill() {
-  if (stopping_ || ready_.size() + on_their_way() >= settings_.prepared + takers_.size()) return;
-  if (auto s = start_one(); !s.ok()) {
+void ShellPool::refill(size_t at) {
+  if (at >= lines_.size()) return;  // configured anew since
+  Line& line = lines_[at];
+  line.refill_scheduled = false;
+  if (stopping_ || line.ready.size() + on_their_way(at) >= line.prepared + line.takers.size()) {
+    return;
+  }
+  if (line.zygote != nullptr && !line.zygote->usable()) return;  // refilled when there is one again
+  if (auto s = start_one(at); !s.ok()) {
     std::fprintf(stderr, "cannot prepare a sandbox: %s\n", s.message().c_str());
-    refill_scheduled_ = true;
-    loop_.after_ms(kBackOffMs, [this] {
-      refill_scheduled_ = false;
-      refill();
-    });
+    back_off(at);
   }
   // One at a time; the next is begun when this one is ready.
 }
 
-sdk::Status ShellPool::start_one() {
+void ShellPool::back_off(size_t at) {
+  if (lines_[at].refill_scheduled || stopping_) return;
+  lines_[at].refill_scheduled = true;
+  loop_.after_ms(kBackOffMs, [this, at] { refill(at); });
+}
+
+sdk::Status ShellPool::start_one(size_t line) {
   auto shell = std::make_unique<Shell>();
   shell->serial = next_serial_++;
+  shell->line = line;
   shell->group = std::to_string(shell->serial);
   if (privileged_) {
     const auto range = ids_.take();
@@ -141,8 +185,7 @@ sdk::Status ShellPool::start_one() {
     shell->id_range = *range;
   }
   const auto give_up = [&](sdk::Status status) {
-    if (shell->has_group) remove_group(shell->group, 0);
-    if (privileged_) ids_.give_back(shell->id_range);
+    release(*shell);
     return status;
   };
   if (auto s = cgroups_.create(shell->group); !s.ok()) return give_up(std::move(s));
@@ -178,16 +221,111 @@ sdk::Status ShellPool::start_one() {
   setup.mounts = {privileged_, settings_.writable_bytes, settings_.writable_inodes};
   setup.open_files = settings_.open_files;
   setup.filter = filter_;
-  if (auto s = start_shell(setup, shell->process); !s.ok()) return give_up(std::move(s));
-  shell->alive = true;
+  if (line == 0) {
+    if (auto s = start_shell(setup, shell->process); !s.ok()) return give_up(std::move(s));
+    pids_.insert(shell->process.pid);
+  }
   shell->oom_event = cgroups_.watch_oom(shell->group);
   // A guess that the next function is like the last saves the writes when it is asked for.
-  if (auto s = cgroups_.set_limits(shell->group, usual_limits_, shell->applied); !s.ok()) {
+  if (auto s = cgroups_.set_limits(shell->group, lines_[line].usual_limits, shell->applied);
+      !s.ok()) {
     std::fprintf(stderr, "%s\n", s.message().c_str());
   }
-
+  if (line != 0) return ask_zygote(setup, std::move(shell));
   adopt(std::move(shell));
   return {};
+}
+
+sdk::Status ShellPool::ask_zygote(const ShellSetup& setup, std::unique_ptr<Shell> shell) {
+  const uint64_t serial = shell->serial;
+  auto status = lines_[shell->line].zygote->fork(
+      setup, privileged_, [this, serial](const sdk::Status& result, ShellProcess process) {
+        on_forked(serial, result, std::move(process));
+      });
+  if (!status.ok()) {
+    release(*shell);
+    return status;
+  }
+  shell->forking = true;
+  shells_.emplace(serial, std::move(shell));
+  return {};
+}
+
+void ShellPool::on_forked(uint64_t serial, const sdk::Status& status, ShellProcess process) {
+  const auto it = shells_.find(serial);
+  std::unique_ptr<Shell> shell = std::move(it->second);
+  shells_.erase(it);
+  shell->forking = false;
+  if (!status.ok()) {
+    if (shell->unwanted) --ending_;
+    release(*shell);
+    if (!shell->unwanted) fail_one(shell->line, status);
+    return;
+  }
+  shell->process = std::move(process);
+  pids_.insert(shell->process.pid);
+  if (shell->unwanted) sys::pidfd_send_signal(shell->process.pidfd.get(), SIGKILL);
+  adopt(std::move(shell));
+}
+
+void ShellPool::on_zygote_changed(const std::string& runtime) {
+  for (size_t i = 1; i < lines_.size(); ++i) {
+    if (lines_[i].runtime == runtime && lines_[i].zygote->usable()) schedule_refill(i);
+  }
+  // One that was killed between a fork and its answer has left us a child that we do not know.
+  loop_.after_ms(kStrayMs, [this] { reap_strays(); });
+}
+
+void ShellPool::end_zygotes() {
+  for (auto it = shells_.begin(); it != shells_.end();) {
+    if (!it->second->forking) {
+      ++it;
+      continue;
+    }
+    if (it->second->unwanted) --ending_;
+    release(*it->second);
+    it = shells_.erase(it);
+  }
+  bool any = false;
+  for (Line& line : lines_) any = std::exchange(line.zygote, nullptr) != nullptr || any;
+  if (any) loop_.after_ms(kStrayMs, [this] { reap_strays(); });
+}
+
+void ShellPool::reap_strays() {
+  int error = 0;
+  const std::string children = sys::read_file_at(
+      host_.proc.get(), ("self/task/" + std::to_string(::getpid()) + "/children").c_str(), error);
+  for (const char* at = children.c_str(); *at != '\0';) {
+    char* end = nullptr;
+    const auto pid = static_cast<pid_t>(std::strtol(at, &end, 10));
+    if (end == at) break;
+    at = end + std::strspn(end, " \n");
+    if (pids_.contains(pid)) continue;
+    bool known = false;
+    for (const Line& line : lines_) known |= line.zygote != nullptr && line.zygote->owns(pid);
+    siginfo_t info{};
+    // It has seen the end of its control socket and ended.
+    if (!known) ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG);
+  }
+}
+
+void ShellPool::release(Shell& shell) {
+  if (shell.has_group) remove_group(shell.group, 0);
+  if (privileged_) ids_.give_back(shell.id_range);
+}
+
+void ShellPool::tell(StatsReply& stats) const {
+  stats.forked = forked_;
+  stats.fork_fallbacks = fallbacks_;
+  for (const Line& line : lines_) {
+    if (line.zygote == nullptr) continue;
+    stats.zygotes += line.zygote->usable() ? 1 : 0;
+    stats.prepared_forks += static_cast<uint32_t>(line.ready.size());
+    stats.zygote_starts += line.zygote->starts();
+    if (stats.zygote_problem.empty() && !line.zygote->problem().empty()) {
+      stats.zygote_problem = "the zygote of " + line.runtime + ": " + line.zygote->problem();
+    }
+  }
 }
 
 void ShellPool::adopt(std::unique_ptr<Shell> shell) {
@@ -199,9 +337,9 @@ void ShellPool::adopt(std::unique_ptr<Shell> shell) {
 
 void ShellPool::check(std::function<void(sdk::Status)> done) {
   const uint64_t cold = cold_takes_;
-  take([this, done = std::move(done)](sdk::Status status, std::unique_ptr<Shell> shell) {
+  take({}, [this, done = std::move(done)](sdk::Status status, std::unique_ptr<Shell> shell) {
     if (shell != nullptr) {
-      ready_.push_front(shell->serial);
+      lines_[0].ready.push_front(shell->serial);
       adopt(std::move(shell));
     }
     done(std::move(status));
@@ -230,16 +368,16 @@ void ShellPool::on_control(uint64_t serial) {
       const auto s = map_ids(host_.proc.get(), shell.process.pid, shell.id_range,
                              privileged_ ? settings_.subordinate_size : 0);
       if (s.ok() && send_packet(shell.control.get(), "M") == 0) return;
-      fail_one(s.ok() ? sdk::internal("a new sandbox does not listen") : s);
+      fail_one(shell.line, s.ok() ? sdk::internal("a new sandbox does not listen") : s);
       discard(shell);
       return;
     }
     case 'R':
       shell.ready = true;
-      ready_.push_back(serial);
-      deliver();
+      lines_[shell.line].ready.push_back(serial);
+      deliver(shell.line);
       return;
-    default: fail_one(sdk::failed_precondition(bytes.substr(1))); discard(shell);
+    default: fail_one(shell.line, sdk::failed_precondition(bytes.substr(1))); discard(shell);
   }
 }
 
@@ -250,44 +388,44 @@ void ShellPool::on_ended(uint64_t serial) {
   ::waitid(P_PIDFD, static_cast<id_t>(it->second->process.pidfd.get()), &info, WEXITED);
   std::unique_ptr<Shell> shell = std::move(it->second);
   shells_.erase(it);
-  std::erase(ready_, serial);
+  if (!shell->unwanted) std::erase(lines_[shell->line].ready, serial);
   loop_.unwatch(shell->control.get());
   loop_.unwatch(shell->process.pidfd.get());
   if (shell->unwanted) {
     --ending_;
   } else {
     // Killed while it waited, or broken without a word.
-    fail_one(sdk::internal("a prepared sandbox ended by itself"));
+    fail_one(shell->line, sdk::internal("a prepared sandbox ended by itself"));
   }
   recycle(std::move(shell));
 }
 
-void ShellPool::fail_one(const sdk::Status& status) {
-  if (takers_.empty()) {
+void ShellPool::fail_one(size_t at, const sdk::Status& status) {
+  Line& line = lines_[at];
+  if (line.takers.empty()) {
     std::fprintf(stderr, "cannot prepare a sandbox: %s\n", status.message().c_str());
-    if (!refill_scheduled_ && !stopping_) {
-      refill_scheduled_ = true;
-      loop_.after_ms(kBackOffMs, [this] {
-        refill_scheduled_ = false;
-        refill();
-      });
-    }
-    return;
+    return back_off(at);
   }
-  Taker taker = std::move(takers_.front());
-  takers_.pop_front();
-  taker(status, nullptr);
+  Taker taker = std::move(line.takers.front());
+  line.takers.pop_front();
+  if (at == 0) return taker(status, nullptr);
+  ++fallbacks_;
+  take({}, std::move(taker));
 }
 
 void ShellPool::discard(Shell& shell) {
   if (shell.unwanted) return;
   shell.unwanted = true;
   ++ending_;
-  sys::pidfd_send_signal(shell.process.pidfd.get(), SIGKILL);
+  if (!shell.forking) sys::pidfd_send_signal(shell.process.pidfd.get(), SIGKILL);
 }
 
 void ShellPool::recycle(std::unique_ptr<Shell> shell) {
-  if (shell->ready && shell->applied.memory_bytes >= kSmallestGuess) usual_limits_ = shell->applied;
+  pids_.erase(shell->process.pid);
+  if (shell->ready && shell->line < lines_.size() &&
+      shell->applied.memory_bytes >= kSmallestGuess) {
+    lines_[shell->line].usual_limits = shell->applied;
+  }
   if (shell->network.valid() && !stopping_ && networks_.size() < settings_.pooled_networks) {
     networks_.push_back(std::move(shell->network));
   }
@@ -316,11 +454,15 @@ void ShellPool::remove_group(std::string group, int attempt) {
 
 void ShellPool::shut_down() {
   stopping_ = true;
+  end_zygotes();
   for (auto& [serial, shell] : shells_) discard(*shell);
-  ready_.clear();
   networks_.clear();
-  auto takers = std::move(takers_);
-  takers_.clear();
+  std::deque<Taker> takers;
+  for (Line& line : lines_) {
+    line.ready.clear();
+    for (Taker& taker : line.takers) takers.push_back(std::move(taker));
+    line.takers.clear();
+  }
   for (auto& taker : takers) taker(sdk::unavailable("berth-sandboxer is stopping"), nullptr);
 }
 

@@ -8,6 +8,9 @@
 // in one but its loopback interface. Cleaning up never delays a start: it runs when the loop is
 // idle.
 //
+// There is a line of shells for each zygote (zygote.hpp) and one for those that execute a program.
+// Who waits in a zygote's line that cannot serve is moved to the plain one.
+//
 // Runs on the loop's thread only.
 #pragma once
 
@@ -17,23 +20,26 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "cgroup.hpp"
 #include "id_ranges.hpp"
 #include "loop.hpp"
 #include "shell.hpp"
+#include "zygote.hpp"
 
 namespace berth::process {
 
 // A prepared sandbox, or the remains of one. Owned by the pool until taken.
 struct Shell {
   uint64_t serial = 0;
-  std::string group;  // its cgroup's name
+  size_t line = 0;       // 0: executes a program; else forked from a zygote
+  bool forking = false;  // the zygote has not answered yet: there is no process
+  std::string group;     // its cgroup's name
   bool has_group = false;
   CgroupLimits applied;
   ShellProcess process;
-  bool alive = false;
   UniqueFd control;
   UniqueFd output;  // read ends, non-blocking
   UniqueFd errors;
@@ -56,8 +62,9 @@ class ShellPool {
   void configure(const Settings& settings, const std::vector<sock_filter>* filter);
 
   // Calls `taker` with a ready shell, at once or when one has been made, in order. `cold` in stats
-  // counts those that had to wait.
-  void take(Taker taker);
+  // counts those that had to wait. With the runtime of a zygote the shell is one of its forks, or
+  // a plain one where that cannot be had.
+  void take(const std::string& zygote, Taker taker);
 
   // Tells whether a shell can be made here, by having one ready.
   void check(std::function<void(sdk::Status)> done);
@@ -69,24 +76,45 @@ class ShellPool {
   // `removing()` is 0 for the clean-up to be complete.
   void shut_down();
 
-  size_t ready() const { return ready_.size(); }
+  size_t ready() const { return lines_[0].ready.size(); }
+  // Adds what it knows of zygotes.
+  void tell(StatsReply& stats) const;
   size_t networks() const { return networks_.size(); }
   // Shells that end, and cgroups that wait to be removed.
   size_t removing() const { return removing_groups_ + ending_; }
   uint64_t cold_takes() const { return cold_takes_; }
 
  private:
-  void refill();
-  void schedule_refill();
-  sdk::Status start_one();
+  // Where shells of one kind are made and waited for.
+  struct Line {
+    std::string runtime;
+    std::unique_ptr<Zygote> zygote;  // none: the plain line, which is the first
+    uint32_t prepared = 0;
+    std::deque<uint64_t> ready;
+    std::deque<Taker> takers;
+    bool refill_scheduled = false;
+    CgroupLimits usual_limits;
+  };
+
+  size_t line_of(const std::string& zygote);
+  void refill(size_t line);
+  void schedule_refill(size_t line);
+  void back_off(size_t line);
+  sdk::Status start_one(size_t line);
+  sdk::Status ask_zygote(const ShellSetup& setup, std::unique_ptr<Shell> shell);
+  void on_forked(uint64_t serial, const sdk::Status& status, ShellProcess process);
+  void on_zygote_changed(const std::string& runtime);
+  void end_zygotes();
+  void reap_strays();
   void on_control(uint64_t serial);
   void on_ended(uint64_t serial);
-  void deliver();
+  void deliver(size_t line);
   void adopt(std::unique_ptr<Shell> shell);
-  void fail_one(const sdk::Status& status);
+  void fail_one(size_t line, const sdk::Status& status);
+  void release(Shell& shell);
   void discard(Shell& shell);
   void remove_group(std::string group, int attempt);
-  size_t on_their_way() const;
+  size_t on_their_way(size_t line) const;
 
   Loop& loop_;
   Cgroups& cgroups_;
@@ -97,17 +125,17 @@ class ShellPool {
   const std::vector<sock_filter>* filter_ = nullptr;
   bool configured_ = false;
   bool stopping_ = false;
-  bool refill_scheduled_ = false;
   IdRanges ids_;
   uint64_t next_serial_ = 1;
   std::unordered_map<uint64_t, std::unique_ptr<Shell>> shells_;  // not taken
-  std::deque<uint64_t> ready_;
-  std::deque<Taker> takers_;
+  std::vector<Line> lines_{1};
+  std::unordered_set<pid_t> pids_;  // of all shells, taken or not, until they are recycled
   std::vector<UniqueFd> networks_;
   size_t removing_groups_ = 0;
   size_t ending_ = 0;
   uint64_t cold_takes_ = 0;
-  CgroupLimits usual_limits_;
+  uint64_t forked_ = 0;
+  uint64_t fallbacks_ = 0;
 };
 
 }  // namespace berth::process

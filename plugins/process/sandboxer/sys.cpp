@@ -47,6 +47,10 @@ int pidfd_send_signal(int pidfd, int signal) {
   return result(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
 }
 
+int pidfd_open(pid_t pid) {
+  return result(::syscall(SYS_pidfd_open, pid, 0));
+}
+
 int open_tree(int dirfd, const char* path, unsigned flags) {
   return result(::syscall(SYS_open_tree, dirfd, path, flags));
 }

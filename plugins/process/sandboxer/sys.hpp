@@ -21,6 +21,7 @@ int64_t clone_process(uint64_t flags, int& pidfd, int cgroup);
 
 // All return 0 or -errno, descriptors and pids as they are.
 int pidfd_send_signal(int pidfd, int signal);
+int pidfd_open(pid_t pid);
 int open_tree(int dirfd, const char* path, unsigned flags);
 int move_mount(int from_fd, int to_dirfd, const char* to_path, unsigned flags);
 // Sets attributes (MOUNT_ATTR_...) of a mount, with `recursive` of all below too.

@@ -20,6 +20,8 @@ DATA = os.path.join(SOURCE, "tests", "data", "runtimes")
 SENTINEL = "XXX_THE_END_OF_A_WHISK_ACTIVATION_XXX\n"
 # Far beyond what any reply takes: it only ends a hanging test.
 PATIENCE = 60
+# The Python runtime as forks of a zygote, in sandboxes (sandboxed.py).
+ZYGOTE = os.environ.get("BERTH_TEST_ZYGOTE") == "1"
 
 NODE = shutil.which("node", path="/usr/bin:/bin")
 COMMANDS = {
@@ -180,9 +182,6 @@ class Runtime:
                 assert self.process.poll() is None, "the proxy ended: " + self.stderr()
                 time.sleep(0.01)
 
-    def client(self):
-        return Client(self)
-
     def stdout(self):
         return self._read("stdout")
 
@@ -192,6 +191,9 @@ class Runtime:
     def _read(self, name):
         with open(os.path.join(self.directory, name), "rb") as file:
             return file.read().decode("utf-8")
+
+    def ended(self):
+        return self.process.poll() is not None
 
     def wait(self):
         return self.process.wait(PATIENCE)
@@ -213,12 +215,21 @@ class RuntimeTest(unittest.TestCase):
     kind = None
 
     def start(self, **options):
-        runtime = Runtime(options.pop("kind", self.kind), **options)
+        kind = options.pop("kind", self.kind)
+        if ZYGOTE and kind == "python":
+            if set(options) - {"env"}:
+                self.skipTest("not a matter of sandboxes")
+            import sandboxed
+
+            require(sandboxed.usable(), "no sandboxes here: neither root nor user namespaces")
+            runtime = sandboxed.SandboxedRuntime(options.get("env"))
+        else:
+            runtime = Runtime(kind, **options)
         self.addCleanup(runtime.stop)
         return runtime
 
     def connect(self, runtime):
-        client = runtime.client()
+        client = Client(runtime)
         self.addCleanup(client.close)
         return client
 

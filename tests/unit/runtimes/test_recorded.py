@@ -94,7 +94,7 @@ class Recorded(RuntimeTest):
             # The zipped action tells whether it lies where Apache's image unpacks; ours does not.
             body = body.replace('"dir":true', '"dir":false')
             self.assertEqual(without_stack(reply.body.decode()), without_stack(body))
-        self.assertEqual(runtime.process.poll() is not None, scenario.ended)
+        self.assertEqual(runtime.ended(), scenario.ended)
         self.assertEqual(
             normalised(runtime.stdout()), normalised(scenario.stdout.replace("undefined\n", ""))
         )

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -85,6 +86,32 @@ TEST(ProcessConfig, ReadsEveryKey) {
             (std::vector<std::string>{"/berth/runtimes/special/go", "-x"}));
   EXPECT_EQ(parsed(R"({"detach_ttl": 90})").settings.detach_ttl_ms, 90'000u);
   EXPECT_EQ(parsed(R"({"detach_ttl": "250ms"})").settings.detach_ttl_ms, 250u);
+}
+
+TEST(ProcessConfig, PythonHasAZygoteUnlessItsCommandIsAnothers) {
+  const Config config = parsed("{}");
+  ASSERT_EQ(config.settings.zygotes.size(), 1u);
+  EXPECT_EQ(config.zygote_runtime, "python");
+  const auto& argv = config.settings.zygotes[0].argv;
+  EXPECT_EQ(argv[5], "/berth/runtimes/python/proxy.py");
+  EXPECT_EQ(argv[6], "--zygote");
+  EXPECT_NE(std::find(argv.begin(), argv.end(), "urllib.request"), argv.end());
+  EXPECT_TRUE(parsed(R"({"zygote": {"enabled": false}})").settings.zygotes.empty());
+  const char* own = R"({"commands": {"python": ["/usr/bin/my"]}})";
+  EXPECT_TRUE(parsed(own).settings.zygotes.empty());
+  EXPECT_EQ(parsed(own).zygote_runtime, "");
+  const auto mine =
+      parsed(R"({"zygote": {"modules": ["numpy", "a.b"], "prepared": 5, "renew_after": 9},)"
+             R"( "interpreters": {"python": "/opt/py"}})");
+  ASSERT_EQ(mine.settings.zygotes.size(), 1u);
+  EXPECT_EQ(
+      mine.settings.zygotes[0].argv,
+      (std::vector<std::string>{"/opt/py", "-I", "-S", "-X", "utf8",
+                                "/berth/runtimes/python/proxy.py", "--zygote", "numpy", "a.b"}));
+  EXPECT_EQ(mine.settings.zygotes[0].prepared, 5u);
+  EXPECT_EQ(mine.settings.zygotes[0].renew_after, 9u);
+  EXPECT_NE(refusal(R"({"zygote": {"modules": [1]}})").find("zygote.modules"), std::string::npos);
+  EXPECT_NE(refusal(R"({"zygote": {"renew_after": 0}})").find("renew_after"), std::string::npos);
 }
 
 TEST(ProcessConfig, ARefusalNamesTheKey) {

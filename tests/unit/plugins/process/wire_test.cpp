@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "protocol/fork_request.hpp"
 #include "protocol/protocol.hpp"
 
 namespace berth::process {
@@ -50,12 +51,44 @@ TEST(Wire, AReaderTrustsNoLength) {
   EXPECT_EQ(empty.u8(), 0) << "stays failed";
 }
 
+TEST(ForkRequest, ComesBackAndIsNeverHalf) {
+  Fork fork;
+  fork.serial = 7;
+  fork.has_network = fork.privileged = true;
+  fork.writable_bytes = 1ull << 33;
+  fork.open_files = 99;
+  fork.filter = {{1, 2, 3, 4}, {5, 6, 7, 8}};
+  Fork out;
+  ASSERT_TRUE(round_trip(fork, out));
+  EXPECT_EQ(out.serial, 7u);
+  EXPECT_TRUE(out.has_network && out.privileged);
+  EXPECT_FALSE(out.new_network || out.has_v2_cgroup);
+  EXPECT_EQ(out.writable_bytes, 1ull << 33);
+  ASSERT_EQ(out.filter.size(), 2u);
+  EXPECT_EQ(out.filter[1].k, 8u);
+  Writer writer;
+  encode(writer, fork);
+  const std::string bytes = writer.take();
+  // A shorter one is refused, and so is one without a filter: no sandbox may be made of it.
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    Reader reader(std::string_view(bytes).substr(0, size));
+    EXPECT_FALSE(decode(reader, out)) << size;
+  }
+  fork.filter.clear();
+  EXPECT_FALSE(round_trip(fork, out));
+  Forked forked;
+  ASSERT_TRUE(round_trip(Forked{9, -11}, forked));
+  EXPECT_EQ(forked.serial, 9u);
+  EXPECT_EQ(forked.pid, -11);
+}
+
 TEST(Protocol, MessagesComeBack) {
   Settings settings;
   settings.runtimes_directory = "/r";
   settings.network = Network::kHost;
   settings.detach_ttl_ms = 7;
   settings.subordinate_size = 4096;
+  settings.zygotes.push_back({"python", {"/p", "--zygote"}, 3, 17});
   Settings settings_out;
   ASSERT_TRUE(round_trip(settings, settings_out));
   EXPECT_EQ(settings, settings_out);
@@ -67,12 +100,14 @@ TEST(Protocol, MessagesComeBack) {
   create.labels = {{"a", "b"}, {"a", "c"}};
   create.memory_bytes = 1ull << 40;
   create.cpu_quota_millis = 1500;
+  create.zygote = "python";
   CreateRequest create_out;
   ASSERT_TRUE(round_trip(create, create_out));
   EXPECT_EQ(create_out.argv, create.argv);
   EXPECT_EQ(create_out.labels, create.labels);
   EXPECT_EQ(create_out.memory_bytes, create.memory_bytes);
   EXPECT_EQ(create_out.cpu_quota_millis, create.cpu_quota_millis);
+  EXPECT_EQ(create_out.zygote, "python");
 
   ListReply list;
   list.sandboxes.push_back({7, "id", "name", "/s", {{"k", "v"}}, SandboxState::kPaused, 3, true});
@@ -136,7 +171,7 @@ TEST(Protocol, TheGreetingIsReadableByEveryVersion) {
   EXPECT_EQ(hello.version, 99u);
   // Its first bytes are frozen: header, magic, version.
   const std::string bytes = packet(MessageType::kHello, 1, Hello{});
-  EXPECT_EQ(bytes, std::string("\x01\0\0\0\x01\0\0\0\0\0\0\0\x31\x58\x53\x42\x01\0\0\0", 20));
+  EXPECT_EQ(bytes, std::string("\x01\0\0\0\x01\0\0\0\0\0\0\0\x31\x58\x53\x42\x02\0\0\0", 20));
 }
 
 TEST(Protocol, RepliesCarryStatusAndResult) {
