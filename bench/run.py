@@ -54,7 +54,9 @@ def container(options, build):
 def start(options, build):
     arguments = ["--rounds", str(options.rounds or 200), "--bin", build / "bin"]
     for name in options.plugin or ["process"]:
-        if name == "docker":
+        if name == "process":
+            arguments += ["--process"]
+        elif name == "docker":
             for label, network in DOCKER_ARMS:
                 arguments += ["--arm", f"{label}=docker,network={network}"]
             arguments += ["--engine", engine(), "--own", name]

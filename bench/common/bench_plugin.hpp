@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A ContainerFactory plugin opened for a benchmark, whatever its name; its calls are awaited from
-// one thread by futures. Everything throws std::runtime_error.
+// any thread by futures. Everything throws std::runtime_error.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/json/object.hpp>
@@ -47,7 +48,7 @@ class BenchPlugin {
   }
 
  private:
-  int count_ = 0;
+  std::atomic<int> count_{0};
   Metrics metrics_;
   plugin::MemoryPluginState state_;
   daemon::Worker worker_;

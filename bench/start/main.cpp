@@ -4,23 +4,28 @@
 // and, with --engine, beside raw calls of a Docker engine and `docker run`.
 //
 // Usage: bench_start --bin DIR [--plugin NAME]... [--arm LABEL=NAME[,KEY=VALUE]...]... [--config
-// FILE]
+// FILE] [--process]
 //                    [--engine unix:///PATH] [--own NAME] [--rounds N] [--plugin-dir DIR]
 //                    [--image IMAGE]
-// With --own NAME also what a plugin for Docker engines and its host take of a start themselves: on
-// an engine that answers at once, beside the same calls made bare.
-// It knows no plugin: whatever is in the plugin directory under a name is loaded, configured from
-// the [plugin.NAME] table of the file and an arm's KEY=VALUEs, and measured. The arms run in an
-// order shuffled every round; the first round is dropped. Prints a JSON array of {bench, metric,
-// value, unit, reference, ratio}.
+// With --process also all of the process plugin: native functions on each network, Python from
+// nothing and from a zygote, Node.js, each beside its bare interpreter; bwrap, crun and runc where
+// they are installed; starts a second from 1, 2 and 8 threads; pause and resume beside the kernel's
+// freezer. With --own NAME also what a plugin for Docker engines and its host take of a start
+// themselves: on an engine that answers at once, beside the same calls made bare. It knows no
+// plugin: whatever is in the plugin directory under a name is loaded, configured from the
+// [plugin.NAME] table of the file and an arm's KEY=VALUEs, and measured. The arms run in an order
+// shuffled every round; the first round is dropped. Prints a JSON array of {bench, metric, value,
+// unit, reference, ratio}.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <random>
+#include <thread>
 #include <unistd.h>
 
 #include "bare_start.hpp"
@@ -28,14 +33,23 @@
 #include "common/engine_api.hpp"
 #include "keys.hpp"
 #include "start/instant_engine.hpp"
+#include "start/parallel.hpp"
+#include "start/peers.hpp"
 
 namespace {
 
 using namespace berth;
 
+constexpr const char* kPythonImage = "berth/action-python";
+constexpr const char* kNodeImage = "berth/action-nodejs";
+constexpr int kWarmUps = 20;
+constexpr auto kWarmUpPause = std::chrono::milliseconds(50);
 constexpr const char* kFloor = "fork_exec_native";
 constexpr const char* kEngineNone = "engine_api_none";
 constexpr const char* kDockerRun = "docker_run_bridge";
+constexpr const char* kBarePython = "bare_python";
+constexpr const char* kBareNode = "bare_nodejs";
+constexpr const char* kRawFreezer = "raw_freezer";
 constexpr const char* kInstantPlugin = "instant_engine_plugin";
 constexpr const char* kInstantApi = "instant_engine_api";
 
@@ -44,6 +58,8 @@ struct Arm {
   std::string name;
   std::function<double()> start_us;  // one start; throws std::runtime_error
   std::vector<double> samples;
+  // What it is compared with; the floor where nothing is said.
+  const char* reference = kFloor;
 };
 
 double quantile(std::vector<double> values, double share) {
@@ -61,6 +77,7 @@ struct Options {
   std::string config;
   std::string engine;
   std::string own;
+  bool process = false;
   std::string image = "berth/action-native";
   int rounds = 200;
 };
@@ -70,6 +87,8 @@ struct PluginArm {
   std::string label;
   std::string plugin;
   boost::json::object settings;
+  std::string image = {};  // the options' where empty
+  const char* reference = kFloor;
 };
 
 PluginArm parse_arm(const std::string& text) {
@@ -134,8 +153,13 @@ boost::json::array rows_of(const std::vector<Arm>& arms, bool engine) {
   for (const Arm& arm : arms) {
     const bool is_floor = arm.name == kFloor;
     for (const auto& [suffix, share] : {std::pair{"", 0.5}, std::pair{"_p99", 0.99}}) {
-      add(arm.name + suffix, quantile(arm.samples, share),
-          is_floor ? nullptr : "bare fork+exec of the same program, p50", kFloor);
+      const std::string_view beside = arm.reference;
+      const char* text = is_floor                ? nullptr
+                         : beside == kBarePython ? "bare fork+exec of the same Python, p50"
+                         : beside == kBareNode   ? "bare fork+exec of the same Node.js, p50"
+                         : beside == kRawFreezer ? "the kernel's freezer written to, p50"
+                                                 : "bare fork+exec of the same program, p50";
+      add(arm.name + suffix, quantile(arm.samples, share), text, beside);
     }
     const bool reference = is_floor || arm.name.starts_with("instant_") ||
                            arm.name.starts_with("engine_api_") ||
@@ -149,6 +173,24 @@ boost::json::array rows_of(const std::vector<Arm>& arms, bool engine) {
   return rows;
 }
 
+// Starts a second of the plugin from 1, 2 and 8 threads, beside bare ones.
+void add_parallel(boost::json::array& rows, const std::string& label, bench::BenchPlugin& plugin,
+                  const std::string& image, const std::vector<std::string>& bare,
+                  const std::filesystem::path& work) {
+  constexpr int kEach = 40;
+  for (const int threads : {1, 2, 8}) {
+    const double floor = bench::bare_starts_per_second(bare, work, threads, kEach);
+    const double ours =
+        bench::calls_per_second(threads, kEach, [&](int) { plugin.start_us(image); });
+    rows.push_back({{"bench", "start"},
+                    {"metric", label + "_" + std::to_string(threads)},
+                    {"value", ours},
+                    {"unit", "1/s"},
+                    {"reference", "bare fork+exec from as many threads"},
+                    {"ratio", ours / floor}});
+  }
+}
+
 int run(const Options& options) {
   config::Sources sources;
   if (!options.config.empty()) sources.file = options.config;
@@ -158,6 +200,15 @@ int run(const Options& options) {
   if (!directory) throw std::runtime_error(directory.error().message());
 
   std::vector<PluginArm> wanted;
+  // First, where they are looked for below.
+  if (options.process) {
+    const boost::json::object plain{{"zygote", {{"enabled", false}}}};
+    wanted.push_back({"process_native_none", "process", {}});
+    wanted.push_back({"process_native_host", "process", {{"network", "host"}}});
+    wanted.push_back({"process_python_plain", "process", plain, kPythonImage, kBarePython});
+    wanted.push_back({"process_python_zygote", "process", {}, kPythonImage, kBarePython});
+    wanted.push_back({"process_nodejs", "process", {}, kNodeImage, kBareNode});
+  }
   for (const std::string& name : options.plugins)
     wanted.push_back({name + "_native_none", name, {}});
   for (const std::string& text : options.arms) wanted.push_back(parse_arm(text));
@@ -170,7 +221,26 @@ int run(const Options& options) {
   {
     std::vector<Arm> arms;
     const auto native = options.bin.parent_path() / "runtimes/native/berth-native-runtime";
-    arms.push_back({kFloor, [&] { return bench::bare_start_us(native, work); }, {}});
+    const std::vector<std::string> bare_native = {native.string()};
+    arms.push_back({kFloor, [&] { return bench::bare_start_us(bare_native, work); }, {}});
+    std::unique_ptr<bench::RawFreezer> freezer;
+    if (options.process) {
+      const auto runtimes = options.bin.parent_path() / "runtimes";
+      const std::vector<std::string> python = {
+          "/usr/bin/python3", "-I", "-S", "-X", "utf8", (runtimes / "python/proxy.py").string()};
+      const std::vector<std::string> node = {"/usr/bin/node",
+                                             (runtimes / "nodejs/proxy.js").string()};
+      arms.push_back({"vfork_exec_native",
+                      [&] { return bench::bare_start_us(bare_native, work, bench::Spawn::kVfork); },
+                      {}});
+      arms.push_back({kBarePython, [=] { return bench::bare_start_us(python, work); }, {}});
+      arms.push_back({kBareNode, [=] { return bench::bare_start_us(node, work); }, {}});
+      for (auto& peer : bench::installed_peers(native, work)) {
+        arms.push_back({peer.name, peer.start_us, {}});
+      }
+      freezer = std::make_unique<bench::RawFreezer>();
+      arms.push_back({kRawFreezer, [&] { return freezer->pause_resume_us(); }, {}});
+    }
     // Before the plugins: they end before it does.
     std::unique_ptr<bench::InstantEngine> instant;
     std::unique_ptr<bench::EngineApi> instant_api;
@@ -188,10 +258,32 @@ int run(const Options& options) {
       const std::string own = work + "/" + std::to_string(plugins.size());
       plugins.push_back(
           std::make_unique<bench::BenchPlugin>(arm.plugin, *config, arm.settings, *directory, own));
-      arms.push_back(
-          {arm.label,
-           [plugin = plugins.back().get(), &options] { return plugin->start_us(options.image); },
-           {}});
+      const std::string image = arm.image.empty() ? options.image : arm.image;
+      arms.push_back({arm.label,
+                      [plugin = plugins.back().get(), image] { return plugin->start_us(image); },
+                      {},
+                      arm.reference});
+      // The first one of an image may still have to wake what makes the next ones fast.
+      for (int i = 0; options.process && i < kWarmUps; ++i) {
+        plugins.back()->start_us(image);
+        std::this_thread::sleep_for(kWarmUpPause);
+      }
+    }
+    plugin::ContainerInfo frozen;
+    if (options.process) {
+      bench::BenchPlugin& plugin = *plugins.front();
+      frozen = plugin.create(options.image);
+      arms.push_back({"process_pause_resume",
+                      [&] {
+                        const auto begin = std::chrono::steady_clock::now();
+                        plugin.await(plugin.factory().pause(frozen.id, plugin.deadline()));
+                        plugin.await(plugin.factory().resume(frozen.id, plugin.deadline()));
+                        return std::chrono::duration<double, std::micro>(
+                                   std::chrono::steady_clock::now() - begin)
+                            .count();
+                      },
+                      {},
+                      kRawFreezer});
     }
     std::unique_ptr<bench::EngineApi> engine;
     if (!options.engine.empty()) {
@@ -207,6 +299,12 @@ int run(const Options& options) {
     }
     measure(arms, options.rounds);
     rows = rows_of(arms, engine != nullptr);
+    if (options.process) {
+      plugins.front()->destroy(frozen.id);
+      add_parallel(rows, "process_native_starts", *plugins[0], options.image, bare_native, work);
+      add_parallel(rows, "process_python_zygote_starts", *plugins[3], kPythonImage, bare_native,
+                   work);
+    }
   }
   std::filesystem::remove_all(work);
   std::printf("%s\n", boost::json::serialize(rows).c_str());
@@ -226,6 +324,7 @@ int main(int argc, char** argv) {
   app.add_option("--arm", options.arms,
                  "LABEL=NAME[,KEY=VALUE]...: a plugin with these settings; repeatable")
       ->allow_extra_args(false);
+  app.add_flag("--process", options.process, "all of the process plugin and its peers");
   app.add_option("--config", options.config, "berthd's configuration, for [plugin.NAME]");
   app.add_option("--engine", options.engine, "unix:///PATH of a Docker engine to measure beside");
   app.add_option("--own", options.own,
