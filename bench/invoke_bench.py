@@ -68,11 +68,9 @@ class Berthd:
             if self.process.poll() is not None:
                 raise RuntimeError((work / "berthd.log").read_text(encoding="utf-8"))
             time.sleep(0.05)
-        subprocess.run([build / "bin/berth", "action", "create", "echo", code_file, "--kind", "native:1"],
-                       check=True, env=environment, stdout=subprocess.DEVNULL)
-        # The log limit 0 keeps this to the invocation path, without the logs.
-        subprocess.run([build / "bin/berth", "action", "update", "echo", "--logsize", "0"],
-                       check=True, env=environment, stdout=subprocess.DEVNULL)
+        # The log limit 0 keeps this to the invocation path, without the logs. An update creates, too.
+        subprocess.run([build / "bin/berth", "action", "update", "echo", code_file, "--kind", "native:1",
+                        "--logsize", "0"], check=True, env=environment, stdout=subprocess.DEVNULL)
         host = (self.data / "apihost").read_text(encoding="utf-8").strip()
         self.address = host.replace("http://", "tcp://")
         key = (self.data / "guest.auth").read_text(encoding="utf-8").strip()

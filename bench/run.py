@@ -3,7 +3,7 @@
 """Runs benchmarks and prints one table of all of them; --json FILE writes the same as JSON.
 
 Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
-Names: boundary, start, invoke, store, pool, logs (default: these), cluster, and container, which needs a Docker engine
+Names: boundary, start, invoke, api, store, pool, logs (default: these), cluster, and container, which needs a Docker engine
 ($DOCKER_HOST) with Berth's images, as does start --plugin docker; logs have docker's where there is one. Every
 value stands beside a reference that was measured in the same interleaved run.
 """
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+import api_bench
 import invoke_bench
 import logs_bench
 import store_bench
@@ -72,6 +73,12 @@ def invoke(options, build):
         return invoke_bench.measure(build, pathlib.Path(work), options.rounds or 9)
 
 
+def api(options, build):
+    # Beside the build, as the store's.
+    with tempfile.TemporaryDirectory(prefix="berth-bench-", dir=build) as work:
+        return api_bench.measure(build, pathlib.Path(work), options.rounds or 9)
+
+
 def store(options, build):
     # Beside the build: a temporary directory may be in memory, and this is about a disk.
     with tempfile.TemporaryDirectory(prefix="berth-bench-", dir=build) as work:
@@ -106,10 +113,10 @@ def logs(options, build):
     return rows
 
 
-BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "store": store, "pool": pool, "logs": logs,
+BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "api": api, "store": store, "pool": pool, "logs": logs,
            "container": container, "cluster": cluster}
 # Run where nothing is named: what needs no Docker engine.
-USUAL = ["boundary", "start", "invoke", "store", "pool", "logs"]
+USUAL = ["boundary", "start", "invoke", "api", "store", "pool", "logs"]
 
 
 def table(rows):

@@ -116,7 +116,11 @@ Status Daemon::open_stores() {
   auto ledger = container::Ledger::open(data_->ledger());
   if (!ledger) return ledger.error();
   ledger_ = std::move(*ledger);
-  auto opened = store::SqliteStore::open(data_->database(), store_options(config_, metrics_));
+  auto cipher = parameter_cipher(config_);
+  if (!cipher) return cipher.error();
+  auto store = store_options(config_, metrics_);
+  store.cipher = std::move(*cipher);
+  auto opened = store::SqliteStore::open(data_->database(), std::move(store));
   if (!opened) return opened.error();
   store_ = std::move(*opened);
   return ensure_guest();

@@ -112,6 +112,21 @@ http::ServerOptions server_options(const config::Document& config) {
   return options;
 }
 
+Result<entity::ParameterCipher> parameter_cipher(const config::Document& config) {
+  std::vector<std::string> keys;
+  for (const std::string& path : config.list("parameters.key_files")) {
+    auto text = read_file(path);
+    if (!text) return text.error().with_context(config.origin("parameters.key_files"));
+    text->erase(std::remove_if(text->begin(), text->end(),
+                               [](char c) { return c == ' ' || c == '\n' || c == '\r'; }),
+                text->end());
+    keys.push_back(std::move(*text));
+  }
+  auto cipher = entity::ParameterCipher::make(config.text("parameters.encryption"), keys);
+  if (!cipher) return cipher.error().with_context(config.origin("parameters.key_files"));
+  return cipher;
+}
+
 store::SqliteStore::Options store_options(const config::Document& config, Metrics& metrics) {
   store::SqliteStore::Options options;
   options.metrics = &metrics;

@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "container/pool_options.hpp"
 #include "entity/limits.hpp"
+#include "entity/parameter_cipher.hpp"
 #include "entity/runtimes.hpp"
 #include "http/server.hpp"
 #include "store/sqlite_store.hpp"
@@ -24,6 +25,8 @@ void configure_log(const config::Document& config);
 entity::LimitBounds limit_bounds(const config::Document& config);
 api::Throttles throttles(const config::Document& config);
 http::ServerOptions server_options(const config::Document& config);
+// What the keys' files say. Errors name the file.
+Result<entity::ParameterCipher> parameter_cipher(const config::Document& config);
 store::SqliteStore::Options store_options(const config::Document& config, Metrics& metrics);
 // `api_host` is the address functions may call back.
 container::PoolOptions pool_options(const config::Document& config, const std::string& api_host);

@@ -47,6 +47,8 @@ inline constexpr std::string_view kInterruptedByCrash =
     "The activation was interrupted because Berth stopped while it was running.";
 inline constexpr std::string_view kActionGone =
     "Action could not be found or may have been deleted.";
+inline constexpr std::string_view kArgumentsUnreadable =
+    "The activation's arguments cannot be decrypted any more.";
 inline constexpr std::string_view kActionUnreadable =
     "The action is damaged in the store and could not be run.";
 

@@ -157,9 +157,11 @@ void Recovery::resume(std::shared_ptr<store::Work> work) {
         self->store_retry_ = self->options_.store_retry;
         const entity::ActionPtr found = action ? *action : nullptr;
         if (work->started_ms != 0) return self->interrupt(work, found);
-        if (found) return self->run(work, found, user);
-        entity::Activation record = make_record(*work, nullptr, self->with_.clock.wall_ms());
-        if (action.error().code() == StatusCode::kNotFound) {
+        if (found && !work->unreadable) return self->run(work, found, user);
+        entity::Activation record = make_record(*work, found, self->with_.clock.wall_ms());
+        if (found) {
+          set_response(record, entity::Outcome::kWhiskError, kArgumentsUnreadable);
+        } else if (action.error().code() == StatusCode::kNotFound) {
           set_response(record, entity::Outcome::kApplicationError, kActionGone);
         } else {
           // It will be as unreadable the next time: who waits for a record gets one.

@@ -61,6 +61,8 @@ void dispatch(const CallPtr& call) {
     case Route::kReady: return get_health(call);
     case Route::kMetrics: return get_metrics(call);
     case Route::kApiInfo: return get_api_info(call);
+    case Route::kApiDocs: return get_api_docs(call);
+    case Route::kDocs: return get_docs(call);
     case Route::kNamespaces: return get_namespaces(call);
     case Route::kLimits: return get_limits(call);
     case Route::kActions: return list_actions(call);

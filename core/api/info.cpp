@@ -6,6 +6,7 @@
 #include <boost/json/value_from.hpp>
 #include <limits>
 
+#include "api/documents.hpp"
 #include "api/service.hpp"
 #include "entity/namespace_limits.hpp"
 
@@ -60,10 +61,22 @@ void get_info(const CallPtr& call) {
 void get_api_info(const CallPtr& call) {
   const BuildInfo& build = call->deps().build;
   json::object info{
-      {"description", "OpenWhisk API"}, {"api_version", "1.0.0"},   {"api_version_path", "v1"},
-      {"build", build.build},           {"buildno", build.version},
+      {"description", "OpenWhisk API"},
+      {"api_version", "1.0.0"},
+      {"api_version_path", "v1"},
+      {"build", build.build},
+      {"buildno", build.version},
+      {"swagger_paths", {{"ui", "/docs"}, {"api-docs", "/api-docs"}}},
   };
   call->send_json(json::serialize(info));
+}
+
+void get_api_docs(const CallPtr& call) {
+  call->send_json(std::string(openapi_document()));
+}
+
+void get_docs(const CallPtr& call) {
+  call->send({.content_type = "text/html; charset=UTF-8", .body = std::string(docs_page())});
 }
 
 void get_namespaces(const CallPtr& call) {

@@ -19,6 +19,8 @@ constexpr std::array<std::string_view, kRoutes> kNames = {"none",
                                                           "readyz",
                                                           "metrics",
                                                           "api_info",
+                                                          "api_docs",
+                                                          "docs",
                                                           "namespaces",
                                                           "limits",
                                                           "actions",
@@ -129,6 +131,14 @@ RouteResult route(std::string_view path) {
   const Segments segments = split(path.substr(kPrefix.size()));
   if (segments.count == 0) {
     target.route = Route::kApiInfo;
+    return result;
+  }
+  if (segments.count == 1 && segments.at[0] == "api-docs") {
+    target.route = Route::kApiDocs;
+    return result;
+  }
+  if (segments.count == 1 && segments.at[0] == "docs") {
+    target.route = Route::kDocs;
     return result;
   }
   if (segments.at[0] != "namespaces" || segments.count > kMaxSegments) return result;

@@ -21,6 +21,8 @@ enum class Route : std::uint8_t {
   kReady,
   kMetrics,
   kApiInfo,
+  kApiDocs,  // the description of the API
+  kDocs,     // the same as a page
   kNamespaces,
   kLimits,
   kActions,         // the collection

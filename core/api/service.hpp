@@ -104,6 +104,8 @@ void get_activation_logs(const CallPtr& call);
 void get_activation_result(const CallPtr& call);
 void get_info(const CallPtr& call);
 void get_api_info(const CallPtr& call);
+void get_api_docs(const CallPtr& call);
+void get_docs(const CallPtr& call);
 void get_limits(const CallPtr& call);
 void get_namespaces(const CallPtr& call);
 void get_health(const CallPtr& call);

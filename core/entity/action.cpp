@@ -143,6 +143,17 @@ Result<Parameters> parse_parameters(const boost::json::value& json, std::string_
       init = *flag;
     }
     Parameter parameter{std::move(*name), value != nullptr ? *value : boost::json::value(), init};
+    if (const auto* member = given(*object, "encryption")) {
+      auto encryption = read_string(*member, place + "/encryption");
+      if (!encryption) return encryption.error();
+      if (!encryption->empty()) {
+        const auto* sealed = parameter.value.if_string();
+        if (sealed == nullptr) return bad_json(place + "/value", "must be a string if encrypted");
+        parameter.sealed.assign(sealed->data(), sealed->size());
+        parameter.value = nullptr;
+        parameter.encryption = std::move(*encryption);
+      }
+    }
     // A key given twice keeps its first place and its last value.
     bool known = false;
     for (Parameter& other : parameters) {
@@ -162,8 +173,13 @@ boost::json::array to_json(const Parameters& parameters) {
   for (const Parameter& parameter : parameters) {
     boost::json::object object;
     object.emplace("key", parameter.key);
-    object.emplace("value", parameter.value);
+    if (parameter.encryption.empty()) {
+      object.emplace("value", parameter.value);
+    } else {
+      object.emplace("value", parameter.sealed);
+    }
     if (parameter.init) object.emplace("init", true);
+    if (!parameter.encryption.empty()) object.emplace("encryption", parameter.encryption);
     array.emplace_back(std::move(object));
   }
   return array;

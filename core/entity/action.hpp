@@ -21,6 +21,10 @@ struct Parameter {
   std::string key;
   boost::json::value value;
   bool init = false;  // given to /init as environment, not to /run
+  // Of one that is encrypted on the disk: "aes-128" or "aes-256", and the text that is there and
+  // that clients are shown. See parameter_cipher.hpp.
+  std::string encryption{};
+  std::string sealed{};
 };
 using Parameters = std::vector<Parameter>;
 
@@ -71,8 +75,9 @@ using ActionPtr = std::shared_ptr<const Action>;
 // OpenWhisk's truth: true, a non-zero number, a non-empty string, any object or array.
 bool is_truthy(const boost::json::value& value);
 
-// Reads the array of {"key","value","init"?}. `what` is "parameters" or "annotations" for errors,
-// which name the JSON pointer, e.g. "/parameters/2/key: must be a string".
+// Reads the array of {"key","value","init"?,"encryption"?}; an encrypted one has its text in
+// `sealed` and no value yet. `what` is "parameters" or "annotations" for errors, which name the
+// JSON pointer, e.g. "/parameters/2/key: must be a string".
 Result<Parameters> parse_parameters(const boost::json::value& json, std::string_view what);
 boost::json::array to_json(const Parameters& parameters);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.hpp"
 #include "store/reply.hpp"
 
 namespace berth::store {
@@ -13,9 +14,18 @@ using entity::Action;
 using entity::ActionPtr;
 
 // The action of a row (revision, body[, code]).
-Result<ActionPtr> read_action(const Query& row, bool with_code) {
+// Without a cipher, parameters that are encrypted have no values.
+Result<ActionPtr> read_action(const Query& row, bool with_code,
+                              const entity::ParameterCipher* cipher = nullptr) {
   auto action = entity::deserialize_action(row.text(1));
   if (!action) return action.error();
+  if (cipher != nullptr) {
+    if (const Status opened = cipher->open(action->parameters); !opened.ok()) {
+      log::error("store", "an action's parameters cannot be decrypted",
+                 {{"action", action->path()}, {"reason", opened.to_string()}});
+      return sdk::data_loss(opened.message());
+    }
+  }
   action->revision = static_cast<std::uint64_t>(row.integer(0));
   if (with_code) action->exec.code = row.string(2);
   return std::make_shared<const Action>(std::move(*action));
@@ -124,10 +134,11 @@ class RemoveAction final : public WriteJob {
   Reply<void> reply_;
 };
 
-Result<ActionPtr> load(Connection& connection, const std::string& path) {
+Result<ActionPtr> load(Connection& connection, const std::string& path,
+                       const entity::ParameterCipher& cipher) {
   Query query(connection, "SELECT revision, body, code FROM actions WHERE path = ?");
   query.bind(path);
-  if (query.next()) return read_action(query, true);
+  if (query.next()) return read_action(query, true, &cipher);
   if (!query.status().ok()) return query.status();
   return sdk::not_found("there is no action " + path);
 }
@@ -152,7 +163,7 @@ void SqliteEntities::get_action(Executor on, std::string path, Done<ActionPtr> d
                    reply = std::move(reply)](Result<Connection*> connection) mutable {
     if (!connection) return reply(connection.error());
     const std::uint64_t epoch = cache_.epoch();
-    auto action = load(**connection, path);
+    auto action = load(**connection, path, cipher_);
     if (action) cache_.offer(*action, epoch);
     reply(std::move(action));
   });
@@ -160,8 +171,14 @@ void SqliteEntities::get_action(Executor on, std::string path, Done<ActionPtr> d
 
 void SqliteEntities::put_action(Executor on, Action action, std::uint64_t expected_revision,
                                 Done<ActionPtr> done) {
-  auto job = std::make_unique<PutAction>(std::move(action), expected_revision, cache_,
-                                         Reply<ActionPtr>(std::move(on), std::move(done)));
+  Reply<ActionPtr> reply(std::move(on), std::move(done));
+  // A client may send back what it was shown.
+  if (const Status opened = cipher_.open(action.parameters); !opened.ok()) {
+    return reply(sdk::invalid_argument(opened.message()));
+  }
+  cipher_.seal(action.parameters);
+  auto job =
+      std::make_unique<PutAction>(std::move(action), expected_revision, cache_, std::move(reply));
   writer_.submit_or_refuse(std::move(job));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/metrics.hpp"
+#include "entity/parameter_cipher.hpp"
 #include "store/action_cache.hpp"
 #include "store/reader_pool.hpp"
 #include "store/stores.hpp"
@@ -12,8 +13,9 @@ namespace berth::store {
 
 class SqliteEntities final : public EntityStore {
  public:
-  SqliteEntities(Writer& writer, ReaderPool& readers, std::size_t cache_bytes)
-      : writer_(writer), readers_(readers), cache_(cache_bytes) {}
+  SqliteEntities(Writer& writer, ReaderPool& readers, std::size_t cache_bytes,
+                 const entity::ParameterCipher& cipher)
+      : writer_(writer), readers_(readers), cipher_(cipher), cache_(cache_bytes) {}
 
   entity::ActionPtr cached_action(std::string_view path) const override {
     return cache_.find(path);
@@ -34,6 +36,7 @@ class SqliteEntities final : public EntityStore {
  private:
   Writer& writer_;
   ReaderPool& readers_;
+  const entity::ParameterCipher& cipher_;
   ActionCache cache_;
 };
 

@@ -22,6 +22,7 @@
 #include "store/file_care.hpp"
 #include "store/reader_pool.hpp"
 #include "store/reply.hpp"
+#include "store/reseal.hpp"
 #include "store/schema.hpp"
 #include "store/sqlite_activations.hpp"
 #include "store/sqlite_auth.hpp"
@@ -152,8 +153,8 @@ struct SqliteStore::Impl {
         readers(std::move(reading), opts.max_queued_reads),
         writer(std::move(writing),
                {opts.max_queued_writes, opts.max_queued_write_bytes, opts.linger}, metrics),
-        entities(writer, readers, opts.action_cache_bytes),
-        work(writer, readers, metrics),
+        entities(writer, readers, opts.action_cache_bytes, options.cipher),
+        work(writer, readers, metrics, options.cipher),
         activations(writer, readers, work, metrics),
         auth(*opts.clock, writer, entities, activations),
         plugin_state(writer, readers) {}
@@ -230,6 +231,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
   if (Status status = make_private_file(path); !status.ok()) return status;
   auto writing = open_writer(path);
   if (!writing) return writing.error();
+  if (Status status = reseal(**writing, options.cipher); !status.ok()) return status;
   std::vector<std::unique_ptr<Connection>> reading;
   for (int i = 0; i < std::max(options.readers, 1); ++i) {
     auto connection = Connection::open(path, Connection::Mode::kReadOnly);

@@ -23,6 +23,7 @@
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
 #include "base/result.hpp"
+#include "entity/parameter_cipher.hpp"
 #include "store/plugin_state.hpp"
 #include "store/stores.hpp"
 #include "store/work_store.hpp"
@@ -52,6 +53,9 @@ class SqliteStore {
     // How long put_later's records wait for company.
     std::chrono::milliseconds linger{5};
     Retention retention;
+    // Parameters of entities and arguments of accepted activations are encrypted with it on the
+    // disk. What was encrypted otherwise, or not at all, is brought to the current key at open().
+    entity::ParameterCipher cipher;
   };
 
   // Opens or makes the file, of mode 0600, and brings its schema up to this version. Blocks. Errors

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/ids.hpp"
+#include "base/log.hpp"
 #include "store/activation_id.hpp"
 #include "store/reply.hpp"
 
@@ -41,6 +42,20 @@ Result<std::vector<Work>> load_page(Connection& connection, std::int64_t after,
   }
   if (!query.status().ok()) return query.status();
   return page;
+}
+
+// One that no key opens is marked so, and the operator is told.
+void open_arguments(std::vector<Work>& page, const entity::ParameterCipher& cipher) {
+  for (Work& work : page) {
+    auto text = cipher.open_text(work.arguments);
+    if (!text) {
+      log::error("store", "the arguments of an accepted activation cannot be decrypted",
+                 {{"activation", work.activation_id}, {"reason", text.error().to_string()}});
+      work.unreadable = true;
+      text = std::string("{}");
+    }
+    work.arguments = std::move(*text);
+  }
 }
 
 }  // namespace
@@ -161,9 +176,11 @@ class WithdrawWork final : public WriteJob {
   const std::int64_t sequence_;
 };
 
-SqliteWork::SqliteWork(Writer& writer, ReaderPool& readers, Metrics& metrics)
+SqliteWork::SqliteWork(Writer& writer, ReaderPool& readers, Metrics& metrics,
+                       const entity::ParameterCipher& cipher)
     : writer_(writer),
       readers_(readers),
+      cipher_(cipher),
       rows_(metrics.gauge("berth_store_work_rows",
                           "Durably accepted activations without a record")) {}
 
@@ -187,6 +204,7 @@ void SqliteWork::enqueue(Executor on, Work work, Done<void> done) {
   if (!is_activation_id(work.activation_id)) {
     return reply(sdk::invalid_argument("'" + work.activation_id + "' is no activation id"));
   }
+  if (cipher_.active()) work.arguments = cipher_.seal_text(work.arguments);
   auto entry = std::make_shared<Entry>();
   entry->started_ms = work.started_ms;
   {
@@ -223,11 +241,13 @@ void SqliteWork::start(Executor on, const std::string& activation_id, std::int64
 }
 
 void SqliteWork::left_over(Executor on, std::int64_t after, Done<std::vector<Work>> done) {
-  readers_.submit([before = first_new_, after,
+  readers_.submit([&cipher = cipher_, before = first_new_, after,
                    reply = Reply<std::vector<Work>>(std::move(on), std::move(done))](
                       Result<Connection*> connection) mutable {
     if (!connection) return reply(connection.error());
-    reply(load_page(**connection, after, before));
+    auto page = load_page(**connection, after, before);
+    if (page) open_arguments(*page, cipher);
+    reply(std::move(page));
   });
 }
 

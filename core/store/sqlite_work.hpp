@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "base/metrics.hpp"
+#include "entity/parameter_cipher.hpp"
 #include "store/reader_pool.hpp"
 #include "store/work_store.hpp"
 #include "store/writer.hpp"
@@ -19,7 +20,9 @@ namespace berth::store {
 
 class SqliteWork final : public WorkStore {
  public:
-  SqliteWork(Writer& writer, ReaderPool& readers, Metrics& metrics);
+  // Arguments are encrypted with `cipher`, for parameters are in them.
+  SqliteWork(Writer& writer, ReaderPool& readers, Metrics& metrics,
+             const entity::ParameterCipher& cipher);
 
   // Learns what an earlier process left. Called once, first.
   Status load(Connection& connection);
@@ -61,6 +64,7 @@ class SqliteWork final : public WorkStore {
 
   Writer& writer_;
   ReaderPool& readers_;
+  const entity::ParameterCipher& cipher_;
   Gauge& rows_;
   mutable std::mutex mutex_;  // guards everything below, the entries included
   std::unordered_map<std::string, EntryPtr, Hash, std::equal_to<>> entries_;  // by activation id

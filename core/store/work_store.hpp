@@ -31,6 +31,7 @@ struct Work {
   std::int64_t received_ms = 0;
   std::int64_t started_ms = 0;  // 0: nothing was sent to a container yet
   std::string arguments;        // JSON text, parameters merged in
+  bool unreadable = false;      // the arguments are encrypted and no key opens them: it cannot run
 };
 
 class WorkStore {

@@ -39,6 +39,8 @@ class Berthd:
 
     def __init__(self, bin_dir, container_plugin, settings=(), config=None, keep_data=None):
         self.bin_dir = os.path.abspath(bin_dir)
+        # An openapi.Document: every answer is checked against it.
+        self.document = None
         # A short path: unix sockets below it have 108 bytes.
         self.work = tempfile.mkdtemp(prefix="bth-")
         self.data_dir = keep_data or os.path.join(self.work, "data")
@@ -114,9 +116,13 @@ class Berthd:
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
-            return Reply(response.status, response.getheaders(), response.read().decode())
+            reply = Reply(response.status, response.getheaders(), response.read().decode())
         finally:
             connection.close()
+        if self.document is not None and method != "OPTIONS":
+            self.document.check_answer(
+                method, path, reply.status, reply.headers.get("content-type", ""), reply.body)
+        return reply
 
     def raw(self, data):
         """Sends bytes as they are; what comes back until the server closes."""

@@ -7,6 +7,7 @@ import time
 import unittest
 
 from berthd_process import PATIENCE, Berthd
+from openapi import Document
 
 # Set by run.py before any test runs.
 bin_dir = None
@@ -15,16 +16,22 @@ config = None
 _shared = None
 
 
+def described(berthd):
+    """Has every answer checked against the document that the server itself gives."""
+    berthd.document = Document(berthd.request("GET", "/api/v1/api-docs", key=None).body)
+    return berthd
+
+
 def shared():
     global _shared
     if _shared is None:
-        _shared = Berthd(bin_dir, container_plugin, config=config)
+        _shared = described(Berthd(bin_dir, container_plugin, config=config))
     return _shared
 
 
 def own(settings=(), keep_data=None):
     """A berthd for one test; the test stops it."""
-    return Berthd(bin_dir, container_plugin, settings, config=config, keep_data=keep_data)
+    return described(Berthd(bin_dir, container_plugin, settings, config=config, keep_data=keep_data))
 
 
 def stop_shared():

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "api/auth.hpp"
+#include "api/documents.hpp"
 #include "api/log_reader.hpp"
 #include "api/query.hpp"
 #include "api/router.hpp"
@@ -32,6 +33,8 @@ TEST(Router, KnowsEveryPath) {
   EXPECT_EQ(route_of("/metrics"), Route::kMetrics);
   EXPECT_EQ(route_of("/api/v1"), Route::kApiInfo);
   EXPECT_EQ(route_of("/api/v1/"), Route::kApiInfo);
+  EXPECT_EQ(route_of("/api/v1/api-docs"), Route::kApiDocs);
+  EXPECT_EQ(route_of("/api/v1/docs"), Route::kDocs);
   EXPECT_EQ(route_of("/api/v1/namespaces"), Route::kNamespaces);
   EXPECT_EQ(route_of("/api/v1/namespaces/"), Route::kNamespaces);
   EXPECT_EQ(route_of("/api/v1/namespaces/_/limits"), Route::kLimits);
@@ -46,6 +49,28 @@ TEST(Router, KnowsEveryPath) {
   EXPECT_EQ(route_of("/api/v1/namespaces/_/activations/x/result"), Route::kActivationResult);
   EXPECT_EQ(route_of("/api/v1/namespaces/_/triggers/t"), Route::kLater);
   EXPECT_EQ(route_of("/api/v1/web/guest/default/a.json/b/c/d/e/f"), Route::kWeb);
+}
+
+// What the description promises there is a route for, and it answers those methods.
+TEST(Router, KnowsWhatIsDescribed) {
+  const boost::json::value document = boost::json::parse(std::string(openapi_document()));
+  std::size_t operations = 0;
+  for (const auto& [path, item] : document.at("paths").as_object()) {
+    std::string filled(path);
+    for (std::size_t at = filled.find('{'); at != std::string::npos; at = filled.find('{')) {
+      filled.replace(at, filled.find('}') + 1 - at, "x");
+    }
+    const Route found = route_of(filled);
+    EXPECT_NE(found, Route::kNone) << path;
+    for (const auto& [method, operation] : item.as_object()) {
+      if (method == "parameters" || found == Route::kLater) continue;
+      std::string name(method);
+      for (char& c : name) c = static_cast<char>(c - 32);
+      EXPECT_TRUE(allows(found, name)) << name << ' ' << path;
+      ++operations;
+    }
+  }
+  EXPECT_GE(operations, 20u);
 }
 
 TEST(Router, RefusesWhatIsNone) {
