@@ -400,6 +400,13 @@ uint64_t Cgroups::oom_kills(const std::string& group) const {
   return value_of(text, "oom_kill");
 }
 
+uint64_t Cgroups::refused_forks(const std::string& group) const {
+  const Base* p = role(pids_);
+  if (p == nullptr) return 0;
+  int error = 0;
+  return value_of(sys::read_file_at(p->fd.get(), (group + "/pids.events").c_str(), error), "max");
+}
+
 UniqueFd Cgroups::watch_oom(const std::string& group) const {
   const Base* m = role(memory_);
   if (m == nullptr || m->v2) return {};

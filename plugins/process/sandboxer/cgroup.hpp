@@ -90,6 +90,8 @@ class Cgroups {
 
   // How many processes the kernel killed in the group for want of memory.
   uint64_t oom_kills(const std::string& group) const;
+  // How many forks the kernel refused in the group because of its limit of processes.
+  uint64_t refused_forks(const std::string& group) const;
   // v1 only: an eventfd that becomes readable when the group runs out of memory (v2 kills the whole
   // group by itself). Invalid where there is none.
   UniqueFd watch_oom(const std::string& group) const;

@@ -101,6 +101,9 @@ sdk::Status make_devices(const std::string& root, bool privileged,
                                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (fd < 0) return from_errno(std::string("cannot take /dev/") + d.name, -fd);
     borrowed.push_back({std::string("/dev/") + d.name, UniqueFd(fd), 0});
+    if (int e = sys::set_mount_attributes(fd, "", MOUNT_ATTR_NOSUID, false); e < 0) {
+      return from_errno(std::string("cannot make /dev/") + d.name + " nosuid", -e);
+    }
   }
   for (const auto& [target, name] :
        {std::pair{"/proc/self/fd", "/fd"}, std::pair{"/proc/self/fd/0", "/stdin"},

@@ -19,9 +19,6 @@
 namespace berth::process {
 namespace {
 
-constexpr size_t kReadChunk = 64 * 1024;
-// Read from one pipe per turn of the loop, so that one chatty sandbox does not hold up the others.
-constexpr size_t kReadsPerTurn = 4 * kReadChunk;
 // A pipe holds at most 1 MiB by default configuration; what a dead sandbox left cannot be more.
 constexpr size_t kRestOfPipe = 2 << 20;
 constexpr uint64_t kFreezeTimeoutNs = 2'000'000'000;
@@ -117,6 +114,7 @@ void Sandboxes::begin(Owner owner, CreateRequest request, UniqueFd listen,
   sandbox->owner = owner;
   sandbox->shell = std::move(shell);
   sandbox->log = std::make_unique<LogBuffer>(spill_directory_, settings_.log_bytes);
+  sandbox->pids = limits.pids;
   if (status.ok()) {
     Writer packet;
     packet.u8('G');
@@ -172,21 +170,6 @@ Sandboxes::Sandbox* Sandboxes::find(const std::string& id) {
   return find(serial);
 }
 
-bool Sandboxes::drain(Sandbox& sandbox, uint8_t stream, size_t limit) {
-  const UniqueFd& fd = stream == 1 ? sandbox.shell->output : sandbox.shell->errors;
-  if (!fd.valid()) return false;
-  static char buffer[kReadChunk];
-  for (size_t total = 0; total < limit;) {
-    const ssize_t n = ::read(fd.get(), buffer, sizeof(buffer));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno == EAGAIN;
-    if (n == 0) return false;
-    sandbox.log->append(stream, sys::realtime_ns(), {buffer, static_cast<size_t>(n)});
-    total += static_cast<size_t>(n);
-  }
-  return true;
-}
-
 void Sandboxes::close_output(Sandbox& sandbox, uint8_t stream) {
   UniqueFd& fd = stream == 1 ? sandbox.shell->output : sandbox.shell->errors;
   if (!fd.valid()) return;
@@ -197,7 +180,7 @@ void Sandboxes::close_output(Sandbox& sandbox, uint8_t stream) {
 void Sandboxes::on_output(uint64_t serial, uint8_t stream) {
   Sandbox* sandbox = find(serial);
   if (sandbox == nullptr || sandbox->shell == nullptr) return;
-  if (!drain(*sandbox, stream, kReadsPerTurn)) close_output(*sandbox, stream);
+  if (!drain(*sandbox, stream, kOutputPerTurn)) close_output(*sandbox, stream);
   wake_readers(*sandbox);
 }
 
@@ -238,6 +221,7 @@ void Sandboxes::on_ended(uint64_t serial) {
       cgroups_.oom_kills(sandbox->shell->group) > 0) {
     sandbox->oom = true;
   }
+  tell_limits(*sandbox, sys::monotonic_ns());
   sandbox->state = SandboxState::kDead;
   loop_.unwatch(sandbox->shell->process.pidfd.get());
   if (sandbox->shell->oom_event.valid()) {
@@ -397,65 +381,6 @@ ListReply Sandboxes::list(Owner owner, const ListRequest& request) {
     reply.sandboxes.push_back(std::move(info));
   }
   return reply;
-}
-
-bool Sandboxes::answer(Sandbox& sandbox, Waiter& waiter, bool at_deadline) {
-  const bool ended = sandbox.shell == nullptr;
-  if (!sandbox.log->has_more(waiter.cursor) && !ended && !at_deadline) return false;
-  ReadLogsReply reply;
-  auto status = sandbox.log->read(waiter.cursor, waiter.max_bytes, reply.chunks, reply.next);
-  reply.ended = ended && status.ok() && !sandbox.log->has_more(reply.next);
-  waiter.done(std::move(status), std::move(reply));
-  return true;
-}
-
-void Sandboxes::read_logs(Owner owner, uint64_t request, const ReadLogsRequest& wanted,
-                          LogsRead done) {
-  Sandbox* sandbox = find(wanted.id);
-  if (sandbox == nullptr) return done(sdk::not_found("no sandbox " + wanted.id), {});
-  // What the function wrote just before it answered its caller is in the pipe, if not here yet.
-  if (sandbox->shell != nullptr) {
-    drain(*sandbox, 1, kReadsPerTurn);
-    drain(*sandbox, 2, kReadsPerTurn);
-  }
-  Waiter waiter{owner,           request,
-                wanted.cursor,   std::clamp<uint64_t>(wanted.max_bytes, 1, kMaxLogBytes),
-                std::move(done), 0};
-  const bool at_deadline = wanted.deadline_ns <= sys::monotonic_ns();
-  if (answer(*sandbox, waiter, at_deadline)) return;
-  waiter.timer =
-      loop_.at(wanted.deadline_ns, [this, owner, request] { cancel_read(owner, request); });
-  reading_[{owner, request}] = sandbox->serial;
-  sandbox->waiters.push_back(std::move(waiter));
-}
-
-void Sandboxes::cancel_read(Owner owner, uint64_t request) {
-  const auto place = reading_.find({owner, request});
-  if (place == reading_.end()) return;
-  Sandbox& sandbox = *find(place->second);
-  const auto it =
-      std::find_if(sandbox.waiters.begin(), sandbox.waiters.end(),
-                   [&](const Waiter& w) { return w.owner == owner && w.request == request; });
-  Waiter waiter = std::move(*it);
-  sandbox.waiters.erase(it);
-  forget(waiter);
-  answer(sandbox, waiter, true);
-}
-
-void Sandboxes::forget(const Waiter& waiter) {
-  reading_.erase({waiter.owner, waiter.request});
-  loop_.cancel(waiter.timer);
-}
-
-void Sandboxes::wake_readers(Sandbox& sandbox) {
-  auto waiters = std::exchange(sandbox.waiters, {});
-  for (auto& waiter : waiters) {
-    if (answer(sandbox, waiter, false)) {
-      forget(waiter);
-    } else {
-      sandbox.waiters.push_back(std::move(waiter));
-    }
-  }
 }
 
 void Sandboxes::orphan(Sandbox& sandbox) {

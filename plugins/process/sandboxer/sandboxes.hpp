@@ -29,6 +29,8 @@ namespace berth::process {
 
 using Owner = uint64_t;
 inline constexpr Owner kNobody = 0;
+// Read from one pipe per turn of the loop, so that one chatty sandbox does not hold up the others.
+inline constexpr size_t kOutputPerTurn = 256 * 1024;
 
 class Sandboxes {
  public:
@@ -84,6 +86,9 @@ class Sandboxes {
     SandboxState state = SandboxState::kRunning;
     int32_t exit_code = -1;
     bool oom = false;
+    uint32_t pids = 0;           // the limit in force
+    uint64_t refused_forks = 0;  // told so far
+    uint64_t limits_seen_ns = 0;
     bool killed = false;  // by us
     bool freezing = false;
     Loop::TimerId orphan_timer = 0;
@@ -101,6 +106,8 @@ class Sandboxes {
   void on_ended(uint64_t serial);
   // Reads what is in a pipe, at most `limit` bytes; false at its end.
   bool drain(Sandbox& sandbox, uint8_t stream, size_t limit);
+  // Tells the function's author, in its log, which of its limits it has met since the last time.
+  void tell_limits(Sandbox& sandbox, uint64_t now_ns);
   void close_output(Sandbox& sandbox, uint8_t stream);
   void kill(Sandbox& sandbox);
   void orphan(Sandbox& sandbox);

@@ -7,7 +7,9 @@
 #include <memory>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "protocol/packet_socket.hpp"
@@ -25,11 +27,11 @@ constexpr const char* kAllowed[] = {
     "fchmodat", "fchmodat2", "fchown", "fchownat", "fcntl", "fdatasync", "flock", "fstat", "fstatfs",
     "fsync", "ftruncate", "futimesat", "getcwd", "getdents", "getdents64", "lchown", "link", "linkat",
     "lseek", "lstat", "mkdir", "mkdirat", "mknod", "mknodat", "newfstatat", "open", "openat",
-    "openat2", "pread64", "preadv", "preadv2", "pwrite64", "pwritev", "pwritev2", "read", "readahead",
+    "openat2", "pread64", "preadv", "pwrite64", "pwritev", "pwritev2", "read", "readahead",
     "readlink", "readlinkat", "readv", "rename", "renameat", "renameat2", "rmdir", "sendfile",
     "splice", "stat", "statfs", "statx", "symlink", "symlinkat", "sync", "sync_file_range", "syncfs",
     "tee", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "vmsplice",
-    "write", "writev", "cachestat",
+    "write", "writev",
     // Device controls: no terminal exists in a sandbox to push input into, and its few devices offer
     // nothing without capabilities.
     "ioctl",
@@ -52,7 +54,7 @@ constexpr const char* kAllowed[] = {
     // Processes and threads; `clone` is limited below.
     "arch_prctl", "execve", "execveat", "exit", "exit_group", "fork", "futex", "futex_waitv",
     "get_robust_list", "get_thread_area", "getpgid", "getpgrp", "getpid", "getppid", "getpriority",
-    "getsid", "gettid", "kill", "pidfd_open", "pidfd_send_signal", "prctl", "prlimit64",
+    "getsid", "gettid", "kill", "pidfd_open", "pidfd_send_signal", "prctl",
     "process_mrelease", "restart_syscall", "rseq", "set_robust_list", "set_thread_area",
     "set_tid_address", "setpgid", "setpriority", "setsid", "tgkill", "tkill", "vfork", "wait4",
     "waitid", "waitpid", "ioprio_get", "ioprio_set",
@@ -72,7 +74,7 @@ constexpr const char* kAllowed[] = {
     "nanosleep", "setitimer", "time", "timer_create", "timer_delete", "timer_getoverrun",
     "timer_gettime", "timer_settime", "times",
     // Facts and limits.
-    "getrandom", "getrlimit", "getrusage", "setrlimit", "sysinfo", "uname",
+    "getrandom", "getrlimit", "getrusage", "sysinfo", "uname",
     // Interprocess communication, private by the IPC namespace.
     "mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedsend", "mq_unlink", "msgctl",
     "msgget", "msgrcv", "msgsnd", "semctl", "semget", "semop", "semtimedop", "shmat", "shmctl",
@@ -125,10 +127,11 @@ class Builder {
     note(::seccomp_rule_add(context_.get(), action, number, 0));
   }
   // Allows the call if all conditions hold.
-  void add_if(const char* name, std::initializer_list<scmp_arg_cmp> conditions) {
+  void add_if(const char* name, std::initializer_list<scmp_arg_cmp> conditions,
+              uint32_t action = SCMP_ACT_ALLOW) {
     const int number = ::seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR || number < 0) return;
-    note(::seccomp_rule_add_array(context_.get(), SCMP_ACT_ALLOW, number,
+    note(::seccomp_rule_add_array(context_.get(), action, number,
                                   static_cast<unsigned>(conditions.size()), conditions.begin()));
   }
   void attribute(scmp_filter_attr name, uint32_t value) {
@@ -164,6 +167,24 @@ void add_conditional(Builder& b) {
   b.add_if("socket", {argument(0, SCMP_CMP_EQ, AF_INET6)});
   // Address look-up asks the kernel for its interfaces through NETLINK_ROUTE (protocol 0).
   b.add_if("socket", {argument(0, SCMP_CMP_EQ, AF_NETLINK), argument(2, SCMP_CMP_EQ, 0)});
+  // Whether a page of a shared file is in memory tells what another function has read. (cachestat,
+  // which tells the same, is not allowed at all; mincore tells it to a file's owner only.)
+  b.add_if("preadv2", {argument(5, SCMP_CMP_MASKED_EQ, RWF_NOWAIT, 0)});
+  b.add_if("preadv2", {argument(5, SCMP_CMP_MASKED_EQ, RWF_NOWAIT, RWF_NOWAIT)},
+           SCMP_ACT_ERRNO(EOPNOTSUPP));
+  // Limits may be set, but that of core files stays what it is (see shell_child.cpp): it says yes
+  // and does nothing, since whoever asks wants no core file, and gets none. The kernel reads 32
+  // bits of the number, so these are what is compared.
+  constexpr uint64_t kInt = 0xffffffff;
+  for (unsigned resource = 0; resource < RLIM_NLIMITS; ++resource) {
+    const bool core = resource == RLIMIT_CORE;
+    b.add_if("setrlimit", {argument(0, SCMP_CMP_MASKED_EQ, kInt, resource)},
+             core ? SCMP_ACT_ERRNO(0) : SCMP_ACT_ALLOW);
+    if (!core) b.add_if("prlimit64", {argument(1, SCMP_CMP_MASKED_EQ, kInt, resource)});
+  }
+  const scmp_arg_cmp core = argument(1, SCMP_CMP_MASKED_EQ, kInt, RLIMIT_CORE);
+  b.add_if("prlimit64", {core, argument(2, SCMP_CMP_NE, 0)}, SCMP_ACT_ERRNO(0));
+  b.add_if("prlimit64", {core, argument(2, SCMP_CMP_EQ, 0)});
   // The default personality, or asking for it.
   b.add_if("personality", {argument(0, SCMP_CMP_EQ, 0)});
   b.add_if("personality", {argument(0, SCMP_CMP_EQ, 0xffffffffu)});

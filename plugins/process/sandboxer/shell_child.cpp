@@ -178,7 +178,9 @@ void enter_sandbox(const ShellSetup& setup, ShellCommand& command) {
   require_zero("cannot set the host name", ::sethostname(kHostname, sizeof(kHostname) - 1));
   require_zero("cannot set the domain name", ::setdomainname("", 0));
   sys::write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", kOomScore);
-  set_limit(RLIMIT_CORE, 0);
+  // A file needs at least a page, and 1 alone also keeps a core_pattern that is a pipe from running
+  // the host's crash handler on a function's memory: the kernel's own mark for it.
+  set_limit(RLIMIT_CORE, 1);
   set_limit(RLIMIT_NOFILE, setup.open_files);
   set_limit(RLIMIT_MEMLOCK, 64 * 1024);
   set_limit(RLIMIT_MSGQUEUE, 0);

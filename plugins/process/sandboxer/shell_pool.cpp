@@ -200,6 +200,15 @@ sdk::Status ShellPool::start_one(size_t line) {
   if (auto s = make_pipe(shell->output, output_write); !s.ok()) return give_up(std::move(s));
   if (auto s = make_pipe(shell->errors, errors_write); !s.ok()) return give_up(std::move(s));
 
+  // Programs open /dev/stdout, which is allowed to a pipe's owner only.
+  if (privileged_) {
+    const uid_t owner = shell->id_range + kInnerId;
+    for (const UniqueFd* end : {&output_write, &errors_write}) {
+      if (::fchown(end->get(), owner, owner) != 0) {
+        return give_up(from_errno("cannot give a pipe to its function", errno));
+      }
+    }
+  }
   ShellSetup setup;
   setup.control = child_control.get();
   setup.output = output_write.get();

@@ -29,14 +29,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abuses.h"
+
 #define ROOM (256 * 1024)
 static char answer[ROOM];
 static size_t answer_size;
 static atomic_ulong ticks;
 static char* volatile kept;
 
-static void say(const char* format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char* format, ...) {
+void say(const char* format, ...) {
   va_list args;
   va_start(args, format);
   int n = vsnprintf(answer + answer_size, ROOM - answer_size, format, args);
@@ -54,7 +55,7 @@ static void* tick(void* unused) {
 }
 
 /* "name=ok" or "name=<errno name>". */
-static void outcome(const char* name, long result) {
+void outcome(const char* name, long result) {
   say("%s=%s\n", name, result >= 0 ? "ok" : strerrorname_np(errno));
 }
 
@@ -276,6 +277,8 @@ static void run(char* path) {
     say("%lu", (unsigned long)atomic_load(&ticks));
   } else if (!strcmp(command, "escapes")) {
     report_escapes();
+  } else if (!strcmp(command, "abuse")) {
+    abuse(rest);
   } else if (!strcmp(command, "self")) {
     report_self();
   } else if (!strcmp(command, "env")) {

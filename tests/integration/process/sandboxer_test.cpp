@@ -103,6 +103,9 @@ TEST_F(SandboxerTest, MemoryLimitKillsAndSaysSo) {
   EXPECT_TRUE(died->oom);
   EXPECT_EQ(died->exit_code, 128 + SIGKILL);
   EXPECT_NE(died->reason.find("67108864"), std::string::npos) << died->reason;
+  EXPECT_EQ(read_output(*client_, p.id).err,
+            "berth: the function was killed because it needed more than its 64 MB of memory, of "
+            "which the files in /tmp are a part\n");
 }
 
 TEST_F(SandboxerTest, MemoryUsedByAChildEndsTheWholeSandbox) {
@@ -118,6 +121,12 @@ TEST_F(SandboxerTest, ProcessesAreLimited) {
   const std::string report = ask(p.socket_path, "forks/100");
   EXPECT_EQ(value_of(report, "error"), "EAGAIN");
   EXPECT_LT(std::stoi(value_of(report, "made")), 20);
+  // Looked at once a second at most.
+  std::string told;
+  EXPECT_TRUE(eventually([&] { return !(told = read_output(*client_, p.id).err).empty(); }));
+  EXPECT_EQ(told,
+            "berth: 1 new processes or threads were refused (EAGAIN): a function may have 20 at a "
+            "time\n");
   EXPECT_TRUE(simple(MessageType::kDestroy, p.id).ok());
 }
 
@@ -152,8 +161,17 @@ TEST_F(SandboxerTest, DestroysAPausedSandbox) {
 
 TEST_F(SandboxerTest, KeepsBothStreamsInOrderAndReadsByCursor) {
   const Probe p = probe("a");
+  // Two pipes have an order only as they are read: each is waited for.
+  const auto seen = [&](const std::string& text) {
+    return eventually([&] {
+      const Output output = read_output(*client_, p.id);
+      return (output.out + output.err).find(text) != std::string::npos;
+    });
+  };
   ask(p.socket_path, "print/one");
+  EXPECT_TRUE(seen("one"));
   ask(p.socket_path, "warn/two");
+  EXPECT_TRUE(seen("two"));
   ask(p.socket_path, "print/three");
   Output first = read_output(*client_, p.id);
   EXPECT_EQ(first.out, "one\nthree\n");
