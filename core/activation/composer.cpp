@@ -137,7 +137,7 @@ boost::asio::awaitable<void> Composer::shut_down(SteadyTime deadline) {
   context->stopping = true;
   std::vector<std::shared_ptr<Flow>> left;
   for (Flow& flow : context->flows) {
-    if (flow.can_be_left()) left.push_back(flow.shared_from_this());
+    if (flow.waits_for_room()) left.push_back(flow.shared_from_this());
   }
   for (const std::shared_ptr<Flow>& flow : left) flow->drop();
   // The next Invoker takes nothing once it stops, and flows still have steps to run.
@@ -150,7 +150,15 @@ boost::asio::awaitable<void> Composer::shut_down(SteadyTime deadline) {
     log::warn("invoker", "sequences are interrupted by the shutdown",
               {{"count", fmt::to_string(context->flows.size())}});
   }
-  while (!context->flows.empty()) context->flows.front().interrupt();
+  while (!context->flows.empty()) {
+    Flow& flow = context->flows.front();
+    // The mark still waits for the disk: nothing ran.
+    if (flow.can_be_left()) {
+      flow.drop();
+    } else {
+      flow.interrupt();
+    }
+  }
   co_await context->with.next.shut_down(deadline);
 }
 

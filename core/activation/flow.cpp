@@ -60,6 +60,7 @@ void Flow::start() {
 }
 
 void Flow::mark() {
+  marking_ = true;
   start_ms_ = context_->with.clock.wall_ms();
   context_->with.work->start(context_->with.io.get_executor(), invocation_.activation_id, start_ms_,
                              [flow = shared_from_this()](const Result<void>& result) {
@@ -68,6 +69,7 @@ void Flow::mark() {
 }
 
 void Flow::marked(const Result<void>& result) {
+  marking_ = false;
   if (result) {
     marked_ = true;
     return begin();

@@ -41,8 +41,10 @@ class Flow : public boost::intrusive::list_base_hook<>, public std::enable_share
   void set_durable(bool durable) { durable_ = durable; }
 
   const Invocation& invocation() const { return invocation_; }
-  // Whether the next start would run it.
+  // Whether the next start would run it: its row does not say "started".
   bool can_be_left() const { return invocation_.durable && !marked_; }
+  // The same, and none is being written that does.
+  bool waits_for_room() const { return can_be_left() && !marking_; }
 
  protected:
   // What a step came to.
@@ -98,6 +100,7 @@ class Flow : public boost::intrusive::list_base_hook<>, public std::enable_share
   std::int64_t start_ms_ = 0;
   std::int64_t duration_ms_ = 0;
   bool durable_ = false;
+  bool marking_ = false;  // the store is asked
   bool marked_ = false;
   bool finished_ = false;
 };

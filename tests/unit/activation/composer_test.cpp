@@ -434,6 +434,29 @@ TEST_F(ComposerTest, AStopWithoutGraceInterruptsFlowsAndSteps) {
   EXPECT_EQ(records.records.size(), 3u);
 }
 
+TEST_F(ComposerTest, AStopLeavesWhatWaitsForRoomAndRunsWhatIsBeingMarked) {
+  add("a");
+  add_sequence("s", {"a"});
+  rows.mark_refusal = sdk::resource_exhausted("no room");
+  composer_options.mark_retry = composer_options.mark_retry_max = 1h;
+  composer.reset();
+  make_composer();
+  submit("waits", "s", false);
+  ASSERT_TRUE(test::run_until(io, [&] { return accepted.count("waits") != 0; }));
+  rows.mark_refusal = Status();
+  rows.hold = true;
+  submit("marked", "s", false);
+  bool done = false;
+  boost::asio::co_spawn(io, durable->shut_down(clock.steady_now() + 30s),
+                        [&](std::exception_ptr) { done = true; });
+  run_for(10ms);
+  rows.let_go();
+  ASSERT_TRUE(test::run_until(io, [&] { return done; }));
+  EXPECT_EQ(replied["marked"].outcome, Outcome::kSuccess) << "its row says that it started";
+  EXPECT_EQ(replies.count("waits"), 0u);
+  EXPECT_EQ(rows.rows.at("waits").started_ms, 0) << "the next start runs it";
+}
+
 TEST_F(ComposerTest, PlainActionsPassThrough) {
   add("a");
   EXPECT_EQ(run_flow("a").result, R"({"by":"/guest/a"})");
