@@ -101,6 +101,23 @@ json::value annotation_of(const json::value& record, std::string_view key) {
   return nullptr;
 }
 
+// The time of a sequence went into its steps; their ids are its logs.
+void trace_steps(const GlobalOptions& options, const json::value& record) {
+  std::vector<std::vector<std::string>> rows = {{"STEP", "ACTIVATION ID", "DURATION", "STATUS"}};
+  for (const json::value& entry : record.at("logs").as_array()) {
+    const std::string id(entry.as_string());
+    try {
+      const json::value step = document(rest(options, "GET", "/activations/" + encode_segment(id)));
+      rows.push_back({text_of(step, "name"), id, format_duration(number_of(step, "duration")),
+                      text_of(step.at("response"), "status")});
+    } catch (const Exit& end) {
+      if (end.code() != ExitCode::kNotFound) throw;
+      rows.push_back({"?", id, "", "its record is gone, or not there yet"});
+    }
+  }
+  std::fputs(table(rows).c_str(), stdout);
+}
+
 // Where the time of one activation went.
 void trace(const GlobalOptions& options, const OneOptions& wanted) {
   const HttpReply reply =
@@ -117,6 +134,10 @@ void trace(const GlobalOptions& options, const OneOptions& wanted) {
               path.is_string() ? std::string(path.get_string()).c_str() : "?",
               text_of(record, "version").c_str());
   std::printf("status       %s\n", text_of(record.at("response"), "status").c_str());
+  if (annotation_of(record, "kind") == json::value("sequence")) {
+    std::printf("duration     %s\n\n", format_duration(number_of(record, "duration")).c_str());
+    return trace_steps(options, record);
+  }
   if (!trace.is_object()) {
     throw Exit(ExitCode::kFailed, "its record tells no more: an earlier Berth wrote it");
   }

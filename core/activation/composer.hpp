@@ -6,7 +6,7 @@
 // an activation whose `cause` is the flow. A flow that is durable is marked in the WorkStore before
 // its first step, exactly as an action is before something is sent: after a crash one that was not
 // marked runs, one that was is recorded as interrupted and not run twice. Its steps have rows, too,
-// written beside them and not waited for, so that what a crash cuts off is told of each.
+// before they begin, so that what a crash cuts off is told of each.
 //
 // Stands between the DurableInvoker and the PooledInvoker:
 //

@@ -125,15 +125,21 @@ Invocation Flow::make_step(const entity::ActionPtr& action, std::string argument
   return step;
 }
 
-// Beside the step: a crash that comes before the row is on disk loses only the word that the step
-// had begun, which the flow's own record tells, too.
-void Flow::keep_step(const Invocation& step) {
-  if (!durable_ || context_->with.work == nullptr) return;
+// The row says "started" from the beginning: after a crash the step is recorded as interrupted, and
+// the next start runs nothing of a flow that had begun.
+void Flow::keep_step(Invocation step, std::function<void(Invocation)> run) {
+  if (!durable_ || context_->with.work == nullptr) return run(std::move(step));
   store::Work work = work_of(step);
   work.started_ms = step.received_ms;
   work.arguments.clear();
   context_->with.work->enqueue(context_->with.io.get_executor(), std::move(work),
-                               [](const Result<void>&) {});
+                               [flow = shared_from_this(), step = std::move(step),
+                                run = std::move(run)](const Result<void>& kept) {
+                                 // Where there is no room for the row the flow goes on: its own row
+                                 // tells that it began.
+                                 if (!flow->finished_) return run(step);
+                                 if (kept) flow->context_->with.work->withdraw(step.activation_id);
+                               });
 }
 
 void Flow::run_step(const entity::ActionPtr& action, std::string payload,
@@ -153,18 +159,22 @@ void Flow::run_action(const entity::ActionPtr& action, std::string_view payload)
   }
   Result<std::string> arguments = entity::step_arguments(*context_->defaults.of(*action), payload);
   if (!arguments) return finish(application_error(arguments.error().message()));
-  Invocation step = make_step(action, std::move(*arguments));
-  steps_.push_back(step.activation_id);
-  keep_step(step);
+  keep_step(make_step(action, std::move(*arguments)),
+            [this](Invocation step) { invoke_step(std::move(step)); });
+}
+
+void Flow::invoke_step(Invocation step) {
+  const std::string id = step.activation_id;
+  const std::int64_t memory_mb = step.action->limits.memory_mb;
+  steps_.push_back(id);
   context_->steps.add();
   const Status taken = context_->with.next.invoke(
-      std::move(step), [flow = shared_from_this(),
-                        memory = action->limits.memory_mb](const entity::Activation& ended) {
+      std::move(step), [flow = shared_from_this(), memory_mb](const entity::Activation& ended) {
         Step came{ended.outcome, ended.result, ended.size};
-        flow->took_step(std::move(came), ended.duration_ms, memory);
+        flow->took_step(std::move(came), ended.duration_ms, memory_mb);
       });
   if (taken.ok()) return;
-  if (context_->with.work != nullptr && durable_) context_->with.work->withdraw(steps_.back());
+  if (context_->with.work != nullptr && durable_) context_->with.work->withdraw(id);
   steps_.pop_back();
   finish(whisk_error(taken.message()));
 }
@@ -173,10 +183,11 @@ void Flow::run_flow(const entity::ActionPtr& action, std::string payload,
                     std::shared_ptr<FlowAccount> account) {
   // What is bounded by its length may still call itself through a conductor.
   if (depth_ >= context_->options.max_steps) return finish(application_error(kTooDeep));
-  Invocation step = make_step(action, std::move(payload));
-  steps_.push_back(step.activation_id);
-  keep_step(step);
-  make_inner_flow(shared_from_this(), std::move(step), std::move(account))->start();
+  keep_step(make_step(action, std::move(payload)),
+            [this, account = std::move(account)](Invocation step) {
+              steps_.push_back(step.activation_id);
+              make_inner_flow(shared_from_this(), std::move(step), account)->start();
+            });
 }
 
 void Flow::took_step(Step step, std::int64_t duration_ms, std::int64_t memory_mb) {

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -80,10 +81,12 @@ class Flow : public boost::intrusive::list_base_hook<>, public std::enable_share
   void leave();
   void mark();
   void marked(const Result<void>& result);
+  void invoke_step(Invocation step);
   void run_flow(const entity::ActionPtr& action, std::string payload,
                 std::shared_ptr<FlowAccount> account);
   Invocation make_step(const entity::ActionPtr& action, std::string arguments);
-  void keep_step(const Invocation& step);
+  // Calls `run` when the step's row is on disk, if it is to have one.
+  void keep_step(Invocation step, std::function<void(Invocation)> run);
   void took_step(Step step, std::int64_t duration_ms, std::int64_t memory_mb);
   entity::Activation make_record(Response response) const;
 

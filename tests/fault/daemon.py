@@ -26,6 +26,9 @@ def main(args):
     return {"id": id}
 """
 
+# The same as a step of a sequence: hands on what it was given, and the ids of the steps so far.
+STEP = ACTION.replace('return {"id": id}', 'return {**args, "ids": args.get("ids", []) + [id]}')
+
 
 class Witness:
     """Counts the runs of functions, outside of berthd and of all that a kill may take along."""
@@ -143,4 +146,10 @@ class Daemon:
     def create(self, name, code=ACTION, **limits):
         status, _, answer = self.api("PUT", f"/actions/{name}?overwrite=true",
                                      {"exec": {"kind": "python:default", "code": code}, "limits": limits})
+        assert status == 200, answer
+
+    def create_sequence(self, name, components):
+        components = ["/_/" + component for component in components]
+        status, _, answer = self.api("PUT", f"/actions/{name}?overwrite=true",
+                                     {"exec": {"kind": "sequence", "components": components}})
         assert status == 200, answer

@@ -9,6 +9,7 @@ What was accepted (a 202 named it), what is stored (records) and what ran (each 
 of this process) are compared in the end.
 """
 import http.client
+import json
 import os
 import pathlib
 import random
@@ -20,7 +21,7 @@ import threading
 import time
 import unittest
 
-from daemon import PATIENCE, Daemon, Witness
+from daemon import PATIENCE, STEP, Daemon, Witness
 
 BIN = None
 KILLS = int(os.environ.get("BERTH_KILLS", "12"))
@@ -48,7 +49,7 @@ class Load:
         connection = self.daemon.connect()
         try:
             while True:
-                action = f"a{chance.randrange(3)}"
+                action = chance.choice(["a0", "a1", "a2", "s"])
                 seconds = chance.choice([0, 0, 0, 0.005, 0.05])
                 status, _, answer = self.daemon.ask(connection, "POST", f"/actions/{action}",
                                                     {"seconds": seconds, "port": self.port})
@@ -85,7 +86,7 @@ class Kill(unittest.TestCase):
 
     def records(self):
         return {row[0].hex(): row[1:] for row in
-                self.rows('SELECT id, outcome, "end", result FROM activations')}
+                self.rows('SELECT id, outcome, "end", result, name, cause, logs FROM activations')}
 
     def wait_for_queue(self, at_most=0):
         """Until no more than that are accepted without a record."""
@@ -107,6 +108,8 @@ class Kill(unittest.TestCase):
         self.daemon.start()
         for action in range(3):
             self.daemon.create(f"a{action}")
+        self.daemon.create("step", STEP)
+        self.daemon.create_sequence("s", ["step", "step"])
         for round_number in range(KILLS):
             load = Load(self.daemon, witness.port, seed + 1000 * round_number)
             # Some at once, some while containers start, some in full flight.
@@ -142,10 +145,16 @@ class Kill(unittest.TestCase):
         changed = [key for key, value in seen.items() if records.get(key) != value]
         self.assertEqual(changed, [], f"seed {seed}: records were written twice")
         interrupted = 0
-        for key, (outcome, _, result) in records.items():
-            if outcome == 0:
+        for key, (outcome, _, result, name, cause, logs) in records.items():
+            if outcome == 0 and name == "s":
+                steps = json.loads(result)["ids"]
+                self.assertEqual(json.loads(logs), steps)
+                self.assertEqual([records[step][0] for step in steps], [0, 0])
+                self.assertEqual([records[step][4] for step in steps], [key, key])
+            elif outcome == 0:
                 self.assertIn(key, result)
                 self.assertEqual(ran.get(key), 1, f"seed {seed}: {key} has a result and did not run")
+                self.assertEqual(name == "step", cause != "")
             else:
                 self.assertIn(INTERRUPTED, result, f"seed {seed}: {records[key]}")
                 interrupted += 1

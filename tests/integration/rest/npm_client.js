@@ -68,6 +68,16 @@ async function main() {
   const id = accepted.activationId;
   assert.match(id, /^[0-9a-f]{32}$/);
 
+  const sequence = await ow.actions.create({ name: 'npm-sequence', sequence: [`/_/${name}`, `/guest/${name}`] });
+  assert.deepStrictEqual(sequence.exec.components, [`/guest/${name}`, `/guest/${name}`]);
+  const run = await ow.actions.invoke({ name: 'npm-sequence', params: { name: 'Ann' }, blocking: true });
+  assert.deepStrictEqual(run.response.result, { greeting: 'Hello Default' });
+  assert.strictEqual(run.logs.length, 2);
+  const step = await eventually(() => ow.activations.get(run.logs[1]));
+  assert.strictEqual(step.cause, run.activationId);
+  await fails(ow.actions.update({ name: 'npm-sequence', sequence: ['/_/npm-sequence'] }), 400);
+  await ow.actions.delete('npm-sequence');
+
   const kept = await eventually(() => ow.activations.get(id));
   assert.deepStrictEqual(kept.response.result, { greeting: 'Hello Cy' });
   const { logs } = await ow.activations.logs(id);

@@ -178,6 +178,13 @@ class Flows(BerthTest):
         self.assertEqual(made.returncode, 0, made)
         ran = self.berthd.cli("action", "invoke", self.name, "-r", "--json")
         self.assertEqual(json.loads(ran.stdout), {"seen": [a, b]}, ran)
+        record = self.record(self.invoke({}).activation_id)
+        for step in record["logs"]:
+            self.record(step)
+        traced = self.berthd.cli("activation", "trace", record["activationId"])
+        self.assertEqual(traced.returncode, 0, traced)
+        for text in (a, b, *record["logs"]):
+            self.assertIn(text, traced.stdout)
         wrong = self.berthd.cli("action", "create", self.name + "-x", "--sequence", "nothing-there")
         self.assertNotEqual(wrong.returncode, 0)
         self.assertIn("Sequence component does not exist.", wrong.stderr)
