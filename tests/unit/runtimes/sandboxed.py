@@ -56,25 +56,41 @@ class Sandboxer:
     """A berth-sandboxer of a directory of its own, ended with this process."""
 
     def __init__(self, modules=MODULES, command=COMMAND, prepared=2, renew_after=1000):
-        self.command = command
+        self.prepared = prepared
+        self.socket = None
         self.directory = tempfile.mkdtemp(prefix="bz", dir="/tmp")
         os.chmod(self.directory, 0o755)
         for name in ("d", "r"):
             os.mkdir(f"{self.directory}/{name}", 0o700)
         runtimes = f"{self.directory}/f"
-        for name in ("python", "zygote"):
+        for name in ("native", "python", "zygote"):
             shutil.copytree(f"{BUILD}/runtimes/{name}", f"{runtimes}/{name}")
         # A copy that any user can reach.
         shutil.copy(f"{BUILD}/bin/berth-sandboxer", self.directory)
-        user = {}
         if UID:
             for name in ("d", "r"):
                 os.chown(f"{self.directory}/{name}", UID, UID)
-            user = {"user": UID, "group": UID, "extra_groups": []}
+        zygote = text("python") + texts(command + ["--zygote"] + list(modules))
+        zygote += struct.pack("<II", prepared, renew_after)
+        self.settings = (
+            text(runtimes)
+            + struct.pack("<BIQQQ", 0, 60000, 512 << 20, 65536, 16 << 20)
+            + struct.pack("<IIIIIII", 1024, 1024, 1, 4, 1879048192, 268435456, 2048)
+            + struct.pack("<I", 1)
+            + zygote
+        )
+        atexit.register(self.end)
+        self.start()
+
+    def start(self):
+        """Starts the program and greets it."""
+        user = {"user": UID, "group": UID, "extra_groups": []} if UID else {}
         subprocess.run(
             [f"{self.directory}/berth-sandboxer", "--data-dir", f"{self.directory}/d",
              "--runtime-dir", f"{self.directory}/r", "--instance", "test"],
             check=True, **user)  # fmt: skip
+        if self.socket is not None:
+            self.socket.close()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(PATIENCE)
         if UID:
@@ -83,18 +99,8 @@ class Sandboxer:
         os.seteuid(os.getuid())
         self._next = 1
         self.died = {}
-        atexit.register(self.end)
         self.call(HELLO, struct.pack("<II", 0x42535831, VERSION))
-        zygote = text("python") + texts(command + ["--zygote"] + list(modules))
-        zygote += struct.pack("<II", prepared, renew_after)
-        self.call(
-            CONFIGURE,
-            text(runtimes)
-            + struct.pack("<BIQQQ", 0, 60000, 512 << 20, 65536, 16 << 20)
-            + struct.pack("<IIIIIII", 1024, 1024, 1, 4, 1879048192, 268435456, 2048)
-            + struct.pack("<I", 1)
-            + zygote,
-        )
+        self.call(CONFIGURE, self.settings)
 
     def call(self, type, body, fds=()):
         request = self._next
@@ -131,14 +137,21 @@ class Sandboxer:
 
     def stats(self):
         reader = self.call(STATS, b"")
-        reader.take("IIIIQQQ")
+        _, plain, _, removing, _, _, _ = reader.take("IIIIQQQ")
         names = ("zygotes", "prepared_forks", "zygote_starts", "forked", "fork_fallbacks")
         found = dict(zip(names, reader.take("IIQQQ")))
         found["problem"] = reader.text().decode()
+        found["prepared"], found["removing"] = plain, removing
         return found
 
-    def create(self, name, listener, environment, zygote="python", memory=256 << 20):
-        body = text(name) + text(listener.getsockname()) + texts(COMMAND) + texts(environment)
+    def settled(self):
+        """Whether nothing is being cleaned up and all that is made ahead is there."""
+        now = self.stats()
+        forks = 0 if now["zygotes"] == 0 else self.prepared
+        return now["removing"] == 0 and now["prepared"] >= 1 and now["prepared_forks"] == forks
+
+    def create(self, name, listener, environment, zygote, memory, command):
+        body = text(name) + text(listener.getsockname()) + texts(command) + texts(environment)
         body += struct.pack("<IQIII", 0, memory, 1024, 0, 0) + text(zygote)
         return self.call(CREATE, body, [listener.fileno()]).text()
 
@@ -203,6 +216,13 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
+def connect(runtime):
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(PATIENCE)
+    client.connect(runtime.address)
+    return client
+
+
 def has_ended(pid):
     try:
         with open(f"/proc/{pid}/stat") as file:
@@ -226,7 +246,7 @@ def sandboxer():
 class SandboxedRuntime:
     """What harness.Runtime offers, of a fork in its sandbox. forked: True, False, None for either."""
 
-    def __init__(self, env, of=None, forked=True, zygote="python", memory=256 << 20):
+    def __init__(self, env, of=None, forked=True, zygote="python", memory=256 << 20, command=COMMAND):
         self.sandboxer = of or sandboxer()
         name = f"t{next(_names)}"
         self.address = f"{self.sandboxer.directory}/r/{name}.s"
@@ -235,10 +255,10 @@ class SandboxedRuntime:
         listener.listen(8)
         environment = {"BERTH_LISTEN_FD": "3", "PATH": "/usr/bin:/bin", "HOME": "/tmp",
                        "LANG": "C.UTF-8", **(env or {})}  # fmt: skip
-        before = self.sandboxer.stats()["forked"]
+        before = 0 if forked is None else self.sandboxer.stats()["forked"]
         self.tmp = None  # not ours to see
         variables = [f"{k}={v}" for k, v in environment.items()]
-        self.id = self.sandboxer.create(name, listener, variables, zygote, memory)
+        self.id = self.sandboxer.create(name, listener, variables, zygote, memory, command)
         listener.close()
         if forked is not None:
             now = self.sandboxer.stats()
