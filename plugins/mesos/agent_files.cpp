@@ -56,8 +56,13 @@ AgentFiles::AgentFiles(boost::asio::io_context& context, const Settings& setting
 
 AgentFiles::~AgentFiles() = default;
 
-std::string AgentFiles::sandbox(const std::string& framework, const std::string& executor) {
-  return "/frameworks/" + framework + "/executors/" + executor + "/runs/latest";
+std::string AgentFiles::sandbox(const std::string& framework, const std::string& id,
+                                const v1::StoredTask& task) {
+  // Command and docker executors have their task's id.
+  const std::string executor = task.executor_id().empty() ? id : task.executor_id();
+  std::string path = "/frameworks/" + framework + "/executors/" + executor + "/runs/latest";
+  if (task.nested()) path += "/containers/" + task.container_id();
+  return path;
 }
 
 void AgentFiles::read(const std::string& agent_url, const std::string& path, std::uint64_t offset,

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "berth/sdk/status.hpp"
+#include "berth_mesos_v1.pb.h"
 #include "mesos/scheduler/settings.hpp"
 #include "support/http/client.hpp"
 
@@ -28,8 +29,10 @@ class AgentFiles {
   };
   using Done = std::function<void(Piece)>;
 
-  // The sandbox directory of a task's executor, as agents name it.
-  static std::string sandbox(const std::string& framework, const std::string& executor);
+  // The sandbox directory of task `id` as its agent names it: its executor's, or in that the nested
+  // container's.
+  static std::string sandbox(const std::string& framework, const std::string& id,
+                             const v1::StoredTask& task);
 
   // At most `length` bytes (an agent gives at most 64 KB) from `offset` on. `done` comes once,
   // never from inside.

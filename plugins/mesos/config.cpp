@@ -189,6 +189,10 @@ void read_tasks(Reader& reader, Config& config) {
     reader.refuse("containerizer", "is docker or mesos");
   }
   t.docker = containerizer == "docker";
+  reader.flag("task_group", t.task_group);
+  if (t.task_group && t.docker) {
+    reader.refuse("task_group", "needs containerizer = \"mesos\": Docker runs no task groups");
+  }
   reader.text("network", t.network);
   if (t.network.empty()) reader.refuse("network", "is bridge, host, or a network's name");
   if (!t.docker && t.network == "bridge") {

@@ -99,8 +99,11 @@ void MesosFactory::on_launched(std::shared_ptr<Creation> creation, const Task& t
 // What the executor wrote before the function is not the function's.
 void MesosFactory::learn_log_starts(std::shared_ptr<Creation> creation, const Task& task) {
   if (task.agent_url.empty()) return;
-  const std::string executor = task.executor_id.empty() ? task.id : task.executor_id;
-  const std::string sandbox = AgentFiles::sandbox(scheduler_.framework_id(), executor);
+  v1::StoredTask where;
+  where.set_executor_id(task.executor_id);
+  where.set_container_id(task.container_id);
+  where.set_nested(task.nested);
+  const std::string sandbox = AgentFiles::sandbox(scheduler_.framework_id(), task.id, where);
   creation->sizes_wanted = 2;
   for (const bool err : {false, true}) {
     files_.size(task.agent_url, sandbox + (err ? "/stderr" : "/stdout"),

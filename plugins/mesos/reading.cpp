@@ -69,8 +69,7 @@ void MesosFactory::read_logs(std::string_view id, std::string_view cursor, std::
       return reading->done.fail(sdk::invalid_argument("this is no cursor of the mesos plugin's"));
     }
     reading->agent_url = stored->agent_url();
-    const std::string executor = stored->executor_id().empty() ? id : stored->executor_id();
-    reading->sandbox = AgentFiles::sandbox(scheduler_.framework_id(), executor);
+    reading->sandbox = AgentFiles::sandbox(scheduler_.framework_id(), id, *stored);
     reading->max_bytes = std::max<std::uint64_t>(max_bytes, 1);
     const SteadyTime deadline = reading->done.deadline();
     reading->deadline = deadline == SteadyTime::max() ? deadline : deadline - kAnswerAhead;

@@ -118,13 +118,16 @@ class Agent:
 class Task:
     """A task on an agent, and the queue of updates of which one at a time is on its way."""
 
-    def __init__(self, cluster, agent, framework_id, info):
+    def __init__(self, cluster, agent, framework_id, info, executor=None):
         self.cluster = cluster
         self.agent = agent
         self.framework_id = framework_id
         self.info = info
         self.id = info.task_id.value
-        self.pools = pools_of(info.resources)
+        # A group's executor; each group has one task here, so that the two end together.
+        self.executor_id = executor.executor_id.value if executor else self.id
+        self.parent = str(uuid.uuid4()) if executor else None
+        self.pools = pools_of(list(info.resources) + (list(executor.resources) if executor else []))
         self.ports = [m.host_port for m in info.container.docker.port_mappings]
         self.ports += [m.host_port for n in info.container.network_infos for m in n.port_mappings]
         if not self.ports:
@@ -152,6 +155,8 @@ class Task:
             s.healthy = healthy
         if container:
             s.container_status.container_id.value = self.container_id
+            if self.parent:
+                s.container_status.container_id.parent.value = self.parent
             info = s.container_status.network_infos.add()
             info.ip_addresses.add(ip_address=self.cluster.address)
         return s
@@ -159,7 +164,7 @@ class Task:
     def update(self, state, **more):
         """A new status of the executor's or the agent's: to be acknowledged."""
         s = self.status(state, **more)
-        s.executor_id.value = self.id
+        s.executor_id.value = self.executor_id
         s.uuid = uuid.uuid4().bytes
         if state == pb.TASK_RUNNING and self.info.container.type == pb.ContainerInfo.DOCKER:
             s.data = self.cluster.inspection
@@ -238,7 +243,7 @@ class Task:
                     healthy=port in inside)
 
     def kill(self, policy):
-        if self.state in TERMINAL or self.killed.is_set():
+        if self.state in TERMINAL or self.killed.is_set() or self.cluster.deaf:
             return
         grace = policy.grace_period.nanoseconds / 1e9 if policy.HasField("grace_period") else 5.0
         self.killed.set()
@@ -261,6 +266,7 @@ class Cluster:
         self.start_delay = options.start_delay
         self.run_delay = options.run_delay
         self.task_killing = True
+        self.deaf = False  # executors do not obey when they are told to kill
         self.files_port = 0
         # A TASK_RUNNING of a Docker task carries the inspection of its container.
         self.inspection = json.dumps([{"Id": "0" * 64, "Config": {"Env": ["X=" + "y" * options.inspection]}}]).encode()
@@ -286,6 +292,9 @@ class Cluster:
     def task(self, task_id):
         return self.tasks.get(task_id)
 
+    def of_executor(self, executor_id):
+        return [t for t in list(self.tasks.values()) if t.executor_id == executor_id]
+
     def keep_sandbox(self, task):
         if self.options.run != "processes":
             return
@@ -293,8 +302,8 @@ class Cluster:
         if len(self.ended) > 100:
             self.containers.forget(self.ended.pop(next(iter(self.ended))))
 
-    def launch(self, agent, framework_id, info):
-        task = Task(self, agent, framework_id, info)
+    def launch(self, agent, framework_id, info, executor=None):
+        task = Task(self, agent, framework_id, info, executor)
         agent.tasks[task.id] = self.tasks[task.id] = task
         task.runner = asyncio.get_running_loop().create_task(task.run())
         return task

@@ -2,17 +2,18 @@
 """The leading master: frameworks, offers, calls, events; what it refuses and in which words."""
 
 import asyncio
-import re
 import time
 import uuid
 
 import berth_mesos_v1_pb2 as pb
 from sim_cluster import TERMINAL, Pool, pools_of
 from sim_http import response
+from sim_rules import invalid_framework, invalid_group, invalid_task
 
 CALL, EVENT = pb.Call, pb.Event
 NEEDS = {CALL.SUBSCRIBE: "subscribe", CALL.ACCEPT: "accept", CALL.DECLINE: "decline", CALL.KILL: "kill",
-         CALL.ACKNOWLEDGE: "acknowledge", CALL.RECONCILE: "reconcile",
+         CALL.ACKNOWLEDGE: "acknowledge", CALL.RECONCILE: "reconcile", CALL.SHUTDOWN: "shutdown",
+         CALL.MESSAGE: "message",
          CALL.ACCEPT_INVERSE_OFFERS: "accept_inverse_offers"}
 CAPABILITY = pb.FrameworkInfo.Capability
 
@@ -177,7 +178,7 @@ class Master:
                      b"\r\nTransfer-Encoding: chunked\r\nMesos-Stream-Id: " + stream.id.encode() +
                      b"\r\nContent-Type: application/x-protobuf\r\n\r\n")
         info = call.subscribe.framework_info
-        error = self.invalid(info, call.subscribe.suppressed_roles)
+        error = invalid_framework(info, call.subscribe.suppressed_roles)
         framework_id = info.id.value
         if not error and framework_id in self.removed:
             error = "Framework has been removed"
@@ -220,22 +221,6 @@ class Master:
                 if task.framework_id == framework_id:
                     task.send()
         self.allocate_soon()
-
-    def invalid(self, info, suppressed):
-        multi = any(c.type == CAPABILITY.MULTI_ROLE for c in info.capabilities)
-        if multi and info.HasField("role"):
-            return "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable"
-        if not multi and info.roles:
-            return "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable"
-        for role in info.roles:
-            if role.startswith("/"):
-                return f"'FrameworkInfo.roles' contains invalid role: Role '{role}' cannot start with a slash"
-        odd = [r for r in suppressed if r not in (info.roles if multi else [info.role or "*"])]
-        if odd:
-            return f"Suppressed roles {{ {', '.join(odd)} }} are not contained in the set of roles"
-        if not 0 <= info.failover_timeout < 9e9:
-            return f"The framework failover_timeout ({info.failover_timeout:g}) is invalid"
-        return None
 
     async def heartbeats(self, stream):
         while not stream.closed:
@@ -417,6 +402,22 @@ class Master:
         if task is not None:
             task.acknowledged(call.acknowledge.uuid)
 
+    def on_shutdown(self, framework, call):
+        for task in self.cluster.of_executor(call.shutdown.executor_id.value):
+            if task.framework_id == framework.id and task.agent.id == call.shutdown.agent_id.value:
+                task.killed.set()
+                self.cluster.containers.kill(task, 0)
+
+    def on_message(self, framework, call):
+        """To an executor. The simulator's send each message back, which the real ones do not."""
+        message = call.message
+        if any(t.framework_id == framework.id for t in self.cluster.of_executor(message.executor_id.value)):
+            event = EVENT(type=EVENT.MESSAGE)
+            event.message.agent_id.CopyFrom(message.agent_id)
+            event.message.executor_id.CopyFrom(message.executor_id)
+            event.message.data = message.data
+            framework.stream.send(event)
+
     def on_reconcile(self, framework, call):
         reason = pb.TaskStatus.REASON_RECONCILIATION
         aware = framework.has(CAPABILITY.PARTITION_AWARE)
@@ -449,9 +450,11 @@ class Master:
 
     def on_accept(self, framework, call):
         offers = [self.offers.get(o.value) for o in call.accept.offer_ids]
-        infos = []
+        infos, executors = [], {}
         for operation in call.accept.operations:
             infos += list(operation.launch.task_infos) + list(operation.launch_group.task_group.tasks)
+            for info in operation.launch_group.task_group.tasks:
+                executors[info.task_id.value] = operation.launch_group.executor
         error = None
         for offer_id, offer in zip(call.accept.offer_ids, offers):
             if offer is None or offer.framework is not framework:
@@ -477,31 +480,19 @@ class Master:
                 left.setdefault(role, Pool()).add(pool)
             self.offers.pop(offer.id)
         for info in infos:
-            error = self.invalid_task(info, agent, offers[0].role, left)
+            executor = executors.get(info.task_id.value)
+            error = invalid_group(framework, info, executor) if executor else None
+            reason = pb.TaskStatus.REASON_TASK_GROUP_INVALID if error else pb.TaskStatus.REASON_TASK_INVALID
+            error = error or invalid_task(self.cluster, info, agent, offers[0].role, left)
             if error:
-                self.of_master(framework, info.task_id.value, info.agent_id.value, pb.TASK_ERROR,
-                               pb.TaskStatus.REASON_TASK_INVALID, error)
+                self.of_master(framework, info.task_id.value, info.agent_id.value, pb.TASK_ERROR, reason, error)
                 continue
-            for role, pool in pools_of(info.resources).items():
+            for role, pool in pools_of(list(info.resources) + list(executor.resources if executor else [])).items():
                 left[role].subtract(pool)
             self.launched += 1
-            self.cluster.launch(agent, framework.id, info)
+            self.cluster.launch(agent, framework.id, info, executor)
         agent.give_back(left)
         refuse = self.refuse_seconds(call.accept.filters)
         if refuse and any(not p.empty() for p in left.values()):
             framework.filters[(agent.id, offers[0].role)] = time.monotonic() + refuse
         self.allocate_soon()
-
-    def invalid_task(self, info, agent, role, left):
-        if not re.fullmatch(r"[^/\\\s\x00-\x1f]+", info.task_id.value):
-            return f"'{info.task_id.value}' contains invalid characters"
-        if info.agent_id.value != agent.id:
-            return f"Task uses invalid agent {info.agent_id.value} while agent {agent.id} is expected"
-        if self.cluster.task(info.task_id.value) is not None:
-            return f"Task has duplicate ID: {info.task_id.value}"
-        wanted = pools_of(info.resources)
-        for r, pool in wanted.items():
-            if r not in left or not left[r].covers(pool):
-                return (f"Total resources {'; '.join(p.text(role) for p in wanted.values())} required by task and its "
-                        f"executor is more than available {'; '.join(p.text(role) for p in left.values())}")
-        return None

@@ -89,15 +89,17 @@ class Simulator:
         writer.close()
 
     def read_file(self, query):
-        """/files/read: of the virtual path of an executor's latest run."""
+        """/files/read: of the virtual path of an executor's latest run, or of a container nested in that."""
         words = query.get("path", "").split("/")
-        if len(words) != 8 or words[1] != "frameworks" or words[3] != "executors" or words[5:7] != ["runs", "latest"]:
+        if len(words) not in (8, 10) or words[1] != "frameworks" or words[3] != "executors":
             return 404, ""
         task = self.cluster.task(words[4]) or self.cluster.ended.get(words[4])
         if task is None or task.framework_id != words[2]:
             return 404, ""
+        if words[5:-1] != ["runs", "latest"] + (["containers", task.container_id] if task.parent else []):
+            return 404, ""
         try:
-            with open(os.path.join(task.sandbox, words[7]), "rb") as file:
+            with open(os.path.join(task.sandbox, words[-1]), "rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 offset = int(query.get("offset", "-1"))
                 length = int(query["length"]) if "length" in query else -1
@@ -132,7 +134,7 @@ class Simulator:
                                            "failover_timeout": f.info.failover_timeout}}
                            for f in self.master.frameworks.values()},
             "tasks": {t.id: {"state": pb.TaskState.Name(t.state), "agent": t.agent.id, "framework": t.framework_id,
-                             "ports": t.ports, "unacknowledged": len(t.updates),
+                             "ports": t.ports, "unacknowledged": len(t.updates), "group": t.parent is not None,
                              "labels": {label.key: label.value for label in t.info.labels.labels}}
                       for t in self.cluster.tasks.values()},
             "offers": len(self.master.offers), "launched": self.master.launched, "calls": self.master.calls,
@@ -171,6 +173,11 @@ class Simulator:
         for framework in self.master.frameworks.values():
             if framework.stream:
                 framework.stream.silent = True
+        return {}
+
+    def do_deaf(self, on=True):
+        """Executors do not obey a kill."""
+        self.cluster.deaf = on
         return {}
 
     def do_faults(self, **faults):

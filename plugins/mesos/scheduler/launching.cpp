@@ -141,16 +141,14 @@ void Scheduler::match() {
       waiting.push_back(it);
     }
     for (HeldOffer& offer : offers_) offers.push_back(&offer);
-    std::map<HeldOffer*, std::pair<std::vector<Task*>, std::vector<v1::TaskInfo>>> placed;
+    std::map<HeldOffer*, Placement> placed;
     std::vector<std::list<Pending>::iterator> done;
     matcher_->match(demands, offers, groups_, [&](std::size_t task, std::size_t offer) {
-      place(*waiting[task], *offers[offer], placed);
+      place(*waiting[task], *offers[offer], placed[offers[offer]]);
       done.push_back(waiting[task]);
     });
     for (const auto& it : done) pending_.erase(it);
-    for (auto& [offer, what] : placed) {
-      accept(*offer, std::move(what.first), std::move(what.second));
-    }
+    for (auto& [offer, placement] : placed) accept(*offer, std::move(placement));
     offers_.remove_if([](const HeldOffer& offer) { return offer.taken() > 0; });
   }
   if (!pending_.empty() && offers_.empty()) ask_for_offers();
@@ -163,9 +161,7 @@ std::string Scheduler::fresh_id(const std::string& name) {
   return id;
 }
 
-void Scheduler::place(
-    Pending& pending, HeldOffer& offer,
-    std::map<HeldOffer*, std::pair<std::vector<Task*>, std::vector<v1::TaskInfo>>>& into) {
+void Scheduler::place(Pending& pending, HeldOffer& offer, Placement& into) {
   auto owned = std::make_unique<Task>();
   Task& task = *owned;
   task.id = fresh_id(pending.spec.name);
@@ -189,25 +185,45 @@ void Scheduler::place(
   groups_.add(task.spec.demand.group, task.attributes);
   task.counted = true;
   watched_.insert(task.id);
-  auto& [tasks, infos] = into[&offer];
-  tasks.push_back(&task);
-  infos.push_back(std::move(info));
+  into.ids.push_back(task.id);
+  if (task.spec.as_group) {
+    add_group(offer, std::move(info), into);
+  } else {
+    if (into.launch == nullptr) {
+      v1::Offer::Operation& operation = *into.accept.add_operations();
+      operation.set_type(v1::Offer::Operation::LAUNCH);
+      into.launch = operation.mutable_launch();
+    }
+    *into.launch->add_task_infos() = std::move(info);
+  }
   tasks_[task.id] = std::move(owned);
 }
 
-void Scheduler::accept(HeldOffer& offer, std::vector<Task*> placed,
-                       std::vector<v1::TaskInfo> infos) {
+void Scheduler::add_group(HeldOffer& offer, v1::TaskInfo info, Placement& into) {
+  v1::Offer::Operation& operation = *into.accept.add_operations();
+  operation.set_type(v1::Offer::Operation::LAUNCH_GROUP);
+  v1::ExecutorInfo& executor = *operation.mutable_launch_group()->mutable_executor();
+  executor.set_type(v1::ExecutorInfo::DEFAULT);
+  executor.mutable_executor_id()->set_value(info.task_id().value());
+  executor.mutable_framework_id()->set_value(framework_id_);
+  offer.take(executor);
+  // The tasks of a group share their executor's network, and may name none of their own.
+  if (info.container().network_infos_size() > 0) {
+    executor.mutable_container()->set_type(v1::ContainerInfo::MESOS);
+    executor.mutable_container()->mutable_network_infos()->Swap(
+        info.mutable_container()->mutable_network_infos());
+  }
+  *operation.mutable_launch_group()->mutable_task_group()->add_tasks() = std::move(info);
+}
+
+void Scheduler::accept(const HeldOffer& offer, Placement placement) {
   v1::Call accept;
   accept.set_type(v1::Call::ACCEPT);
+  *accept.mutable_accept() = std::move(placement.accept);
   accept.mutable_accept()->add_offer_ids()->set_value(offer.id());
   accept.mutable_accept()->mutable_filters()->set_refuse_seconds(kRefuseNothing);
-  v1::Offer::Operation& operation = *accept.mutable_accept()->add_operations();
-  operation.set_type(v1::Offer::Operation::LAUNCH);
-  for (v1::TaskInfo& info : infos) *operation.mutable_launch()->add_task_infos() = std::move(info);
-  std::vector<std::string> ids;
-  for (const Task* task : placed) ids.push_back(task->id);
-  counters_.launched += ids.size();
-  call(std::move(accept), [this, ids = std::move(ids)](const sdk::Status& status) {
+  counters_.launched += placement.ids.size();
+  call(std::move(accept), [this, ids = std::move(placement.ids)](const sdk::Status& status) {
     if (status.ok()) return;
     Ending ending;
     ending.state = v1::TASK_DROPPED;

@@ -12,6 +12,7 @@ namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kReconcileBatch = 1000;
+constexpr unsigned kKillsBeforeShutdown = 2;
 
 }  // namespace
 
@@ -76,7 +77,9 @@ void Scheduler::on_orphan(const v1::TaskStatus& status) {
 void Scheduler::learn(Task& task, const v1::TaskStatus& status) {
   if (status.has_executor_id()) task.executor_id = status.executor_id().value();
   if (status.container_status().has_container_id()) {
-    task.container_id = status.container_status().container_id().value();
+    const v1::ContainerID& container = status.container_status().container_id();
+    task.container_id = container.value();
+    task.nested = container.has_parent();
   }
   if (status.state() != v1::TASK_RUNNING) return;
   for (const v1::NetworkInfo& network : status.container_status().network_infos()) {
@@ -181,6 +184,32 @@ void Scheduler::send_kill(Task& task) {
   task.kill_again = Clock::now() + settings_.kill_retry;
   watched_.insert(task.id);
   send_kill(task.id, task.agent_id);
+  // An executor that does not obey goes itself, and with it the task.
+  if (++task.kills > kKillsBeforeShutdown) send_shutdown(task);
+}
+
+void Scheduler::send_shutdown(const Task& task) {
+  if (!link_.subscribed() || task.executor_id.empty() || task.agent_id.empty()) return;
+  v1::Call shutdown;
+  shutdown.set_type(v1::Call::SHUTDOWN);
+  shutdown.mutable_shutdown()->mutable_executor_id()->set_value(task.executor_id);
+  shutdown.mutable_shutdown()->mutable_agent_id()->set_value(task.agent_id);
+  call(std::move(shutdown));
+}
+
+sdk::Status Scheduler::send_message(const std::string& id, const std::string& data) {
+  const auto it = tasks_.find(id);
+  if (it == tasks_.end()) return sdk::not_found("no task " + id);
+  const Task& task = *it->second;
+  if (task.executor_id.empty()) return sdk::not_found("task " + id + " has no executor yet");
+  if (!link_.subscribed()) return sdk::unavailable("there is no master just now");
+  v1::Call message;
+  message.set_type(v1::Call::MESSAGE);
+  message.mutable_message()->mutable_agent_id()->set_value(task.agent_id);
+  message.mutable_message()->mutable_executor_id()->set_value(task.executor_id);
+  message.mutable_message()->set_data(data);
+  call(std::move(message));
+  return {};
 }
 
 void Scheduler::send_kill(const std::string& id, const std::string& agent) {

@@ -67,6 +67,7 @@ void Scheduler::load_tasks(const std::map<std::string, std::string>& entries) {
     task->ports.assign(stored.ports().begin(), stored.ports().end());
     task->container_id = stored.container_id();
     task->executor_id = stored.executor_id();
+    task->nested = stored.nested();
     for (const v1::Label& label : stored.attributes()) {
       task->attributes[label.key()] = label.value();
     }
@@ -171,6 +172,9 @@ void Scheduler::on_event(const v1::Event& event) {
       leaving_.erase(agent);
       return;
     }
+    case v1::Event::MESSAGE:
+      return observer_.on_message(event.message().agent_id().value(),
+                                  event.message().executor_id().value(), event.message().data());
     case v1::Event::ERROR: return on_error(event.error().message());
     default: return;  // HEARTBEAT, and what newer masters send
   }
@@ -286,6 +290,7 @@ void Scheduler::remember(const std::string& id, const v1::StoredTask& stored) {
   s.set_agent_url(task.agent_url);
   s.set_container_id(task.container_id);
   s.set_executor_id(task.executor_id);
+  s.set_nested(task.nested);
   s.set_group(task.spec.demand.group);
   s.clear_ports();
   for (const std::uint32_t port : task.ports) s.add_ports(port);

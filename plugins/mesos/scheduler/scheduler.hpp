@@ -43,6 +43,9 @@ struct TaskSpec {
   bool wait_until_healthy = false;
   std::string image;  // for messages
   bool user_image = false;
+  // As a task group of its own, run by Mesos' default executor (demand.executor must be set): for
+  // what only that can do. Its network is the executor's. Else by the command or docker executor.
+  bool as_group = false;
   // Puts the ports that the task got into its info; may be empty.
   std::function<void(const std::vector<std::uint32_t>& ports, v1::TaskInfo& info)> set_ports;
 };
@@ -63,6 +66,7 @@ struct Task {
   std::string container_ip;  // as the executor told it; may be the agent's
   std::string container_id;
   std::string executor_id;
+  bool nested = false;                            // container_id is inside the executor's container
   std::map<std::string, std::string> attributes;  // of its agent
   v1::StoredTask stored;                          // what remember() keeps
 
@@ -73,6 +77,7 @@ struct Task {
   std::vector<KillDone> killed;
   unsigned attempts = 0;
   SteadyTime kill_again = SteadyTime::max();
+  unsigned kills = 0;
   SteadyTime give_up_at = SteadyTime::max();
   bool counted = false;   // in the groups
   bool unwanted = false;  // we kill it: nobody is told of its end
@@ -85,6 +90,11 @@ class Observer {
   virtual void on_ended(const Task& task, const Ending& ending) = 0;
   // The subscription came to be (OK) or was lost; each of the attempts after it too.
   virtual void on_link(const sdk::Status& status) = 0;
+  // A message of an executor's; `data` is what the two have agreed on.
+  virtual void on_message(const std::string& agent_id, const std::string& executor_id,
+                          const std::string& data) {
+    (void)agent_id, (void)executor_id, (void)data;
+  }
   // Something an operator should read.
   virtual void on_note(const std::string& text) = 0;
 };
@@ -116,6 +126,10 @@ class Scheduler final : private MasterLink::Listener {
 
   // Kills a task. `done` comes when it ended or is out of sight; NOT_FOUND if there is none.
   void kill(const std::string& id, KillDone done);
+
+  // Sends a message to a task's executor: at most once, and without an answer. NOT_FOUND if there
+  // is no such task, or nobody has said yet what runs it.
+  sdk::Status send_message(const std::string& id, const std::string& data);
 
   // Keeps a task over restarts; its `stored` is what the plugin made of it.
   void remember(const std::string& id, const v1::StoredTask& stored);
@@ -162,9 +176,15 @@ class Scheduler final : private MasterLink::Listener {
   void on_inverse_offers(const v1::Event::InverseOffers& offers);
   void schedule_match();
   void match();
-  void accept(HeldOffer& offer, std::vector<Task*> placed, std::vector<v1::TaskInfo> infos);
-  void place(Pending& pending, HeldOffer& offer,
-             std::map<HeldOffer*, std::pair<std::vector<Task*>, std::vector<v1::TaskInfo>>>& into);
+  // What is accepted of one offer.
+  struct Placement {
+    std::vector<std::string> ids;
+    v1::Call::Accept accept;
+    v1::Offer::Operation::Launch* launch = nullptr;  // in `accept`; of those without a group
+  };
+  void accept(const HeldOffer& offer, Placement placement);
+  void place(Pending& pending, HeldOffer& offer, Placement& into);
+  void add_group(HeldOffer& offer, v1::TaskInfo info, Placement& into);
   void decline(const std::vector<std::string>& offers);
   void ask_for_offers();
   void expire_pending(SteadyTime now);
@@ -184,6 +204,7 @@ class Scheduler final : private MasterLink::Listener {
   void discard(Task& task);
   void send_kill(Task& task);
   void send_kill(const std::string& id, const std::string& agent);
+  void send_shutdown(const Task& task);
   void reconcile(const std::vector<std::string>& ids);
   void reconcile_all();
   void leave_agents(SteadyTime now);

@@ -47,11 +47,12 @@ double from_thousandths(std::int64_t value) {
 
 bool Demand::same_as(const Demand& o) const {
   return cpus == o.cpus && mem == o.mem && disk == o.disk && gpus == o.gpus && ports == o.ports &&
-         constraints == o.constraints && group == o.group;
+         executor == o.executor && constraints == o.constraints && group == o.group;
 }
 
 std::string Demand::text() const {
-  std::string text = number(cpus) + " cpus, " + number(mem) + " MB";
+  std::string text = number(cpus + (executor ? kExecutorCpus : 0)) + " cpus, " +
+                     number(mem + (executor ? kExecutorMem : 0)) + " MB";
   if (disk > 0) text += ", " + number(disk) + " MB of disk";
   if (gpus > 0) text += ", " + number(gpus) + " gpus";
   if (ports > 0) text += ", " + std::to_string(ports) + (ports == 1 ? " port" : " ports");
@@ -91,7 +92,8 @@ std::int64_t* HeldOffer::sum(const std::string& name) {
 }
 
 bool HeldOffer::fits(const Demand& d) const {
-  return cpus_ >= d.cpus && mem_ >= d.mem && disk_ >= d.disk && gpus_ >= d.gpus &&
+  return cpus_ >= d.cpus + (d.executor ? kExecutorCpus : 0) &&
+         mem_ >= d.mem + (d.executor ? kExecutorMem : 0) && disk_ >= d.disk && gpus_ >= d.gpus &&
          ports_ >= d.ports;
 }
 
@@ -101,15 +103,21 @@ const std::string* HeldOffer::attribute(const std::string& name) const {
 }
 
 void HeldOffer::take(const Demand& demand, v1::TaskInfo& task, std::vector<std::uint32_t>& ports) {
-  take_scalar("cpus", demand.cpus, task);
-  take_scalar("mem", demand.mem, task);
-  take_scalar("disk", demand.disk, task);
-  take_scalar("gpus", demand.gpus, task);
-  take_ports(demand.ports, task, ports);
+  Resources& into = *task.mutable_resources();
+  take_scalar("cpus", demand.cpus, into);
+  take_scalar("mem", demand.mem, into);
+  take_scalar("disk", demand.disk, into);
+  take_scalar("gpus", demand.gpus, into);
+  take_ports(demand.ports, into, ports);
   ++taken_;
 }
 
-void HeldOffer::take_scalar(const std::string& name, std::int64_t amount, v1::TaskInfo& task) {
+void HeldOffer::take(v1::ExecutorInfo& executor) {
+  take_scalar("cpus", kExecutorCpus, *executor.mutable_resources());
+  take_scalar("mem", kExecutorMem, *executor.mutable_resources());
+}
+
+void HeldOffer::take_scalar(const std::string& name, std::int64_t amount, Resources& into) {
   if (amount <= 0) return;
   *sum(name) -= amount;
   for (v1::Resource& r : *offer_.mutable_resources()) {
@@ -118,7 +126,7 @@ void HeldOffer::take_scalar(const std::string& name, std::int64_t amount, v1::Ta
     const std::int64_t there = to_thousandths(r.scalar().value());
     const std::int64_t part = std::min(there, amount);
     if (part <= 0) continue;
-    v1::Resource& taken = *task.add_resources();
+    v1::Resource& taken = *into.Add();
     taken = r;
     taken.mutable_scalar()->set_value(from_thousandths(part));
     r.mutable_scalar()->set_value(from_thousandths(there - part));
@@ -126,7 +134,7 @@ void HeldOffer::take_scalar(const std::string& name, std::int64_t amount, v1::Ta
   }
 }
 
-void HeldOffer::take_ports(std::uint32_t count, v1::TaskInfo& task,
+void HeldOffer::take_ports(std::uint32_t count, Resources& into,
                            std::vector<std::uint32_t>& ports) {
   ports_ -= count;
   for (v1::Resource& r : *offer_.mutable_resources()) {
@@ -144,7 +152,7 @@ void HeldOffer::take_ports(std::uint32_t count, v1::TaskInfo& task,
       }
     }
     if (!taken.has_ranges()) continue;
-    v1::Resource& added = *task.add_resources();
+    v1::Resource& added = *into.Add();
     added = r;
     *added.mutable_ranges() = std::move(*taken.mutable_ranges());
   }

@@ -25,6 +25,7 @@ struct Demand {
   std::int64_t disk = 0;  // the same
   std::int64_t gpus = 0;
   std::uint32_t ports = 0;
+  bool executor = false;  // besides, Mesos' default executor: kExecutorCpus, kExecutorMem
   // Shared by the tasks of a group, in the order of the configuration.
   std::shared_ptr<const std::vector<Constraint>> constraints;
   std::string group;  // whose tasks UNIQUE, CLUSTER and GROUP_BY count
@@ -33,6 +34,10 @@ struct Demand {
   // "0.25 cpus, 256 MB, 1 port".
   std::string text() const;
 };
+
+// What a default executor is given for itself: as much as Mesos asks for.
+constexpr std::int64_t kExecutorCpus = 100;       // 0.1
+constexpr std::int64_t kExecutorMem = 32 * 1000;  // 32 MB
 
 class HeldOffer {
  public:
@@ -59,13 +64,16 @@ class HeldOffer {
   // Takes what a task needs; it must fit. Appends the resources to name in its TaskInfo, and the
   // ports' numbers.
   void take(const Demand& demand, v1::TaskInfo& task, std::vector<std::uint32_t>& ports);
+  // Takes what its executor needs, of a demand with one.
+  void take(v1::ExecutorInfo& executor);
 
   std::size_t taken() const { return taken_; }  // tasks since it was offered
 
  private:
   std::int64_t* sum(const std::string& name);
-  void take_scalar(const std::string& name, std::int64_t amount, v1::TaskInfo& task);
-  void take_ports(std::uint32_t count, v1::TaskInfo& task, std::vector<std::uint32_t>& ports);
+  using Resources = google::protobuf::RepeatedPtrField<v1::Resource>;
+  void take_scalar(const std::string& name, std::int64_t amount, Resources& into);
+  void take_ports(std::uint32_t count, Resources& into, std::vector<std::uint32_t>& ports);
 
   v1::Offer offer_;  // its resources shrink
   std::chrono::steady_clock::time_point received_;

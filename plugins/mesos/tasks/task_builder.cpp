@@ -51,6 +51,7 @@ class Builder final : public TaskBuilder {
     for (const auto& [key, value] : request.labels) add_label(info, key, value);
     add_label(info, "berth.name", request.name);
     settings_.docker ? set_docker(request, info) : set_mesos(request, info);
+    spec.as_group = spec.demand.executor = settings_.task_group;
     if (settings_.health_check != nullptr) {
       *info.mutable_health_check() = *settings_.health_check;
       spec.wait_until_healthy = true;

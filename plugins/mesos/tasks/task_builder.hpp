@@ -18,6 +18,7 @@ enum class ForcePull { kNever, kUserImages, kAlways };
 
 struct TaskSettings {
   bool docker = true;              // else the Mesos containerizer
+  bool task_group = false;         // each under a default executor of its own; Mesos containerizer
   std::string network = "bridge";  // or "host", or the name of a user-defined or CNI network
   std::uint32_t port = 8080;       // where proxies listen, but on the host's network
   sdk::Pairs parameters;           // words of docker run

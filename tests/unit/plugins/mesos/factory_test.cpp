@@ -353,6 +353,51 @@ TEST_F(MesosPlugin, ReadsLogsFromTheAgentAcrossARotation) {
   EXPECT_TRUE(last->ended);
 }
 
+TEST_F(MesosPlugin, RunsInTaskGroups) {
+  simulate();
+  const std::string groups = R"(,"containerizer":"mesos","task_group":true)";
+  ASSERT_TRUE(open(groups));
+  const auto made = create();
+  ASSERT_TRUE(made) << made.error().to_string();
+  const auto state = simulator_->state();
+  EXPECT_TRUE(state.at("tasks").at(made->id).at("group").as_bool());
+  // The sandbox is the nested container's, for the next life too.
+  close();
+  ASSERT_TRUE(open(groups));
+  ASSERT_EQ(list()->size(), 1u);
+  simulator_->control(R"({"do":"write_log","text":"hello\n","task":")" + made->id + "\"}");
+  const auto batch = await(factory().read_logs(made->id, "", 1 << 20, later()));
+  ASSERT_TRUE(batch) << batch.error().to_string();
+  ASSERT_EQ(batch->records.size(), 1u);
+  EXPECT_EQ(batch->records[0].bytes, "hello");
+  EXPECT_TRUE(await(factory().destroy(made->id, later())));
+  EXPECT_TRUE(eventually_tasks(0));
+}
+
+// The simulator refuses, as a master does, a group whose task names a network of its own.
+TEST_F(MesosPlugin, AGroupsNetworkIsItsExecutors) {
+  simulate();
+  ASSERT_TRUE(open(R"(,"containerizer":"mesos","task_group":true,"network":"a-cni-network")"));
+  auto made = begin(factory().create(request(), later()));
+  EXPECT_TRUE(eventually([&] { return simulator_->tasks("TASK_RUNNING") == 1; }));
+  // Nothing listens in that network.
+  EXPECT_TRUE(await(factory().stop(StopMode::kKill, later())));
+  EXPECT_FALSE(made.get());
+}
+
+TEST_F(MesosPlugin, ShutsDownAnExecutorThatDoesNotObey) {
+  simulate();
+  ASSERT_TRUE(open(R"(,"kill_retry":"20ms")"));
+  const auto made = create();
+  ASSERT_TRUE(made);
+  simulator_->control(R"({"do":"deaf"})");
+  EXPECT_TRUE(await(factory().destroy(made->id, later())));
+  const auto state = simulator_->state();
+  EXPECT_GE(state.at("calls").at("KILL").as_int64(), 3);
+  EXPECT_GE(state.at("calls").at("SHUTDOWN").as_int64(), 1);
+  EXPECT_TRUE(eventually_tasks(0));
+}
+
 // Generated code that registered its descriptors process-wide would abort here.
 TEST_F(MesosPlugin, MayBeMappedTwice) {
   simulate();

@@ -229,6 +229,36 @@ std::vector<int> match(const char* matcher, const std::vector<Demand>& demands,
   return placed;
 }
 
+TEST(HeldOffer, AGroupsExecutorHasItsShare) {
+  v1::Offer offer;
+  for (const auto& [name, amount] : {std::pair{"cpus", 0.3}, std::pair{"mem", 100.0}}) {
+    v1::Resource& r = *offer.add_resources();
+    r.set_name(name);
+    r.set_type(v1::Value::SCALAR);
+    r.mutable_scalar()->set_value(amount);
+  }
+  HeldOffer held(offer, {});
+  Demand demand;
+  demand.cpus = 250;
+  demand.mem = 64'000;
+  EXPECT_TRUE(held.fits(demand));
+  demand.executor = true;
+  EXPECT_FALSE(held.fits(demand)) << "0.35 cpus";
+  EXPECT_EQ(demand.text(), "0.35 cpus, 96 MB");
+  demand.cpus = 200;
+  ASSERT_TRUE(held.fits(demand));
+  v1::TaskInfo task;
+  v1::ExecutorInfo executor;
+  std::vector<std::uint32_t> ports;
+  held.take(demand, task, ports);
+  held.take(executor);
+  ASSERT_EQ(executor.resources_size(), 2);
+  EXPECT_EQ(executor.resources(0).scalar().value(), 0.1);
+  EXPECT_EQ(executor.resources(1).scalar().value(), 32);
+  EXPECT_EQ(held.cpus(), 0);
+  EXPECT_EQ(held.mem(), 4'000);
+}
+
 TEST(HeldOffer, SumsResourcesOfOneNameAndTakesReservedOnesFirst) {
   v1::Offer o;
   const auto add = [&](double cpus, const char* role) {
