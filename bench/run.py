@@ -3,6 +3,7 @@
 """Runs benchmarks and prints one table of all of them; --json FILE writes the same as JSON.
 
 Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
+              [--report [FILE]]
 Names: boundary, start, invoke, api, store, pool, logs (default: these), cluster, and container, which needs a Docker engine
 ($DOCKER_HOST) with Berth's images, as does start --plugin docker; logs have docker's where there is one. Every
 value stands beside a reference that was measured in the same interleaved run.
@@ -18,6 +19,7 @@ import tempfile
 import api_bench
 import invoke_bench
 import logs_bench
+import report
 import store_bench
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -132,6 +134,9 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; default: {', '.join(USUAL)}")
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=pathlib.Path, help="write the results to this file")
+    parser.add_argument("--report", type=pathlib.Path, nargs="?", metavar="FILE",
+                        const=HERE.parent / "docs/start.svg",
+                        help="draw the starts (of `start`, which is then the default) as SVG; FILE: docs/start.svg")
     parser.add_argument("--plugin", action="append", help="start: a ContainerFactory to measure; repeatable")
     parser.add_argument("--config", type=pathlib.Path, help="start: berthd's configuration file")
     parser.add_argument("--records", type=int, help="store: records in the large store")
@@ -143,12 +148,14 @@ def main():
     build = options.build.resolve()
     os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     rows = []
-    for name in options.names or USUAL:
+    for name in options.names or (["start"] if options.report else USUAL):
         print(f"== {name}", file=sys.stderr)
         rows += BENCHES[name](options, build)
     table(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n")
+    if options.report:
+        options.report.write_text(report.picture(rows))
     return 0
 
 
