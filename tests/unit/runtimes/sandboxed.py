@@ -55,7 +55,7 @@ class Reader:
 class Sandboxer:
     """A berth-sandboxer of a directory of its own, ended with this process."""
 
-    def __init__(self, modules=MODULES, command=COMMAND, prepared=2, renew_after=1000):
+    def __init__(self, modules=MODULES, command=COMMAND, prepared=2, renew_after=1000, network=0):
         self.prepared = prepared
         self.socket = None
         self.directory = tempfile.mkdtemp(prefix="bz", dir="/tmp")
@@ -74,7 +74,7 @@ class Sandboxer:
         zygote += struct.pack("<II", prepared, renew_after)
         self.settings = (
             text(runtimes)
-            + struct.pack("<BIQQQ", 0, 60000, 512 << 20, 65536, 16 << 20)
+            + struct.pack("<BIQQQ", network, 60000, 512 << 20, 65536, 16 << 20)
             + struct.pack("<IIIIIII", 1024, 1024, 1, 4, 1879048192, 268435456, 2048)
             + struct.pack("<I", 1)
             + zygote

@@ -177,6 +177,15 @@ class Zygote(RuntimeTest):
         self.assertFalse(os.path.exists(f"/proc/{zygote}/root/root"))
         self.assertNotEqual(os.readlink(f"/proc/{zygote}/ns/net"), os.readlink("/proc/self/ns/net"))
 
+    def test_a_fork_has_the_network_that_is_configured(self):
+        code = "import os\ndef main(p): return {'net': os.stat('/proc/self/ns/net').st_ino}"
+        host = os.stat("/proc/self/ns/net").st_ino
+        sandboxer = self.own_sandboxer(network=1, modules=[]).warm()
+        self.assertEqual(self.ask(self.runtime(of=sandboxer), code), {"net": host})
+        seen = {self.ask(self.runtime(), code)["net"] for _ in range(3)}
+        self.assertEqual(len(seen), 3)
+        self.assertNotIn(host, seen)
+
     def test_without_a_zygote_a_start_is_plain_and_another_zygote_comes(self):
         sandboxer = self.own_sandboxer(prepared=0).warm()
         zygote = sandboxer.zygote()
