@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shell_pool.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -154,9 +155,10 @@ void ShellPool::refill(size_t at) {
   if (at >= lines_.size()) return;  // configured anew since
   Line& line = lines_[at];
   line.refill_scheduled = false;
-  if (stopping_ || line.ready.size() + on_their_way(at) >= line.prepared + line.takers.size()) {
-    return;
-  }
+  // Who only checks gives its shell back.
+  const size_t waiting =
+      line.takers.size() - (at == 0 ? std::min(checking_, line.takers.size()) : 0);
+  if (stopping_ || line.ready.size() + on_their_way(at) >= line.prepared + waiting) return;
   if (line.zygote != nullptr && !line.zygote->usable()) return;  // refilled when there is one again
   if (auto s = start_one(at); !s.ok()) {
     std::fprintf(stderr, "cannot prepare a sandbox: %s\n", s.message().c_str());
@@ -346,7 +348,9 @@ void ShellPool::adopt(std::unique_ptr<Shell> shell) {
 
 void ShellPool::check(std::function<void(sdk::Status)> done) {
   const uint64_t cold = cold_takes_;
+  ++checking_;
   take({}, [this, done = std::move(done)](sdk::Status status, std::unique_ptr<Shell> shell) {
+    --checking_;
     if (shell != nullptr) {
       lines_[0].ready.push_front(shell->serial);
       adopt(std::move(shell));

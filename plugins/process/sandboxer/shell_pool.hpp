@@ -133,6 +133,7 @@ class ShellPool {
   std::vector<UniqueFd> networks_;
   size_t removing_groups_ = 0;
   size_t ending_ = 0;
+  size_t checking_ = 0;  // of the plain line's takers: by check()
   uint64_t cold_takes_ = 0;
   uint64_t forked_ = 0;
   uint64_t fallbacks_ = 0;
