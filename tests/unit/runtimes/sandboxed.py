@@ -137,11 +137,11 @@ class Sandboxer:
 
     def stats(self):
         reader = self.call(STATS, b"")
-        _, plain, _, removing, _, _, _ = reader.take("IIIIQQQ")
+        _, plain, networks, removing, _, _, _ = reader.take("IIIIQQQ")
         names = ("zygotes", "prepared_forks", "zygote_starts", "forked", "fork_fallbacks")
         found = dict(zip(names, reader.take("IIQQQ")))
         found["problem"] = reader.text().decode()
-        found["prepared"], found["removing"] = plain, removing
+        found["prepared"], found["removing"], found["networks"] = plain, removing, networks
         return found
 
     def settled(self):
