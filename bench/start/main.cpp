@@ -264,7 +264,7 @@ int run(const Options& options) {
                       {},
                       arm.reference});
       // The first one of an image may still have to wake what makes the next ones fast.
-      for (int i = 0; options.process && i < kWarmUps; ++i) {
+      for (int i = 0; arm.plugin == "process" && i < kWarmUps; ++i) {
         plugins.back()->start_us(image);
         std::this_thread::sleep_for(kWarmUpPause);
       }
