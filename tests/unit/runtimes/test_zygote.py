@@ -7,7 +7,7 @@ import unittest
 
 import sandboxed
 from harness import RuntimeTest, make_zip, require
-from sandboxed import COMMAND, MODULES, UID, SandboxedRuntime, Sandboxer, wait_until
+from sandboxed import COMMAND, MODULES, PRIVILEGED, SandboxedRuntime, Sandboxer, wait_until
 
 # Everything about the sandbox and the interpreter that a function can see.
 INSPECT = """
@@ -230,7 +230,7 @@ class Zygote(RuntimeTest):
         self.assertEqual(sandboxer.stats()["zygotes"], 0)
 
     def test_limits_hold_in_a_fork(self):
-        if UID:
+        if not PRIVILEGED:
             self.skipTest("memory is limited as root only")
         code = "def main(p):\n  x = bytearray(200 << 20)\n  return {'size': len(x)}"
         runtime = self.runtime(memory=64 << 20)
