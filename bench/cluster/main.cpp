@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -14,8 +15,13 @@
 #include <cstdlib>
 #include <ctime>
 #include <fmt/format.h>
+#include <fstream>
+#include <stdexcept>
+#include <unistd.h>
 
 #include "floor.hpp"
+#include "instant_master.hpp"
+#include "mesos/scheduler/memory_store.hpp"
 #include "mesos/scheduler/scheduler.hpp"
 
 namespace berth::bench {
@@ -100,21 +106,6 @@ double cycle(const char* matcher, int agents, int tasks) {
   return ms;
 }
 
-class Memory final : public Store {
- public:
-  explicit Memory(boost::asio::io_context& context) : context_(context) {}
-  void load(Loaded done) override {
-    boost::asio::post(context_, [done = std::move(done)] { done({}, {}); });
-  }
-  void put(const std::string&, std::string, std::function<void(const sdk::Status&)> done) override {
-    boost::asio::post(context_, [done = std::move(done)] { done({}); });
-  }
-  void remove(const std::string&) override {}
-
- private:
-  boost::asio::io_context& context_;
-};
-
 class Quiet final : public Observer {
   void on_ended(const Task&, const Ending&) override {}
   void on_link(const sdk::Status&) override {}
@@ -171,21 +162,25 @@ Settings settings_for(const char* master) {
   return settings;
 }
 
+TaskSpec spec_of(const std::string& id) {
+  TaskSpec spec;
+  spec.name = id;
+  spec.demand.cpus = 10;
+  spec.demand.mem = 32'000;
+  spec.info.mutable_container()->set_type(v1::ContainerInfo::DOCKER);
+  spec.info.mutable_container()->mutable_docker()->set_image("x");
+  spec.info.mutable_command()->set_shell(false);
+  return spec;
+}
+
 Result ours(const char* master, int count) {
   boost::asio::io_context context;
-  Memory store(context);
+  MemoryStore store(context);
   Quiet quiet;
   Scheduler scheduler(context, settings_for(master), store, make_matcher("first-match"), quiet);
   Result result;
   const auto launch = [&](const std::string& id, std::function<void()> running) {
-    TaskSpec spec;
-    spec.name = id;
-    spec.demand.cpus = 10;
-    spec.demand.mem = 32'000;
-    spec.info.mutable_container()->set_type(v1::ContainerInfo::DOCKER);
-    spec.info.mutable_container()->mutable_docker()->set_image("x");
-    spec.info.mutable_command()->set_shell(false);
-    scheduler.launch(std::move(spec), Clock::now() + std::chrono::minutes(10),
+    scheduler.launch(spec_of(id), Clock::now() + std::chrono::minutes(10),
                      [running = std::move(running)](const sdk::Status& status, const Task*) {
                        if (!status.ok()) std::fprintf(stderr, "%s\n", status.to_string().c_str());
                        running();
@@ -215,8 +210,115 @@ Result floor_of(const char* master, int count) {
   return result;
 }
 
+double resident_mb() {
+  std::ifstream statm("/proc/self/statm");
+  double size = 0, resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+struct Scale {
+  double launched_ms = 0;   // until all ran
+  double launched_cpu = 0;  // ms of our process
+  double resident_mb = 0;   // more than before
+  double back_ms = 0;       // from the leader's end to the next subscription
+  double confirmed_ms = 0;  // and until the last task was confirmed
+  double confirmed_cpu = 0;
+};
+
+// `tasks` at once on `agents` that answer at once; then their leader dies.
+Scale scale_of_ours(int agents, int tasks) {
+  InstantMaster master(agents);
+  boost::asio::io_context context;
+  MemoryStore store(context);
+  Quiet quiet;
+  Scheduler scheduler(context, settings_for(master.url().c_str()), store,
+                      make_matcher("first-match"), quiet);
+  Scale result;
+  Clock::time_point begin;
+  double cpu = 0;
+  const double resident = resident_mb();
+  int running = 0;
+  std::uint64_t subscriptions = 0;
+  boost::asio::steady_timer poll(context);
+  std::function<void()> look = [&] {
+    if (scheduler.subscribed() && scheduler.counters().subscriptions > subscriptions) {
+      if (result.back_ms == 0) result.back_ms = ms_since(begin);
+      if (scheduler.unconfirmed() == 0) {
+        result.confirmed_ms = ms_since(begin);
+        result.confirmed_cpu = cpu_ms() - cpu;
+        return context.stop();
+      }
+    }
+    poll.expires_after(milliseconds(1));
+    poll.async_wait([&](const boost::system::error_code&) { look(); });
+  };
+  const auto launched = [&](const sdk::Status& status, const Task* task) {
+    if (!status.ok()) throw std::runtime_error(status.to_string());
+    scheduler.remember(task->id, v1::StoredTask());
+    if (++running < tasks) return;
+    result.launched_ms = ms_since(begin);
+    result.launched_cpu = cpu_ms() - cpu;
+    result.resident_mb = resident_mb() - resident;
+    subscriptions = scheduler.counters().subscriptions;
+    begin = Clock::now();
+    cpu = cpu_ms();
+    master.fail_over();
+    boost::asio::post(context, look);
+  };
+  scheduler.start([&](const sdk::Status&) {
+    begin = Clock::now();
+    cpu = cpu_ms();
+    for (int i = 0; i < tasks; ++i) {
+      scheduler.launch(spec_of(fmt::format("task-{}", i)), begin + std::chrono::minutes(10),
+                       launched);
+    }
+  });
+  context.run();
+  return result;
+}
+
+// The least that does the same: nothing is kept of a task.
+Result scale_of_floor(int agents, int tasks) {
+  InstantMaster master(agents);
+  boost::asio::io_context context;
+  Floor floor(context, settings_for(master.url().c_str()));
+  Result result;
+  int running = 0;
+  floor.start([&] {
+    const auto begin = Clock::now();
+    const double cpu = cpu_ms();
+    for (int i = 0; i < tasks; ++i) {
+      floor.launch(fmt::format("task-{}", i), [&, begin, cpu] {
+        if (++running < tasks) return;
+        result.all_at_once = ms_since(begin);
+        result.cpu = cpu_ms() - cpu;
+        context.stop();
+      });
+    }
+  });
+  context.run();
+  return result;
+}
+
+void add_scale(json::array& rows) {
+  constexpr int kAgents = 10'000, kTasks = 100'000;
+  const Result least = scale_of_floor(kAgents, kTasks);
+  const Scale own = scale_of_ours(kAgents, kTasks);
+  constexpr const char* kBare = "a bare client's ACCEPT";
+  rows.push_back(row("scale_launches_per_second", kTasks / own.launched_ms * 1e3, "1/s", kBare,
+                     kTasks / least.all_at_once * 1e3));
+  rows.push_back(row("scale_cpu_per_launch", own.launched_cpu / kTasks * 1e3, "us", kBare,
+                     least.cpu / kTasks * 1e3));
+  rows.push_back(row("scale_memory_100k_tasks", own.resident_mb, "MB"));
+  rows.push_back(row("failover_subscribed", own.back_ms, "ms"));
+  rows.push_back(row("failover_100k_tasks_confirmed", own.confirmed_ms, "ms"));
+  rows.push_back(row("failover_cpu", own.confirmed_cpu, "ms"));
+}
+
 int run(const char* master, int count) {
   json::array rows;
+  add_scale(rows);
   for (const char* matcher : {"first-match", "best-fit", "spread"}) {
     std::vector<double> cycles;
     for (int i = 0; i < 9; ++i) cycles.push_back(cycle(matcher, 10'000, 1'000));

@@ -8,26 +8,11 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "mesos/scheduler/memory_store.hpp"
 #include "mesos/scheduler/scheduler.hpp"
 
 using namespace berth::mesos;
 namespace sdk = berth::sdk;
-
-// A framework that is to survive its own crash keeps this on a disk.
-class Memory final : public Store {
- public:
-  explicit Memory(boost::asio::io_context& context) : context_(context) {}
-  void load(Loaded done) override {
-    boost::asio::post(context_, [done = std::move(done)] { done({}, {}); });
-  }
-  void put(const std::string&, std::string, std::function<void(const sdk::Status&)> done) override {
-    boost::asio::post(context_, [done = std::move(done)] { done({}); });
-  }
-  void remove(const std::string&) override {}
-
- private:
-  boost::asio::io_context& context_;
-};
 
 class Sample final : public Observer {
  public:
@@ -83,7 +68,7 @@ class Sample final : public Observer {
   const int count_;
   const std::string image_;
   boost::asio::io_context context_;
-  Memory store_;
+  MemoryStore store_;  // one that is to survive its own crash keeps that on a disk
   Scheduler scheduler_;
   int running_ = 0;
   bool failed_ = false;

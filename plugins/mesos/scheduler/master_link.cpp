@@ -108,6 +108,8 @@ void MasterLink::stop() {
 void MasterLink::retire() {
   if (session_ == nullptr) return;
   session_->stream.cancel(session_->exchange);
+  session_->calls.cancel_waiting();
+  session_->acknowledgements.cancel_waiting();
   retired_.push_back(std::move(session_));
   asio::post(context_, [this] { sweep(); });
 }
@@ -289,6 +291,7 @@ void MasterLink::call(v1::Call call, Done done) {
   request.headers = headers(&session);
   request.body = call.SerializeAsString();
   request.timeout = settings_.call_timeout;
+  request.queues_untimed = true;
   request.connect_timeout = settings_.connect_timeout;
   request.max_response_bytes = 1u << 20;
   const bool acknowledges = call.type() == v1::Call::ACKNOWLEDGE;

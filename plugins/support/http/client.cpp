@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cctype>
+#include <deque>
 #include <unordered_map>
 
 #include "support/http/curl_loop.hpp"
@@ -81,6 +82,10 @@ class Client::Impl {
     schedule();
   }
 
+  void cancel_waiting() {
+    for (const std::uint64_t id : waiting_) cancel(id);
+  }
+
   void go_on(std::uint64_t id) {
     unpaused_.push_back(id);
     schedule();
@@ -107,7 +112,11 @@ class Client::Impl {
     for (const std::uint64_t id : std::exchange(queued_, {})) {
       const auto it = exchanges_.find(id);
       if (it == exchanges_.end()) continue;
-      if (const CURLcode code = begin(*it->second); code != CURLE_OK) finish(id, code);
+      if (it->second->queues_untimed() && (full() || !waiting_.empty())) {
+        waiting_.push_back(id);
+      } else {
+        begin_or_finish(id, *it->second);
+      }
     }
     for (const std::uint64_t id : std::exchange(unpaused_, {})) {
       const auto it = exchanges_.find(id);
@@ -115,7 +124,19 @@ class Client::Impl {
         curl_easy_pause(it->second->easy(), CURLPAUSE_CONT);
       }
     }
+    while (!waiting_.empty() && !full()) {
+      const std::uint64_t id = waiting_.front();
+      waiting_.pop_front();
+      const auto it = exchanges_.find(id);  // it may have been cancelled
+      if (it != exchanges_.end()) begin_or_finish(id, *it->second);
+    }
     deliver();
+  }
+
+  bool full() const { return endpoint_.max_connections > 0 && begun_ >= endpoint_.max_connections; }
+
+  void begin_or_finish(std::uint64_t id, Exchange& exchange) {
+    if (const CURLcode code = begin(exchange); code != CURLE_OK) finish(id, code);
   }
 
   CURLcode begin(Exchange& exchange) {
@@ -130,6 +151,7 @@ class Client::Impl {
     if (const CURLcode code = exchange.prepare(easy, endpoint_)) return code;
     if (curl_multi_add_handle(loop_.multi(), easy) != CURLM_OK) return CURLE_FAILED_INIT;
     exchange.added = true;
+    ++begun_;
     return CURLE_OK;
   }
 
@@ -138,7 +160,11 @@ class Client::Impl {
     if (it == exchanges_.end()) return;
     const std::unique_ptr<Exchange> exchange = std::move(it->second);
     exchanges_.erase(it);
-    if (exchange->added) curl_multi_remove_handle(loop_.multi(), exchange->easy());
+    if (exchange->added) {
+      curl_multi_remove_handle(loop_.multi(), exchange->easy());
+      --begun_;
+      if (!waiting_.empty()) schedule();
+    }
     if (CURL* easy = exchange->release()) {
       if (spare_.size() < kSpareHandles) {
         spare_.push_back(easy);
@@ -167,10 +193,12 @@ class Client::Impl {
   CurlLoop loop_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Exchange>> exchanges_;
   std::vector<std::uint64_t> queued_;
+  std::deque<std::uint64_t> waiting_;  // for a connection, by themselves
   std::vector<std::uint64_t> cancelled_;
   std::vector<std::uint64_t> unpaused_;
   std::vector<CURL*> spare_;
   std::uint64_t last_ = 0;
+  long begun_ = 0;  // exchanges that libcurl has
   bool scheduled_ = false;
   const std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
@@ -186,6 +214,10 @@ std::uint64_t Client::send(Request request, Done done) {
 
 void Client::cancel(std::uint64_t exchange) {
   impl_->cancel(exchange);
+}
+
+void Client::cancel_waiting() {
+  impl_->cancel_waiting();
 }
 
 void Client::go_on(std::uint64_t exchange) {

@@ -70,7 +70,10 @@ struct Request {
   std::string target = "/";  // path and query, appended to the base URL; already escaped
   std::vector<std::string> headers = {};  // "Name: value"
   std::string body = {};  // sent with Content-Length if not empty, or always with POST, PUT
-  std::chrono::milliseconds timeout{60'000};          // of the whole exchange; 0: none
+  std::chrono::milliseconds timeout{60'000};  // of the whole exchange; 0: none
+  // The wait for one of the connections is not part of `timeout`: for calls that come by the
+  // thousand. They begin in their order.
+  bool queues_untimed = false;
   std::chrono::milliseconds connect_timeout{10'000};  // up to and with the TLS handshake
   std::size_t max_response_bytes = 64u << 20;         // of a body that is not streamed
   // Called once with the response's code when its headers have come. The same rule as for on_data.
@@ -108,6 +111,9 @@ class Client {
   // Ends an exchange: `done` is called with CANCELLED, not from inside this call. Without effect on
   // one that has ended.
   void cancel(std::uint64_t exchange);
+
+  // The same for all that wait, untimed, for a connection.
+  void cancel_waiting();
 
   // Asks an exchange's on_upload again after it said kLater. Not from inside on_upload itself.
   void go_on(std::uint64_t exchange);

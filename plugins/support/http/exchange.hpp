@@ -24,6 +24,7 @@ class Exchange {
 
   std::uint64_t id() const { return id_; }
   CURL* easy() const { return easy_; }
+  bool queues_untimed() const { return request_.queues_untimed; }
   // The callbacks end a cancelled exchange as soon as they are called.
   void mark_cancelled() { cancelled_ = true; }
   // Answers the caller; the last use of this object.

@@ -2,10 +2,10 @@
 // The scheduler without the plugin, on the simulator: what only a framework of its own uses.
 #include "mesos/scheduler/scheduler.hpp"
 
-#include <boost/asio/post.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "mesos/scheduler/memory_store.hpp"
 #include "simulator.hpp"
 
 namespace berth::mesos {
@@ -13,21 +13,6 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
-
-class Forgetful final : public Store {
- public:
-  explicit Forgetful(asio::io_context& context) : context_(context) {}
-  void load(Loaded done) override {
-    asio::post(context_, [done = std::move(done)] { done({}, {}); });
-  }
-  void put(const std::string&, std::string, std::function<void(const sdk::Status&)> done) override {
-    asio::post(context_, [done = std::move(done)] { done({}); });
-  }
-  void remove(const std::string&) override {}
-
- private:
-  asio::io_context& context_;
-};
 
 class SchedulerTest : public ::testing::Test, public Observer {
  protected:
@@ -76,7 +61,7 @@ class SchedulerTest : public ::testing::Test, public Observer {
 
   berth::testing::Simulator simulator_;
   asio::io_context context_;
-  Forgetful store_{context_};
+  MemoryStore store_{context_};
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<std::string> ended_;
   std::vector<std::array<std::string, 3>> messages_;

@@ -100,6 +100,60 @@ TEST_F(HttpClientTest, SendsMethodsHeadersAndEmptyBodies) {
       "PUT|3|typed|");
 }
 
+TEST_F(HttpClientTest, DoesNotTimeTheWaitForAConnectionIfToldSo) {
+  std::promise<void> arrived, release;
+  HttpServer server([&](const ServerRequest& request, ServerReply& reply) {
+    if (request.target == "/first") {
+      arrived.set_value();
+      release.get_future().wait();
+    }
+    reply.send(200, request.target);
+  });
+  connect({.base_url = "http://127.0.0.1:" + std::to_string(server.port()),
+           .unix_socket = "",
+           .max_connections = 1});
+  auto first = boost::asio::co_spawn(loop_.context(), client_->fetch({.target = "/first"}),
+                                     boost::asio::use_future);
+  arrived.get_future().wait();
+  auto second = boost::asio::co_spawn(
+      loop_.context(),
+      client_->fetch({.target = "/second", .timeout = 1'000ms, .queues_untimed = true}),
+      boost::asio::use_future);
+  // Longer than its time-out, which has not begun.
+  EXPECT_EQ(second.wait_for(1'500ms), std::future_status::timeout);
+  release.set_value();
+  EXPECT_EQ(first.get().response.body, "/first");
+  const Reply reply = second.get();
+  EXPECT_TRUE(reply.status.ok()) << reply.status.to_string();
+  EXPECT_EQ(reply.response.body, "/second");
+}
+
+TEST_F(HttpClientTest, CancelsWhatWaitsForAConnection) {
+  std::promise<void> arrived, release;
+  HttpServer server([&](const ServerRequest& request, ServerReply& reply) {
+    arrived.set_value();
+    release.get_future().wait();
+    reply.send(200, request.target);
+  });
+  connect({.base_url = "http://127.0.0.1:" + std::to_string(server.port()),
+           .unix_socket = "",
+           .max_connections = 1});
+  const auto begin = [&](const char* target) {
+    return boost::asio::co_spawn(loop_.context(),
+                                 client_->fetch({.target = target, .queues_untimed = true}),
+                                 boost::asio::use_future);
+  };
+  auto first = begin("/first");
+  arrived.get_future().wait();
+  auto second = begin("/second"), third = begin("/third");
+  on_loop([] {});  // both have begun to wait, or are about to
+  on_loop([&] { client_->cancel_waiting(); });
+  EXPECT_EQ(second.get().status.code(), sdk::StatusCode::kCancelled);
+  EXPECT_EQ(third.get().status.code(), sdk::StatusCode::kCancelled);
+  release.set_value();
+  EXPECT_EQ(first.get().response.body, "/first");
+}
+
 TEST_F(HttpClientTest, StreamsAResponse) {
   std::promise<void> seen_first;
   HttpServer server([&](const ServerRequest&, ServerReply& reply) {
