@@ -11,6 +11,7 @@
 
 #include "code_file.hpp"
 #include "commands.hpp"
+#include "names.hpp"
 #include "output.hpp"
 #include "parameters.hpp"
 #include "session.hpp"
@@ -51,22 +52,13 @@ struct InvokeOptions {
 };
 
 struct ListOptions {
+  std::string package;  // empty: all of the namespace
   std::int64_t skip = 0;
   std::int64_t limit = 30;
 };
 
-// "pkg/name" and "/ns/name" would be other paths; names are one segment here.
 std::string action_path(const std::string& name) {
-  std::string text = name;
-  if (text.starts_with("/_/")) text.erase(0, 3);
-  std::string path = "/actions";
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find('/', begin), text.size());
-    path += '/' + encode_segment(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return path;
+  return entity_path("actions", name);
 }
 
 // "a", "pkg/a", "/ns/a" as the API wants a component named.
@@ -179,8 +171,10 @@ void put(const GlobalOptions& options, const ActionOptions& wanted, bool creatin
 }
 
 void list(const GlobalOptions& options, const ListOptions& wanted) {
-  const HttpReply reply =
-      rest(options, "GET", fmt::format("/actions?limit={}&skip={}", wanted.limit, wanted.skip));
+  const std::string collection =
+      wanted.package.empty() ? "/actions" : action_path(wanted.package) + '/';
+  const HttpReply reply = rest(
+      options, "GET", fmt::format("{}?limit={}&skip={}", collection, wanted.limit, wanted.skip));
   if (options.json) {
     std::puts(reply.body.c_str());
     return;
@@ -194,7 +188,11 @@ void list(const GlobalOptions& options, const ListOptions& wanted) {
       if (text_of(annotation, "key") == "exec") kind = text_of(annotation, "value");
     }
     const json::value& limits = action.at("limits");
-    rows.push_back({text_of(action, "name"), text_of(action, "version"), kind,
+    const std::string space = text_of(action, "namespace");
+    const std::size_t slash = space.find('/');
+    const std::string package =
+        slash == std::string::npos ? std::string() : space.substr(slash + 1) + '/';
+    rows.push_back({package + text_of(action, "name"), text_of(action, "version"), kind,
                     fmt::format("{} MB", number_of(limits, "memory")),
                     format_duration(number_of(limits, "timeout")),
                     format_time(number_of(action, "updated"))});
@@ -330,6 +328,7 @@ void add_action_commands(CLI::App& program, const OptionsPtr& options) {
 
   CLI::App* list_command = group->add_subcommand("list", "list actions, newest first");
   const auto page = std::make_shared<ListOptions>();
+  list_command->add_option("package", page->package, "only of this package");
   list_command->add_option("-s,--skip", page->skip, "leave out the first");
   list_command->add_option("-l,--limit", page->limit, "at most so many; 0: all that berthd allows");
   list_command->callback([options, page] { list(*options, *page); });

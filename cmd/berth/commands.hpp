@@ -19,6 +19,9 @@ void add_action_commands(CLI::App& program, const OptionsPtr& options);
 void add_activation_commands(CLI::App& program, const OptionsPtr& options);
 void add_container_commands(CLI::App& program, const OptionsPtr& options);
 void add_namespace_commands(CLI::App& program, const OptionsPtr& options);
+void add_package_commands(CLI::App& program, const OptionsPtr& options);
+void add_rule_commands(CLI::App& program, const OptionsPtr& options);
+void add_trigger_commands(CLI::App& program, const OptionsPtr& options);
 void add_plugin_commands(CLI::App& program, const OptionsPtr& options);
 // admin backup, admin check.
 void add_admin_commands(CLI::App& program, const OptionsPtr& options);

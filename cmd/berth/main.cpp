@@ -29,6 +29,9 @@ int run(int argc, char** argv) {
   berth::cli::add_activation_commands(program, options);
   berth::cli::add_container_commands(program, options);
   berth::cli::add_namespace_commands(program, options);
+  berth::cli::add_package_commands(program, options);
+  berth::cli::add_rule_commands(program, options);
+  berth::cli::add_trigger_commands(program, options);
   berth::cli::add_plugin_commands(program, options);
   berth::cli::add_server_commands(program, options);
   berth::cli::add_admin_commands(program, options);

@@ -215,7 +215,7 @@ Status Daemon::build_house() {
                                        .next = *house_->invoker,
                                        .activations = store_->activations(),
                                        .work = &store_->work(),
-                                       .resolve = activation::resolve_own(io, store_->entities())},
+                                       .resolve = activation::resolve_by_name(io, store_->entities())},
       activation::ComposerOptions{
           .max_steps = static_cast<std::size_t>(limit_bounds(config_).max_sequence_length),
           .record_before_reply = config_.boolean("activations.record_before_reply")});
@@ -241,7 +241,7 @@ Status Daemon::build_house() {
                         .limits = limit_bounds(config_),
                         .throttles = throttles(config_),
                         .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
-                        .resolve_step = activation::resolve_own(io, store_->entities()),
+                        .resolve_step = activation::resolve_by_name(io, store_->entities()),
                         .not_ready = [this] {
                           return ready_ ? std::string() : std::string("starting or stopping");
                         }});

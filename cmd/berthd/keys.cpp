@@ -122,6 +122,8 @@ const std::vector<Key>& keys() {
        1, 1000},
       {"limits.invocations_per_minute", Type::kInteger, "0", "Of one namespace; 0: no limit.", 0},
       {"limits.concurrent_invocations", Type::kInteger, "0", "Of one namespace; 0: no limit.", 0},
+      {"limits.fires_per_minute", Type::kInteger, "0", "Of triggers of one namespace; 0: no limit.",
+       0},
 
       {"parameters.encryption",
        Type::kString,

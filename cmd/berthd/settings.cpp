@@ -98,7 +98,8 @@ api::Throttles throttles(const config::Document& config) {
     return value > 0 ? api::Throttles::Number(value) : std::nullopt;
   };
   return {.invocations_per_minute = bound("limits.invocations_per_minute"),
-          .concurrent_invocations = bound("limits.concurrent_invocations")};
+          .concurrent_invocations = bound("limits.concurrent_invocations"),
+          .fires_per_minute = bound("limits.fires_per_minute")};
 }
 
 http::ServerOptions server_options(const config::Document& config) {

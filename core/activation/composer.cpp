@@ -8,6 +8,7 @@
 
 #include "activation/conductor_flow.hpp"
 #include "activation/flow.hpp"
+#include "activation/resolver.hpp"
 #include "activation/sequence_flow.hpp"
 #include "base/json_text.hpp"
 #include "base/log.hpp"
@@ -17,14 +18,12 @@ namespace {
 constexpr std::chrono::milliseconds kPoll{5};
 }
 
-ResolveStep resolve_own(boost::asio::io_context& io, store::EntityStore& entities) {
-  return [&io, &entities](const entity::Identity& user, std::string path,
-                          store::Done<entity::ActionPtr> done) {
-    if (path.substr(0, path.find('/')) != user.namespace_name) {
-      return done(sdk::permission_denied(path + " is another namespace's"));
-    }
-    if (entity::ActionPtr action = entities.cached_action(path)) return done(std::move(action));
-    entities.get_action(io.get_executor(), std::move(path), std::move(done));
+ResolveStep resolve_by_name(boost::asio::io_context& io, store::EntityStore& entities) {
+  return [&io, resolver = std::make_shared<Resolver>(entities)](
+             const entity::Identity& user, const std::string& path,
+             store::Done<entity::ActionPtr> done) {
+    resolver->resolve(io.get_executor(), split_action_path(path), user.namespace_name,
+                      std::move(done));
   };
 }
 

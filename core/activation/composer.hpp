@@ -48,8 +48,8 @@ struct ComposerDependencies {
   ResolveStep resolve;
 };
 
-// The steps of the caller's own namespace out of the store, without packages.
-ResolveStep resolve_own(boost::asio::io_context& io, store::EntityStore& entities);
+// By a Resolver of its own.
+ResolveStep resolve_by_name(boost::asio::io_context& io, store::EntityStore& entities);
 
 struct ComposerOptions {
   // Actions in a sequence, nested ones counted in; components of a composition, which may ask its

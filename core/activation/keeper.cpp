@@ -21,6 +21,7 @@ store::Work work_of(const Invocation& invocation) {
   work.namespace_uuid = invocation.user.namespace_uuid;
   work.subject = invocation.user.subject;
   work.path = invocation.action->path();
+  work.binding = invocation.action->binding;
   work.cause = invocation.cause;
   work.received_ms = invocation.received_ms;
   work.arguments = invocation.arguments;

@@ -206,6 +206,10 @@ std::string annotations_json(const entity::Action& action, const Timing& timing,
     text.append(R"(},{"key":"initTime","value":)");
     append_number(text, *timing.init_ms);
   }
+  if (!action.binding.empty()) {
+    text.append(R"(},{"key":"binding","value":)");
+    append_json_string(text, action.binding);
+  }
   if (caused_by_sequence) text.append(R"(},{"key":"causedBy","value":"sequence")");
   if (!timing.trace.empty()) text.append(R"(},{"key":"trace","value":)").append(timing.trace);
   text.append("}]");

@@ -77,6 +77,7 @@ bool is_passing(const Status& why) {
 Recovery::Recovery(const DurableDependencies& dependencies, const DurableOptions& options)
     : with_(dependencies),
       options_(options),
+      resolver_(with_.entities),
       timer_(with_.io),
       store_retry_(options.store_retry),
       counters_{&recovered(with_.metrics, "run"), &recovered(with_.metrics, "interrupted"),
@@ -141,8 +142,15 @@ void Recovery::resume(std::shared_ptr<store::Work> work) {
     with_.work.withdraw(work->activation_id);
     return finished(kDropped);
   }
-  with_.entities.get_action(
-      with_.io.get_executor(), work->path,
+  // By the way it was reached, for the parameters that are given to /init.
+  ActionName name = split_action_path(work->path);
+  if (!work->binding.empty()) {
+    const ActionName binding = split_action_path(work->binding);
+    name.namespace_name = binding.namespace_name;
+    name.package = binding.name;
+  }
+  resolver_.resolve(
+      with_.io.get_executor(), name, work->namespace_name,
       [weak = weak_from_this(), work, user = std::move(*user)](Result<entity::ActionPtr> action) {
         const auto self = weak.lock();
         if (!self || self->stopped_) return;
@@ -161,7 +169,8 @@ void Recovery::resume(std::shared_ptr<store::Work> work) {
         entity::Activation record = make_record(*work, found, self->with_.clock.wall_ms());
         if (found) {
           set_response(record, entity::Outcome::kWhiskError, kArgumentsUnreadable);
-        } else if (action.error().code() == StatusCode::kNotFound) {
+        } else if (action.error().code() == StatusCode::kNotFound ||
+                   action.error().code() == StatusCode::kPermissionDenied) {
           set_response(record, entity::Outcome::kApplicationError, kActionGone);
         } else {
           // It will be as unreadable the next time: who waits for a record gets one.

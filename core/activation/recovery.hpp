@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "activation/durable_invoker.hpp"
+#include "activation/resolver.hpp"
 
 namespace berth::activation {
 
@@ -45,6 +46,7 @@ class Recovery final : public std::enable_shared_from_this<Recovery> {
 
   const DurableDependencies with_;
   const DurableOptions options_;
+  Resolver resolver_;
   boost::asio::steady_timer timer_;
   std::chrono::milliseconds store_retry_;  // of the next time that the store does not answer
   std::deque<std::shared_ptr<store::Work>> waiting_;  // of the page at hand

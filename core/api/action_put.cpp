@@ -5,10 +5,8 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <charconv>
 #include <fmt/format.h>
 
-#include "base/json.hpp"
 #include "entity/code_check.hpp"
 #include "entity/identity.hpp"
 
@@ -17,34 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kMaxDepth = 256;
 constexpr std::size_t kMaxMainBytes = 1024;
-
-Failure wrong(std::string_view pointer, std::string_view reason) {
-  return malformed_body(fmt::format("{}: {}", pointer, reason));
-}
-
-// Errors of shape begin with the JSON pointer; those of meaning are OpenWhisk's own sentences.
-Failure refused(const Status& status) {
-  if (status.message().starts_with('/')) return malformed_body(status.message());
-  return {400, status.message()};
-}
-
-// A member, or null if it is absent or null: clients send both for "not given".
-const json::value* given(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value == nullptr || value->is_null() ? nullptr : value;
-}
-
-// A string member; empty if it is not given.
-Checked<std::string> text_member(const json::object& object, std::string_view key,
-                                 std::string_view pointer) {
-  const json::value* value = given(object, key);
-  if (value == nullptr) return std::string();
-  const json::string* string = value->if_string();
-  if (string == nullptr) return wrong(pointer, "must be a string");
-  return std::string(string->data(), string->size());
-}
 
 std::string lower(std::string text) {
   for (char& c : text) {
@@ -166,57 +137,6 @@ Checked<entity::Exec> parse_exec(const json::value& value, const entity::Runtime
   return exec;
 }
 
-Checked<entity::Parameters> parse_list(const json::value& value, std::string_view what,
-                                       std::uint64_t max_bytes) {
-  Result<entity::Parameters> parameters = entity::parse_parameters(value, what);
-  if (!parameters) return refused(parameters.error());
-  std::uint64_t size = 0;
-  for (const entity::Parameter& parameter : *parameters) {
-    size += parameter.key.size() + json::serialize(parameter.value).size();
-  }
-  if (size > max_bytes) return too_large(what, size, max_bytes);
-  return std::move(*parameters);
-}
-
-bool is_version(std::string_view text) {
-  int parts = 0;
-  while (parts < 3) {
-    std::uint32_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc()) return false;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    ++parts;
-    if (parts < 3) {
-      if (!text.starts_with('.')) return false;
-      text.remove_prefix(1);
-    }
-  }
-  return text.empty();
-}
-
-// The version after this one; a patch number that cannot be read starts again.
-std::string next_version(std::string_view version) {
-  const std::size_t dot = version.rfind('.');
-  if (dot == std::string_view::npos) return "0.0.1";
-  std::uint64_t patch = 0;
-  std::from_chars(version.data() + dot + 1, version.data() + version.size(), patch);
-  return fmt::format("{}.{}", version.substr(0, dot), patch + 1);
-}
-
-void set_annotation(entity::Parameters& annotations, std::string_view key, json::value value) {
-  for (entity::Parameter& annotation : annotations) {
-    if (annotation.key != key) continue;
-    annotation.value = std::move(value);
-    return;
-  }
-  annotations.push_back({.key = std::string(key), .value = std::move(value)});
-}
-
-bool has_annotation(const entity::Parameters& annotations, std::string_view key) {
-  return std::any_of(annotations.begin(), annotations.end(),
-                     [key](const entity::Parameter& annotation) { return annotation.key == key; });
-}
-
 Checked<entity::Limits> apply_limits(const ActionPut& put, const entity::Limits& base,
                                      const entity::LimitBounds& bounds) {
   if (!put.limits) return base;
@@ -237,23 +157,14 @@ entity::Limits standard_limits(const entity::LimitBounds& bounds) {
 Checked<ActionPut> parse_action_put(std::string_view body, const entity::RuntimesManifest& runtimes,
                                     const entity::LimitBounds& bounds) {
   if (body.empty()) return malformed_body("a JSON object is expected, and the body is empty");
-  const Result<json::value> tree = parse_json(body, kMaxDepth);
-  if (!tree) return malformed_body(tree.error().message());
-  const json::object* object = tree->if_object();
-  if (object == nullptr) return malformed_body("the body must be a JSON object");
+  const Checked<json::object> root = parse_body(body);
+  if (!root) return root.error();
+  const json::object* object = &*root;
+  Checked<CommonPut> common = parse_common(*object, bounds);
+  if (!common) return common.error();
 
   ActionPut put;
-  if (const json::value* version = given(*object, "version")) {
-    const json::string* string = version->if_string();
-    if (string == nullptr || !is_version({string->data(), string->size()})) {
-      return wrong("/version", "must be three numbers, as in \"1.0.2\"");
-    }
-    put.version = std::string(string->data(), string->size());
-  }
-  if (const json::value* publish = given(*object, "publish")) {
-    if (!publish->is_bool()) return wrong("/publish", "must be true or false");
-    put.publish = publish->get_bool();
-  }
+  static_cast<CommonPut&>(put) = std::move(*common);
   if (const json::value* removed = given(*object, "delAnnotations")) {
     const json::array* array = removed->if_array();
     if (array == nullptr) return wrong("/delAnnotations", "must be an array of strings");
@@ -262,16 +173,6 @@ Checked<ActionPut> parse_action_put(std::string_view body, const entity::Runtime
       if (key == nullptr) return wrong(fmt::format("/delAnnotations/{}", i), "must be a string");
       put.removed_annotations.emplace_back(key->data(), key->size());
     }
-  }
-  if (const json::value* parameters = given(*object, "parameters")) {
-    auto list = parse_list(*parameters, "parameters", bounds.max_parameters_bytes);
-    if (!list) return list.error();
-    put.parameters = std::move(*list);
-  }
-  if (const json::value* annotations = given(*object, "annotations")) {
-    auto list = parse_list(*annotations, "annotations", bounds.max_annotations_bytes);
-    if (!list) return list.error();
-    put.annotations = std::move(*list);
   }
   if (const json::value* limits = given(*object, "limits")) {
     // Over the standard ones here, so that what is wrong in any case is said before anything is

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/errors.hpp"
+#include "api/put_parts.hpp"
 #include "entity/action.hpp"
 #include "entity/limits.hpp"
 #include "entity/runtimes.hpp"
@@ -17,13 +18,9 @@ namespace berth::api {
 
 // What the body gives; members that it does not have are empty. Unknown members are ignored:
 // clients send back whole entities.
-struct ActionPut {
+struct ActionPut : CommonPut {
   std::optional<entity::Exec> exec;
-  std::optional<entity::Parameters> parameters;
-  std::optional<entity::Parameters> annotations;
   std::optional<boost::json::value> limits;  // checked over those it is applied to
-  std::optional<std::string> version;
-  std::optional<bool> publish;
   std::vector<std::string> removed_annotations;
 };
 

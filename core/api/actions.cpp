@@ -4,7 +4,6 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
-#include <limits>
 
 #include "api/action_put.hpp"
 #include "api/sequence_check.hpp"
@@ -17,7 +16,7 @@ void store(const CallPtr& call, const Checked<entity::Action>& action, std::uint
   if (!action) return call->fail(action.error());
   call->deps().entities.put_action(
       call->executor(), *action, expected, [call](const Result<entity::ActionPtr>& stored) {
-        if (!stored) return call->fail(stored.error());
+        if (!stored) return call->fail(entity_failure(stored.error(), call->path()));
         call->send_json(boost::json::serialize(entity::to_json(**stored, true)));
       });
 }
@@ -38,7 +37,9 @@ void apply(const CallPtr& call, const std::shared_ptr<ActionPut>& put, bool over
           return store(call, update_action(std::move(*put), old, call->bounds(), now),
                        old.revision);
         }
-        if (existing.error().code() != StatusCode::kNotFound) return call->fail(existing.error());
+        if (existing.error().code() != StatusCode::kNotFound) {
+          return call->fail(entity_failure(existing.error(), call->path()));
+        }
         store(call,
               create_action(std::move(*put), call->target.namespace_name, call->target.package,
                             call->target.name, call->bounds(), now),
@@ -60,8 +61,6 @@ void put_action(const CallPtr& call) {
   const Checked<bool> overwrite = call->query.boolean("overwrite", false);
   if (!overwrite) return call->fail(overwrite.error());
   if (!check_content_type(*call)) return;
-  // There are no packages to put it into.
-  if (!call->target.package.empty()) return call->fail(404, text::kNotFound);
   // Parsing megabytes and unpacking archives would keep every other request waiting.
   boost::asio::post(call->service().workers, [call, replace = *overwrite]() mutable {
     auto put = std::make_shared<Checked<ActionPut>>(
@@ -71,59 +70,77 @@ void put_action(const CallPtr& call) {
     boost::asio::post(io, [call = std::move(call), put, replace] {
       if (!*put) return call->fail(put->error());
       auto wanted = std::make_shared<ActionPut>(std::move(**put));
-      if (!wanted->exec) return apply(call, wanted, replace);
+      const auto store = [call, wanted, replace] {
+        with_writable_package(call, [call, wanted, replace] { apply(call, wanted, replace); });
+      };
+      if (!wanted->exec) return store();
       if (wanted->exec->kind == "sequence") {
         resolve_components(wanted->exec->components, call->user);
-        return check_sequence(call, call->path(), wanted->exec->components,
-                              [call, wanted, replace] { apply(call, wanted, replace); });
+        return check_sequence(call, call->path(), wanted->exec->components, store);
       }
-      if (call->check_kind(wanted->exec->kind)) apply(call, wanted, replace);
+      if (call->check_kind(wanted->exec->kind)) store();
     });
   });
 }
 
 void delete_action(const CallPtr& call) {
-  with_action(call, [call](const entity::ActionPtr& action) {
-    call->deps().entities.remove_action(
-        call->executor(), call->path(), action->revision,
-        [call, action](const Result<void>& removed) {
-          if (!removed) return call->fail(removed.error());
-          call->send_json(boost::json::serialize(entity::to_json(*action, true)));
+  with_writable_package(call, [call] {
+    // As it is stored, without what its package gives it.
+    call->deps().entities.get_action(
+        call->executor(), call->path(), [call](const Result<entity::ActionPtr>& action) {
+          if (!action) return call->fail(entity_failure(action.error(), call->path()));
+          call->deps().entities.remove_action(
+              call->executor(), call->path(), (*action)->revision,
+              [call, action = *action](const Result<void>& removed) {
+                if (!removed) return call->fail(removed.error());
+                call->send_json(boost::json::serialize(entity::to_json(*action, true)));
+              });
         });
   });
 }
 
-void list_actions(const CallPtr& call) {
-  const entity::LimitBounds& bounds = call->deps().limits;
-  const Checked<bool> count = call->query.boolean("count", false);
-  if (!count) return call->fail(count.error());
-  const Checked<std::int64_t> skip =
-      call->query.list_number("skip", 0, std::numeric_limits<std::int32_t>::max(), 0, "actions");
-  if (!skip) return call->fail(skip.error());
-  Checked<std::int64_t> limit =
-      call->query.list_number("limit", 0, bounds.list_max, bounds.list_default, "actions");
-  if (!limit) return call->fail(limit.error());
-  if (*limit == 0) *limit = bounds.list_max;
+namespace {
 
-  if (*count) {
-    call->deps().entities.count_actions(
-        call->executor(), call->target.namespace_name, std::nullopt, *skip,
-        [call](const Result<std::int64_t>& number) {
-          if (!number) return call->fail(number.error());
-          call->send_json(fmt::format("{{\"actions\":{}}}", *number));
-        });
+// Of a namespace, or of one of its packages.
+void list_of(const CallPtr& call, const std::string& namespace_name,
+             const std::optional<std::string>& package, const ListPage& page) {
+  store::EntityStore& entities = call->deps().entities;
+  if (page.count) {
+    entities.count_actions(call->executor(), namespace_name, package, page.skip,
+                           [call](const Result<std::int64_t>& number) {
+                             if (!number) return call->fail(number.error());
+                             call->send_json(fmt::format("{{\"actions\":{}}}", *number));
+                           });
     return;
   }
-  call->deps().entities.list_actions(call->executor(), call->target.namespace_name, std::nullopt,
-                                     *skip, *limit,
-                                     [call](const Result<std::vector<entity::ActionPtr>>& actions) {
-                                       if (!actions) return call->fail(actions.error());
-                                       boost::json::array list;
-                                       for (const entity::ActionPtr& action : *actions) {
-                                         list.emplace_back(entity::to_summary(*action));
-                                       }
-                                       call->send_json(boost::json::serialize(list));
-                                     });
+  entities.list_actions(call->executor(), namespace_name, package, page.skip, page.limit,
+                        [call](const Result<std::vector<entity::ActionPtr>>& actions) {
+                          if (!actions) return call->fail(actions.error());
+                          boost::json::array list;
+                          for (const entity::ActionPtr& action : *actions) {
+                            list.emplace_back(entity::to_summary(*action));
+                          }
+                          call->send_json(boost::json::serialize(list));
+                        });
+}
+
+}  // namespace
+
+void list_actions(const CallPtr& call) {
+  const Checked<ListPage> page = list_page(*call, "actions");
+  if (!page) return call->fail(page.error());
+  const Target& target = call->target;
+  if (target.package.empty()) {
+    return list_of(call, target.namespace_name, std::nullopt, *page);
+  }
+  const entity::PackageName name{target.namespace_name, target.package};
+  call->service().resolver.find_package(
+      call->executor(), name, call->user.namespace_name,
+      [call, name, page = *page](const Result<activation::Packages>& packages) {
+        if (!packages) return call->fail(entity_failure(packages.error(), name.path()));
+        const entity::Package& source = packages->source();
+        list_of(call, source.namespace_name, source.name, page);
+      });
 }
 
 }  // namespace berth::api

@@ -20,6 +20,19 @@ std::optional<Failure> check_entity_name(std::string_view name) {
   return std::nullopt;
 }
 
+// Whether what is asked of another's namespace is decided by its packages.
+bool may_be_shared(const Call& call) {
+  const Target& target = call.target;
+  const bool reads = call.request.method == "GET";
+  switch (target.route) {
+    case Route::kPackages:
+    case Route::kPackage:
+    case Route::kPackageActions: return reads;
+    case Route::kAction: return !target.package.empty() && (reads || call.request.method == "POST");
+    default: return false;
+  }
+}
+
 // Puts the caller's namespace for "_" and refuses those of others, and names that cannot be.
 std::optional<Failure> check_names(Call& call) {
   Target& target = call.target;
@@ -28,28 +41,19 @@ std::optional<Failure> check_names(Call& call) {
   if (!entity::is_entity_name(target.namespace_name)) {
     return Failure{400, std::string(text::kBadNamespace)};
   }
-  const bool names_action = target.route == Route::kAction;
-  if (names_action) {
+  const bool names_entity = target.route == Route::kAction || target.route == Route::kPackage ||
+                            target.route == Route::kTrigger || target.route == Route::kRule;
+  if (names_entity) {
     if (auto failure = check_entity_name(target.name)) return failure;
   }
   if (!target.package.empty() || target.route == Route::kPackageActions) {
     if (auto failure = check_entity_name(target.package)) return failure;
   }
-  if (target.namespace_name != call.user.namespace_name) {
-    if (!names_action) return Failure{403, std::string(text::kForbidden)};
-    return Failure{403, fmt::format("The supplied authentication is not authorized to access '{}'.",
-                                    call.path())};
+  if (target.namespace_name != call.user.namespace_name && !may_be_shared(call)) {
+    if (!names_entity) return Failure{403, std::string(text::kForbidden)};
+    return forbidden(call.path());
   }
   return std::nullopt;
-}
-
-// What OpenWhisk has and this version has not.
-void refuse_later(Call& call) {
-  const std::string_view collection = call.target.collection;
-  call.fail(501, fmt::format("{} are not supported by this version of Berth.",
-                             collection == "packages"   ? "Packages"
-                             : collection == "triggers" ? "Triggers"
-                                                        : "Rules"));
 }
 
 void dispatch(const CallPtr& call) {
@@ -66,8 +70,24 @@ void dispatch(const CallPtr& call) {
     case Route::kNamespaces: return get_namespaces(call);
     case Route::kLimits: return get_limits(call);
     case Route::kActions: return list_actions(call);
-    // There are no packages.
-    case Route::kPackageActions: return call->fail(404, text::kNotFound);
+    case Route::kPackageActions: return list_actions(call);
+    case Route::kPackages:
+    case Route::kTriggers:
+    case Route::kRules: return list_entities(call);
+    case Route::kPackage:
+      if (method == "PUT") return put_package(call);
+      if (method == "DELETE") return delete_package(call);
+      return get_package(call);
+    case Route::kTrigger:
+      if (method == "POST") return fire_trigger(call);
+      if (method == "PUT") return put_trigger(call);
+      if (method == "DELETE") return delete_trigger(call);
+      return get_trigger(call);
+    case Route::kRule:
+      if (method == "POST") return set_rule_status(call);
+      if (method == "PUT") return put_rule(call);
+      if (method == "DELETE") return delete_rule(call);
+      return get_rule(call);
     case Route::kAction:
       if (method == "POST") return invoke_action(call);
       if (method == "PUT") return put_action(call);
@@ -78,7 +98,6 @@ void dispatch(const CallPtr& call) {
     case Route::kActivationLogs: return get_activation_logs(call);
     case Route::kActivationResult: return get_activation_result(call);
     case Route::kWeb: return invoke_web_action(call);
-    case Route::kLater: return refuse_later(*call);
     case Route::kNone: return call->fail(404, text::kNotFound);
   }
 }
@@ -92,7 +111,7 @@ void handle_call(const CallPtr& call) {
   if (call->request.method == "OPTIONS" && route >= Route::kApiInfo && route != Route::kWeb) {
     return call->send({.status = 200, .content_type = ""});
   }
-  if (route != Route::kLater && !allows(route, call->request.method)) {
+  if (!allows(route, call->request.method)) {
     const std::string_view allowed = allowed_methods(route);
     http::Response response =
         error_response(405, fmt::format("HTTP method not allowed, supported methods: {}", allowed),

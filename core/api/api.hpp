@@ -39,7 +39,7 @@ struct Throttles {
   using Number = std::optional<std::int64_t>;
   Number invocations_per_minute;
   Number concurrent_invocations;
-  Number fires_per_minute;  // of triggers; only shown as yet
+  Number fires_per_minute;  // of triggers
 };
 
 // What the info documents tell about this build.

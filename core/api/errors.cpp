@@ -24,6 +24,12 @@ Failure deprecated_kind(std::string_view kind) {
                       kind)};
 }
 
+Failure forbidden_kind(std::string_view kind) {
+  return {403, fmt::format("The supplied authentication is not authorized to access actions of "
+                           "kind '{}'.",
+                           kind)};
+}
+
 Failure to_failure(const Status& status) {
   switch (status.code()) {
     case StatusCode::kNotFound: return {404, std::string(text::kNotFound)};
@@ -40,6 +46,18 @@ Failure to_failure(const Status& status) {
     case StatusCode::kCancelled:
     case StatusCode::kDeadlineExceeded: return {503, status.message()};
     default: return {500, status.message()};
+  }
+}
+
+Failure forbidden(std::string_view path) {
+  return {403, fmt::format("The supplied authentication is not authorized to access '{}'.", path)};
+}
+
+Failure entity_failure(const Status& status, std::string_view path) {
+  switch (status.code()) {
+    case StatusCode::kPermissionDenied: return forbidden(path);
+    case StatusCode::kFailedPrecondition: return {409, std::string(text::kOtherCollection)};
+    default: return to_failure(status);
   }
 }
 

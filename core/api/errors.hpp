@@ -24,6 +24,9 @@ inline constexpr std::string_view kForbidden =
     "The supplied authentication is not authorized to access this resource.";
 inline constexpr std::string_view kConflict = "Concurrent modification to resource detected.";
 inline constexpr std::string_view kExists = "resource already exists";
+inline constexpr std::string_view kOtherCollection =
+    "Resource by this name exists but is not in this collection.";
+inline constexpr std::string_view kOnBinding = "Operation not permitted on package binding.";
 inline constexpr std::string_view kCorrupted = "Resource is corrupted and cannot be read.";
 inline constexpr std::string_view kBadEntityName =
     "The name of the entity contains illegal characters.";
@@ -66,8 +69,16 @@ Failure too_large(std::string_view field, std::uint64_t is, std::uint64_t allowe
 // Of an action whose runtime the manifest calls deprecated.
 Failure deprecated_kind(std::string_view kind);
 
+// Of an action of a kind that the namespace may not use.
+Failure forbidden_kind(std::string_view kind);
+
 // The answer to a store's, an invoker's or a log store's refusal.
 Failure to_failure(const Status& status);
+
+// The same for one of an EntityStore or a Resolver: `path` is what the caller asked for.
+Failure entity_failure(const Status& status, std::string_view path);
+// 403 "The supplied authentication is not authorized to access '<path>'.".
+Failure forbidden(std::string_view path);
 
 // {"error": message, "code": code}.
 http::Response error_response(int status, std::string_view message, std::string_view code);

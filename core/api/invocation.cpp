@@ -44,6 +44,7 @@ struct Accepted {
     work.namespace_uuid = call->user.namespace_uuid;
     work.subject = call->user.subject;
     work.path = action->path();
+    work.binding = action->binding;
     work.received_ms = call->received_ms;
     return work;
   }
@@ -57,15 +58,14 @@ struct Accepted {
   }
 };
 
-// Why a payload was not taken, in OpenWhisk's words.
+}  // namespace
+
 Failure arguments_failure(const Status& why) {
   if (why.code() == StatusCode::kFailedPrecondition) {
     return {400, std::string(text::kReservedParameters)};
   }
   return malformed_body(why.message());
 }
-
-}  // namespace
 
 void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,
             Manner manner) {

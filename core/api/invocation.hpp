@@ -22,6 +22,9 @@ struct Manner {
   std::function<http::Response(const Call&, const entity::Activation&)> outcome;
 };
 
+// Why entity::merge_arguments() did not take a payload, in OpenWhisk's words.
+Failure arguments_failure(const Status& why);
+
 // Invokes `action` as call->user, with `payload` (a JSON object, or blank) over its parameters. The
 // call is answered in that manner, or with what is wrong.
 void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,

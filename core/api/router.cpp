@@ -26,12 +26,17 @@ constexpr std::array<std::string_view, kRoutes> kNames = {"none",
                                                           "actions",
                                                           "action",
                                                           "package_actions",
+                                                          "packages",
+                                                          "package",
+                                                          "triggers",
+                                                          "trigger",
+                                                          "rules",
+                                                          "rule",
                                                           "activations",
                                                           "activation",
                                                           "activation_logs",
                                                           "activation_result",
-                                                          "web",
-                                                          "later"};
+                                                          "web"};
 
 struct Segments {
   std::array<std::string_view, kMaxSegments + 1> at;
@@ -95,6 +100,12 @@ Route action_route(const Segments& segments) {
     case 5: return Route::kAction;
     default: return Route::kNone;
   }
+}
+
+// A collection without a second level.
+Route flat_route(const Segments& segments, Route collection, Route one) {
+  if (segments.count == 3) return collection;
+  return segments.count == 4 ? one : Route::kNone;
 }
 
 // NAMESPACE/PACKAGE/ACTION[.EXTENSION][/MORE], after "/web/".
@@ -162,21 +173,28 @@ RouteResult route(std::string_view path) {
     if (segments.count > 3) result.malformed |= !decode(segments.at[3], target.name);
   } else if (collection == "limits") {
     if (segments.count == 3) target.route = Route::kLimits;
-  } else if (collection == "packages" || collection == "triggers" || collection == "rules") {
-    target.route = Route::kLater;
-    target.collection = collection == "packages"   ? "packages"
-                        : collection == "triggers" ? "triggers"
-                                                   : "rules";
+  } else if (collection == "packages") {
+    target.route = flat_route(segments, Route::kPackages, Route::kPackage);
+  } else if (collection == "triggers") {
+    target.route = flat_route(segments, Route::kTriggers, Route::kTrigger);
+  } else if (collection == "rules") {
+    target.route = flat_route(segments, Route::kRules, Route::kRule);
+  }
+  const Route found = target.route;
+  if (found == Route::kPackage || found == Route::kTrigger || found == Route::kRule) {
+    result.malformed |= !decode(segments.at[3], target.name);
   }
   return result;
 }
 
 std::string_view allowed_methods(Route route) {
   switch (route) {
-    case Route::kAction: return "GET, PUT, POST, DELETE";
+    case Route::kAction:
+    case Route::kTrigger:
+    case Route::kRule: return "GET, PUT, POST, DELETE";
+    case Route::kPackage: return "GET, PUT, DELETE";
     case Route::kWeb: return "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH";
-    case Route::kNone:
-    case Route::kLater: return "";
+    case Route::kNone: return "";
     default: return "GET";
   }
 }
@@ -187,7 +205,10 @@ bool allows(Route route, std::string_view method) {
     return method == "POST" || method == "PUT" || method == "DELETE" || method == "HEAD" ||
            method == "OPTIONS" || method == "PATCH";
   }
-  return route == Route::kAction && (method == "PUT" || method == "POST" || method == "DELETE");
+  const bool named = route == Route::kAction || route == Route::kPackage ||
+                     route == Route::kTrigger || route == Route::kRule;
+  if (method == "PUT" || method == "DELETE") return named;
+  return method == "POST" && named && route != Route::kPackage;
 }
 
 }  // namespace berth::api

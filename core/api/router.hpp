@@ -28,25 +28,29 @@ enum class Route : std::uint8_t {
   kActions,         // the collection
   kAction,          // one of them
   kPackageActions,  // the collection of a package
+  kPackages,
+  kPackage,
+  kTriggers,
+  kTrigger,
+  kRules,
+  kRule,
   kActivations,
   kActivation,
   kActivationLogs,
   kActivationResult,
-  kWeb,    // a web action, by whatever path under it
-  kLater,  // OpenWhisk has it, this version has not: packages, triggers, rules
+  kWeb,  // a web action, by whatever path under it
 };
-inline constexpr std::size_t kRoutes = static_cast<std::size_t>(Route::kLater) + 1;
+inline constexpr std::size_t kRoutes = static_cast<std::size_t>(Route::kWeb) + 1;
 
 // A short name for metrics and logs, e.g. "activation_logs".
 std::string_view route_name(Route route);
 
 struct Target {
   Route route = Route::kNone;
-  std::string namespace_name;   // decoded; "_" is the caller's own
-  std::string package;          // decoded; empty: none
-  std::string name;             // of the action, or an activation's id; decoded
-  std::string_view collection;  // kLater: "packages", "triggers" or "rules"
-  std::string rest;             // kWeb: what follows the action's name, as sent: "" or "/..."
+  std::string namespace_name;  // decoded; "_" is the caller's own
+  std::string package;         // of an action or its collection; decoded; empty: none
+  std::string name;            // of the entity, or an activation's id; decoded
+  std::string rest;            // kWeb: what follows the action's name, as sent: "" or "/..."
 
   // A web action itself decides whom it lets in.
   bool needs_authentication() const { return route >= Route::kNamespaces && route != Route::kWeb; }

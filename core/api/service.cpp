@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 
 #include "api/auth.hpp"
 #include "api/cors.hpp"
@@ -89,8 +90,8 @@ entity::LimitBounds Call::bounds() const {
   return entity::narrow(service_->deps.limits, user.limits.get());
 }
 
-Throttles Call::throttles() const {
-  Throttles allowed = service_->deps.throttles;
+Throttles Service::throttles_of(const entity::Identity& user) const {
+  Throttles allowed = deps.throttles;
   if (!user.limits) return allowed;
   const entity::NamespaceLimits& own = *user.limits;
   if (own.invocations_per_minute) allowed.invocations_per_minute = own.invocations_per_minute;
@@ -101,9 +102,7 @@ Throttles Call::throttles() const {
 
 bool Call::check_kind(std::string_view kind) {
   if (!user.limits || user.limits->allows_kind(kind)) return true;
-  fail(403, fmt::format("The supplied authentication is not authorized to access actions of kind "
-                        "'{}'.",
-                        kind));
+  fail(forbidden_kind(kind));
   return false;
 }
 
@@ -133,16 +132,42 @@ bool check_content_type(Call& call) {
 }
 
 void with_action(const CallPtr& call, std::function<void(const entity::ActionPtr&)> use) {
-  if (const entity::ActionPtr action = call->deps().entities.cached_action(call->path())) {
-    use(action);
-    return;
-  }
-  call->deps().entities.get_action(
-      call->executor(), call->path(),
-      [call, use = std::move(use)](const Result<entity::ActionPtr>& action) {
-        if (!action) return call->fail(action.error());
+  const Target& target = call->target;
+  call->service().resolver.resolve(
+      call->executor(), {target.namespace_name, target.package, target.name},
+      call->user.namespace_name, [call, use = std::move(use)](Result<entity::ActionPtr> action) {
+        if (!action) return call->fail(entity_failure(action.error(), call->path()));
         use(*action);
       });
+}
+
+void with_writable_package(const CallPtr& call, std::function<void()> use) {
+  const Target& target = call->target;
+  if (target.package.empty()) return use();
+  call->service().resolver.find_package(
+      call->executor(), {target.namespace_name, target.package}, call->user.namespace_name,
+      [call, use = std::move(use)](const Result<activation::Packages>& packages) {
+        if (!packages) return call->fail(entity_failure(packages.error(), call->path()));
+        if (packages->provider) return call->fail(400, text::kOnBinding);
+        use();
+      });
+}
+
+Checked<ListPage> list_page(const Call& call, std::string_view collection) {
+  const entity::LimitBounds& bounds = call.bounds();
+  ListPage page;
+  const Checked<bool> count = call.query.boolean("count", false);
+  if (!count) return count.error();
+  const Checked<std::int64_t> skip =
+      call.query.list_number("skip", 0, std::numeric_limits<std::int32_t>::max(), 0, collection);
+  if (!skip) return skip.error();
+  const Checked<std::int64_t> limit =
+      call.query.list_number("limit", 0, bounds.list_max, bounds.list_default, collection);
+  if (!limit) return limit.error();
+  page.count = *count;
+  page.skip = *skip;
+  page.limit = *limit == 0 ? bounds.list_max : *limit;
+  return page;
 }
 
 }  // namespace berth::api

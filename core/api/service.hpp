@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "activation/resolver.hpp"
 #include "api/api.hpp"
 #include "api/errors.hpp"
 #include "api/query.hpp"
@@ -23,13 +24,18 @@ namespace berth::api {
 
 class Service {
  public:
-  explicit Service(Dependencies dependencies) : deps(std::move(dependencies)), waiting(deps.io) {}
+  explicit Service(Dependencies dependencies)
+      : deps(std::move(dependencies)), resolver(deps.entities), waiting(deps.io) {}
 
+  // What a namespace may, the system's with what was set for it alone; user.limits may be null.
+  Throttles throttles_of(const entity::Identity& user) const;
   // Counts a finished request.
   void count(Route route, int status, SteadyTime started);
 
   Dependencies deps;
-  Throttle throttle;
+  activation::Resolver resolver;
+  Throttle throttle;  // of invocations
+  Throttle fires;     // of triggers
   WaitList waiting;
   entity::DefaultsCache defaults;
   boost::asio::thread_pool workers{1};  // for what takes long; joined by ~Api
@@ -57,7 +63,7 @@ class Call {
   std::string path() const;
   // What the caller's namespace may: the system's, with what was set for it alone.
   entity::LimitBounds bounds() const;
-  Throttles throttles() const;
+  Throttles throttles() const { return service_->throttles_of(user); }
   // Whether the caller's namespace may use that kind; else answers 403.
   bool check_kind(std::string_view kind);
 
@@ -88,16 +94,41 @@ Checked<entity::Identity> authenticate(Call& call);
 bool check_ready(Call& call);
 // The request has a JSON body, or none at all; else answers 415 and returns false.
 bool check_content_type(Call& call);
-// Runs `use` with the target's action, or answers 404.
+// Runs `use` with the target's action as call->user may have it, the parameters of its packages
+// merged in; else answers 403, 404 or 409.
 void with_action(const CallPtr& call, std::function<void(const entity::ActionPtr&)> use);
 
-// Each answers its route. (invoke.cpp, web.cpp, actions.cpp, activations.cpp, info.cpp)
+// Runs `use` with the package, if there is one, that the target's action is in and that may be
+// written: a binding is answered 400, a missing one 404.
+void with_writable_package(const CallPtr& call, std::function<void()> use);
+// The page of a list that the query asks for, or the 400.
+struct ListPage {
+  bool count = false;
+  std::int64_t skip = 0;
+  std::int64_t limit = 0;
+};
+Checked<ListPage> list_page(const Call& call, std::string_view collection);
+
+// Each answers its route. (invoke.cpp, web.cpp, actions.cpp, packages.cpp, triggers.cpp, rules.cpp,
+// entities.cpp, activations.cpp, info.cpp)
 void invoke_action(const CallPtr& call);
 void invoke_web_action(const CallPtr& call);
 void get_action(const CallPtr& call);
 void put_action(const CallPtr& call);
 void delete_action(const CallPtr& call);
 void list_actions(const CallPtr& call);
+void get_package(const CallPtr& call);
+void put_package(const CallPtr& call);
+void delete_package(const CallPtr& call);
+void get_trigger(const CallPtr& call);
+void put_trigger(const CallPtr& call);
+void delete_trigger(const CallPtr& call);
+void fire_trigger(const CallPtr& call);
+void get_rule(const CallPtr& call);
+void put_rule(const CallPtr& call);
+void delete_rule(const CallPtr& call);
+void set_rule_status(const CallPtr& call);
+void list_entities(const CallPtr& call);
 void list_activations(const CallPtr& call);
 void get_activation(const CallPtr& call);
 void get_activation_logs(const CallPtr& call);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// /api/v1/web/NAMESPACE/default/ACTION[.EXTENSION][/MORE]: actions that answer HTTP for anybody
+// /api/v1/web/NAMESPACE/PACKAGE/ACTION[.EXTENSION][/MORE]: actions that answer HTTP for anybody
 // whom they let in. They run as the namespace that owns them, under its limits.
 #include <boost/json/serialize.hpp>
 #include <memory>
@@ -76,21 +76,29 @@ void invoke_web_action(const CallPtr& call) {
   if (!check_ready(*call)) return;
   Target& target = call->target;
   const WebName wanted = split_extension(target.name);
-  // There are no packages yet, and an unknown one answers as an unknown action does.
   std::optional<entity::Identity> owner = call->deps().auth.find_namespace(target.namespace_name);
-  if (!owner || target.package != kDefaultPackage || !entity::is_entity_name(wanted.name)) {
+  if (!owner || !entity::is_entity_name(target.package) || !entity::is_entity_name(wanted.name)) {
     return call->fail(404, text::kNotFound);
   }
   call->user = std::move(*owner);
-  target.package.clear();
+  if (target.package == kDefaultPackage) target.package.clear();
   target.name = wanted.name;
   const entity::LimitBounds bounds = call->bounds();
   if (call->request.body.size() > bounds.max_payload_bytes) {
     return call->fail(too_large("Request", call->request.body.size(), bounds.max_payload_bytes));
   }
-  with_action(call, [call, extension = wanted.extension](const entity::ActionPtr& action) {
-    run(call, action, extension);
-  });
+  call->service().resolver.resolve(
+      call->executor(), {target.namespace_name, target.package, target.name},
+      call->user.namespace_name,
+      [call, extension = wanted.extension](const Result<entity::ActionPtr>& action) {
+        if (action) return run(call, *action, extension);
+        // Strangers learn nothing of what is not exported, and why.
+        const Failure failure = to_failure(action.error());
+        if (failure.status < 500 || action.error().code() == StatusCode::kPermissionDenied) {
+          return call->fail(404, text::kNotFound);
+        }
+        call->fail(failure);
+      });
 }
 
 }  // namespace berth::api

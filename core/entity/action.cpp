@@ -7,6 +7,7 @@
 #include "base/base64.hpp"
 #include "base/json.hpp"
 #include "entity/json_read.hpp"
+#include "entity/stored_reader.hpp"
 
 namespace berth::entity {
 namespace {
@@ -31,48 +32,6 @@ boost::json::object exec_json(const Exec& exec, bool with_code) {
   object.emplace("binary", exec.binary);
   return object;
 }
-
-// Reads back what serialize() wrote; anything else there is damage.
-class StoredReader {
- public:
-  explicit StoredReader(const boost::json::object& object) : object_(object) {}
-
-  std::string text(std::string_view key) {
-    const auto* value = object_.if_contains(key);
-    const auto* string = value != nullptr ? value->if_string() : nullptr;
-    if (string == nullptr) return fail(key), std::string();
-    return std::string(string->data(), string->size());
-  }
-  std::int64_t integer(std::string_view key) {
-    const auto* value = object_.if_contains(key);
-    const auto* number = value != nullptr ? value->if_int64() : nullptr;
-    return number != nullptr ? *number : (fail(key), 0);
-  }
-  bool flag(std::string_view key) {
-    const auto* value = object_.if_contains(key);
-    const auto* boolean = value != nullptr ? value->if_bool() : nullptr;
-    return boolean != nullptr ? *boolean : (fail(key), false);
-  }
-  boost::json::object object(std::string_view key) {
-    const auto* value = object_.if_contains(key);
-    const auto* member = value != nullptr ? value->if_object() : nullptr;
-    return member != nullptr ? *member : (fail(key), boost::json::object());
-  }
-  Parameters parameters(std::string_view key) {
-    const auto* value = object_.if_contains(key);
-    auto read = value != nullptr ? parse_parameters(*value, key) : bad_json(key, "is missing");
-    return read ? std::move(*read) : (fail(key), Parameters());
-  }
-  // The first member that was not as it should be; empty: none.
-  const std::string& failed() const { return failed_; }
-  void fail(std::string_view key) {
-    if (failed_.empty()) failed_ = key;
-  }
-
- private:
-  const boost::json::object& object_;
-  std::string failed_;
-};
 
 }  // namespace
 

@@ -62,6 +62,8 @@ struct Action {
   // What exec and annotations make of it, found once so that no invocation has to look: set_flow().
   Flow flow = Flow::kNone;
   void set_flow();
+  // "ns/pkg" of the package binding that it was reached through, or empty. Not stored.
+  std::string binding;
 
   // "ns/[pkg/]name".
   std::string path() const;

@@ -21,7 +21,10 @@ constexpr std::int64_t kApplicationId = 0x42727468;
 // - counters: the last version given to a plugin's value; never used twice either.
 // - work: accepted activations without a record yet (work_store.hpp); `arguments` last, too.
 // - namespaces.limits: what the operator set for this one alone, JSON; empty: nothing.
-constexpr std::array<const char*, 2> kSteps{{
+// - entities: packages, triggers and rules; `listed`: what strangers see in lists.
+// - alarms: when which trigger is to be fired (alarm_store.hpp).
+// - work.binding: "ns/pkg" of the package binding that the action was reached through, or empty.
+constexpr std::array<const char*, 3> kSteps{{
     R"sql(
 CREATE TABLE namespaces(
   name TEXT PRIMARY KEY,
@@ -96,6 +99,25 @@ CREATE TABLE work(
   arguments TEXT NOT NULL
 );
 ALTER TABLE namespaces ADD COLUMN limits TEXT NOT NULL DEFAULT '';
+)sql",
+    R"sql(
+CREATE TABLE entities(
+  revision INTEGER PRIMARY KEY AUTOINCREMENT,
+  path TEXT NOT NULL UNIQUE,
+  collection INTEGER NOT NULL,
+  namespace TEXT NOT NULL,
+  updated INTEGER NOT NULL,
+  listed INTEGER NOT NULL,
+  body TEXT NOT NULL
+);
+CREATE INDEX entities_by_namespace ON entities(namespace, collection, updated);
+CREATE TABLE alarms(
+  trigger TEXT PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  next INTEGER NOT NULL,
+  body TEXT NOT NULL
+) WITHOUT ROWID;
+ALTER TABLE work ADD COLUMN binding TEXT NOT NULL DEFAULT '';
 )sql",
 }};
 

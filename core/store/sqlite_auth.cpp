@@ -152,7 +152,9 @@ class HideNamespace final : public WriteJob {
       if (!*known) return no_namespace(name_);
     }
     if (!force_) {
-      Query query(connection, "SELECT count(*) FROM actions WHERE namespace = ?");
+      Query query(connection,
+                  "SELECT (SELECT count(*) FROM actions WHERE namespace = ?1), "
+                  "(SELECT count(*) FROM entities WHERE namespace = ?1)");
       query.bind(name_);
       const auto counted = has_row(query);
       if (!counted) return counted.error();
@@ -160,10 +162,20 @@ class HideNamespace final : public WriteJob {
         return sdk::failed_precondition("namespace '" + name_ + "' still has " + query.string(0) +
                                         " actions: delete them, or force it");
       }
+      if (query.integer(1) > 0) {
+        return sdk::failed_precondition("namespace '" + name_ + "' still has " + query.string(1) +
+                                        " packages, triggers or rules: delete them, or force it");
+      }
     }
     Query actions(connection, "DELETE FROM actions WHERE namespace = ?");
     actions.bind(name_);
     if (Status status = actions.run(); !status.ok()) return status;
+    Query entities(connection, "DELETE FROM entities WHERE namespace = ?");
+    entities.bind(name_);
+    if (Status status = entities.run(); !status.ok()) return status;
+    Query alarms(connection, "DELETE FROM alarms WHERE namespace = ?");
+    alarms.bind(name_);
+    if (Status status = alarms.run(); !status.ok()) return status;
     Query keys(connection, "DELETE FROM keys WHERE namespace = ?");
     keys.bind(name_);
     if (Status status = keys.run(); !status.ok()) return status;
@@ -178,7 +190,7 @@ class HideNamespace final : public WriteJob {
   void finish(const Status& status) override {
     if (!status.ok()) return reply_(status);
     owner_.forget(name_);
-    owner_.entities_.cache().remove_namespace(name_);
+    owner_.entities_.forget_namespace(name_);
     auto reply = std::make_shared<Reply<void>>(std::move(reply_));
     owner_.remove_records(name_, [reply](const Status& removed) {
       if (removed.ok()) return (*reply)(Result<void>());

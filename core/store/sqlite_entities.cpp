@@ -44,6 +44,24 @@ Status changed(const std::string& path) {
   return sdk::aborted("action " + path + " was changed meanwhile");
 }
 
+// What is no action and has the path.
+Result<bool> is_taken(Connection& connection, std::string_view path) {
+  Query query(connection, "SELECT 1 FROM entities WHERE path = ?");
+  query.bind(path);
+  const bool taken = query.next();
+  if (!query.status().ok()) return query.status();
+  return taken;
+}
+
+// Whether there is a package to put an action into.
+Status find_package(Connection& connection, const std::string& path) {
+  Query query(connection, "SELECT 1 FROM entities WHERE path = ? AND collection = ?");
+  query.bind(path).bind(static_cast<std::int64_t>(entity::Collection::kPackages));
+  if (query.next()) return {};
+  if (!query.status().ok()) return query.status();
+  return sdk::not_found("there is no package " + path);
+}
+
 Status erase(Connection& connection, std::string_view path) {
   Query query(connection, "DELETE FROM actions WHERE path = ?");
   query.bind(path);
@@ -71,6 +89,14 @@ class PutAction final : public WriteJob {
     if (*revision != expected_) {
       return expected_ == 0 ? sdk::already_exists("action " + path_ + " already exists")
                             : changed(path_);
+    }
+    if (!action_->package.empty()) {
+      Status status = find_package(connection, action_->namespace_path());
+      if (!status.ok()) return status;
+    } else if (*revision == 0) {
+      const auto taken = is_taken(connection, path_);
+      if (!taken) return taken.error();
+      if (*taken) return sdk::failed_precondition(path_ + " is no action");
     }
     if (*revision != 0) {
       if (Status status = erase(connection, path_); !status.ok()) return status;
@@ -140,6 +166,9 @@ Result<ActionPtr> load(Connection& connection, const std::string& path,
   query.bind(path);
   if (query.next()) return read_action(query, true, &cipher);
   if (!query.status().ok()) return query.status();
+  const auto taken = is_taken(connection, path);
+  if (!taken) return taken.error();
+  if (*taken) return sdk::failed_precondition(path + " is no action");
   return sdk::not_found("there is no action " + path);
 }
 

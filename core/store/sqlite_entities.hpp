@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// EntityStore over SQLite. Private to core/store; made by SqliteStore.
+// EntityStore over SQLite: actions in sqlite_entities.cpp, the rest in sqlite_documents.cpp.
+// Private to core/store; made by SqliteStore.
 #pragma once
 
 #include "base/metrics.hpp"
 #include "entity/parameter_cipher.hpp"
 #include "store/action_cache.hpp"
+#include "store/entity_cache.hpp"
 #include "store/reader_pool.hpp"
 #include "store/stores.hpp"
 #include "store/writer.hpp"
@@ -31,13 +33,28 @@ class SqliteEntities final : public EntityStore {
   void count_actions(Executor on, std::string namespace_name, std::optional<std::string> package,
                      std::int64_t skip, Done<std::int64_t> done) override;
 
-  ActionCache& cache() { return cache_; }
+  entity::EntityPtr cached_entity(entity::Collection collection,
+                                  std::string_view path) const override;
+  void get_entity(Executor on, entity::Collection collection, std::string path,
+                  Done<entity::EntityPtr> done) override;
+  void change_entities(Executor on, std::vector<EntityChange> changes,
+                       Done<std::vector<entity::EntityPtr>> done) override;
+  void list_entities(Executor on, EntityQuery query,
+                     Done<std::vector<entity::EntityPtr>> done) override;
+  void count_entities(Executor on, EntityQuery query, Done<std::int64_t> done) override;
+
+  // All of the namespace was deleted.
+  void forget_namespace(std::string_view name) {
+    cache_.remove_namespace(name);
+    others_.remove_namespace(name);
+  }
 
  private:
   Writer& writer_;
   ReaderPool& readers_;
   const entity::ParameterCipher& cipher_;
   ActionCache cache_;
+  EntityCache others_;  // packages, triggers, rules
 };
 
 }  // namespace berth::store

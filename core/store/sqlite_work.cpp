@@ -18,10 +18,11 @@ constexpr std::size_t kPageBytes = 8 * 1024 * 1024;
 
 Result<std::vector<Work>> load_page(Connection& connection, std::int64_t after,
                                     std::int64_t before) {
-  Query query(connection,
-              "SELECT sequence, id, transaction_id, namespace, namespace_uuid, subject, path, "
-              "cause, received, started, arguments FROM work WHERE sequence > ? AND sequence < ? "
-              "ORDER BY sequence LIMIT ?");
+  Query query(
+      connection,
+      "SELECT sequence, id, transaction_id, namespace, namespace_uuid, subject, path, "
+      "cause, received, started, arguments, binding FROM work WHERE sequence > ? AND sequence < ? "
+      "ORDER BY sequence LIMIT ?");
   query.bind(after).bind(before).bind(kPageRows);
   std::vector<Work> page;
   std::size_t bytes = 0;
@@ -38,6 +39,7 @@ Result<std::vector<Work>> load_page(Connection& connection, std::int64_t after,
     work.received_ms = query.integer(8);
     work.started_ms = query.integer(9);
     work.arguments = query.string(10);
+    work.binding = query.string(11);
     bytes += work.arguments.size();
   }
   if (!query.status().ok()) return query.status();
@@ -83,8 +85,8 @@ class EnqueueWork final : public WriteJob {
     }
     Query query(connection,
                 "INSERT INTO work(sequence, id, transaction_id, namespace, namespace_uuid, "
-                "subject, path, cause, received, started, arguments) "
-                "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                "subject, path, cause, received, started, arguments, binding) "
+                "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     query.bind(work_.sequence)
         .bind_blob(id)
         .bind(work_.transaction_id)
@@ -95,7 +97,8 @@ class EnqueueWork final : public WriteJob {
         .bind(work_.cause)
         .bind(work_.received_ms)
         .bind(started_ms)
-        .bind(work_.arguments);
+        .bind(work_.arguments)
+        .bind(work_.binding);
     return query.run();
   }
 

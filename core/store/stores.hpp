@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "entity/action.hpp"
 #include "entity/activation.hpp"
+#include "entity/entity.hpp"
 #include "entity/identity.hpp"
 #include "entity/namespace_limits.hpp"
 
@@ -26,7 +27,30 @@ template <typename T>
 using Done = std::function<void(Result<T>)>;
 using Executor = boost::asio::any_io_executor;
 
-// Actions by namespace, package and name. Reads of hot actions are served from a cache.
+// One step of a change of packages, triggers and rules.
+struct EntityChange {
+  // What is to be stored under its path; null: what is there is to be removed.
+  std::shared_ptr<entity::Entity> put;
+  // Of what is to be removed.
+  entity::Collection collection = entity::Collection::kPackages;
+  std::string path;
+  bool with_contents = false;  // of a package: with its actions, else it must have none
+
+  // The revision that is stored now; 0: nothing is.
+  std::uint64_t expected_revision = 0;
+};
+
+struct EntityQuery {
+  entity::Collection collection;
+  std::string namespace_name;
+  bool public_only = false;  // those with `publish` that are no bindings
+  std::int64_t skip = 0;
+  std::int64_t limit = 30;
+};
+
+// Actions by namespace, package and name; packages, triggers and rules by namespace and name. All
+// share one space of names: a package and an action without one cannot both be "ns/name". Reads of
+// what is hot are served from a cache.
 class EntityStore {
  public:
   virtual ~EntityStore() = default;
@@ -34,10 +58,12 @@ class EntityStore {
   // The action now in the cache, at once and from any thread, or null if it is not there: then ask
   // get_action. Never stale: writes go through the same cache.
   virtual entity::ActionPtr cached_action(std::string_view path) const = 0;
-  // `path` is "ns/[pkg/]name". NOT_FOUND if there is none.
+  // `path` is "ns/[pkg/]name". NOT_FOUND if there is none; FAILED_PRECONDITION if something that is
+  // no action has the name.
   virtual void get_action(Executor on, std::string path, Done<entity::ActionPtr> done) = 0;
   // Writes if what is stored has `expected_revision` (0: nothing is stored), else ABORTED (changed)
-  // or ALREADY_EXISTS. The result is the stored action with its new revision.
+  // or ALREADY_EXISTS. The result is the stored action with its new revision. NOT_FOUND: there is
+  // no such package; FAILED_PRECONDITION: something that is no action has the name.
   virtual void put_action(Executor on, entity::Action action, std::uint64_t expected_revision,
                           Done<entity::ActionPtr> done) = 0;
   virtual void remove_action(Executor on, std::string path, std::uint64_t expected_revision,
@@ -50,6 +76,25 @@ class EntityStore {
   virtual void count_actions(Executor on, std::string namespace_name,
                              std::optional<std::string> package, std::int64_t skip,
                              Done<std::int64_t> done) = 0;
+
+  // As cached_action(); `path` is "ns/name".
+  virtual entity::EntityPtr cached_entity(entity::Collection collection,
+                                          std::string_view path) const = 0;
+  // NOT_FOUND; FAILED_PRECONDITION if something of another collection has the name. The result is
+  // of that collection.
+  virtual void get_entity(Executor on, entity::Collection collection, std::string path,
+                          Done<entity::EntityPtr> done) = 0;
+  // All of the changes or none. ABORTED (one was changed meanwhile, or is gone), ALREADY_EXISTS,
+  // FAILED_PRECONDITION (something of another collection has the name), OUT_OF_RANGE (the package
+  // is not empty; the message is the number of its actions). The results are what was put, with its
+  // new revisions, in the order of the changes.
+  virtual void change_entities(Executor on, std::vector<EntityChange> changes,
+                               Done<std::vector<entity::EntityPtr>> done) = 0;
+  // Newest `updated` first.
+  virtual void list_entities(Executor on, EntityQuery query,
+                             Done<std::vector<entity::EntityPtr>> done) = 0;
+  // Of all that `query` names, without its limit.
+  virtual void count_entities(Executor on, EntityQuery query, Done<std::int64_t> done) = 0;
 };
 
 struct ActivationQuery {

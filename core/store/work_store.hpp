@@ -26,8 +26,9 @@ struct Work {
   std::string namespace_name;  // who invokes
   std::string namespace_uuid;
   std::string subject;
-  std::string path;   // "ns/[pkg/]name" of the action
-  std::string cause;  // as in the record
+  std::string path;     // "ns/[pkg/]name" of the action
+  std::string cause;    // as in the record
+  std::string binding;  // as in entity::Action
   std::int64_t received_ms = 0;
   std::int64_t started_ms = 0;  // 0: nothing was sent to a container yet
   std::string arguments;        // JSON text, parameters merged in

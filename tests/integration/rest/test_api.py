@@ -112,7 +112,7 @@ class BadInput(BerthTest):
         self.assert_error(self.berthd.api("POST", "/activations", {}), 405)
         self.assert_error(self.berthd.api("PUT", "/actions/x", "{}",
                                           headers={"Content-Type": "text/plain"}), 415)
-        self.assert_error(self.berthd.api("GET", "/packages"), 501)
+        self.assert_error(self.berthd.api("POST", "/packages/x", {}), 405)
         self.assertEqual(self.berthd.api("OPTIONS", "/actions/x", key=None).status, 200)
 
     def test_bodies(self):

@@ -45,7 +45,7 @@ class ComposerTest : public InvokerTest {
                                                                .next = *invoker,
                                                                .activations = records,
                                                                .work = &rows,
-                                                               .resolve = resolve_own(io, actions)},
+                                                               .resolve = resolve_by_name(io, actions)},
                                           composer_options);
     durable = std::make_unique<DurableInvoker>(
         DurableDependencies{io, clock, metrics, *composer, rows, records, actions, namespaces},

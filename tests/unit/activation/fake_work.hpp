@@ -114,6 +114,18 @@ class FakeActions final : public store::EntityStore {
                     std::int64_t, store::Done<std::vector<entity::ActionPtr>>) override {}
   void count_actions(store::Executor, std::string, std::optional<std::string>, std::int64_t,
                      store::Done<std::int64_t>) override {}
+  entity::EntityPtr cached_entity(entity::Collection, std::string_view) const override {
+    return nullptr;
+  }
+  void get_entity(store::Executor on, entity::Collection, std::string,
+                  store::Done<entity::EntityPtr> done) override {
+    boost::asio::post(on, [done] { done(sdk::not_found("no package")); });
+  }
+  void change_entities(store::Executor, std::vector<store::EntityChange>,
+                       store::Done<std::vector<entity::EntityPtr>>) override {}
+  void list_entities(store::Executor, store::EntityQuery,
+                     store::Done<std::vector<entity::EntityPtr>>) override {}
+  void count_entities(store::Executor, store::EntityQuery, store::Done<std::int64_t>) override {}
 };
 
 class FakeNamespaces final : public store::AuthStore {

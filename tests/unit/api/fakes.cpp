@@ -36,6 +36,9 @@ void FakeEntities::get_action(store::Executor on, std::string path,
   const std::lock_guard lock(mutex_);
   const auto found = actions_.find(path);
   if (!refuse_get.ok()) return answer<entity::ActionPtr>(on, done, refuse_get);
+  if (found == actions_.end() && others_.contains(path)) {
+    return answer<entity::ActionPtr>(on, done, sdk::failed_precondition(path));
+  }
   if (found == actions_.end()) return answer<entity::ActionPtr>(on, done, sdk::not_found(path));
   answer<entity::ActionPtr>(on, done, found->second);
 }
@@ -45,6 +48,12 @@ void FakeEntities::put_action(store::Executor on, entity::Action action,
                               store::Done<entity::ActionPtr> done) {
   const std::lock_guard lock(mutex_);
   if (!refuse_put.ok()) return answer<entity::ActionPtr>(on, done, refuse_put);
+  if (!action.package.empty() && !others_.contains(action.namespace_path())) {
+    return answer<entity::ActionPtr>(on, done, sdk::not_found(action.namespace_path()));
+  }
+  if (others_.contains(action.path())) {
+    return answer<entity::ActionPtr>(on, done, sdk::failed_precondition(action.path()));
+  }
   const auto found = actions_.find(action.path());
   if (found != actions_.end() && expected_revision == 0) {
     return answer<entity::ActionPtr>(on, done, sdk::already_exists(action.path()));
@@ -71,12 +80,14 @@ void FakeEntities::remove_action(store::Executor on, std::string path,
 }
 
 void FakeEntities::list_actions(store::Executor on, std::string namespace_name,
-                                std::optional<std::string>, std::int64_t skip, std::int64_t limit,
+                                std::optional<std::string> package, std::int64_t skip,
+                                std::int64_t limit,
                                 store::Done<std::vector<entity::ActionPtr>> done) {
   const std::lock_guard lock(mutex_);
   std::vector<entity::ActionPtr> all;
   for (const auto& [path, action] : actions_) {
-    if (action->namespace_name == namespace_name) all.push_back(action);
+    if (action->namespace_name != namespace_name) continue;
+    if (!package || action->package == *package) all.push_back(action);
   }
   std::stable_sort(all.begin(), all.end(),
                    [](const auto& a, const auto& b) { return a->revision > b->revision; });
@@ -84,13 +95,108 @@ void FakeEntities::list_actions(store::Executor on, std::string namespace_name,
 }
 
 void FakeEntities::count_actions(store::Executor on, std::string namespace_name,
-                                 std::optional<std::string>, std::int64_t skip,
+                                 std::optional<std::string> package, std::int64_t skip,
                                  store::Done<std::int64_t> done) {
   const std::lock_guard lock(mutex_);
   const auto count = std::count_if(actions_.begin(), actions_.end(), [&](const auto& entry) {
-    return entry.second->namespace_name == namespace_name;
+    return entry.second->namespace_name == namespace_name &&
+           (!package || entry.second->package == *package);
   });
   answer<std::int64_t>(on, done, std::max<std::int64_t>(0, count - skip));
+}
+
+entity::EntityPtr FakeEntities::cached_entity(entity::Collection collection,
+                                              std::string_view path) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = others_.find(path);
+  return use_cache && found != others_.end() && found->second->collection() == collection
+             ? found->second
+             : nullptr;
+}
+
+void FakeEntities::get_entity(store::Executor on, entity::Collection collection, std::string path,
+                              store::Done<entity::EntityPtr> done) {
+  const std::lock_guard lock(mutex_);
+  if (!refuse_get.ok()) return answer<entity::EntityPtr>(on, done, refuse_get);
+  const auto found = others_.find(path);
+  if (found == others_.end()) {
+    return answer<entity::EntityPtr>(
+        on, done, actions_.contains(path) ? sdk::failed_precondition(path) : sdk::not_found(path));
+  }
+  if (found->second->collection() != collection) {
+    return answer<entity::EntityPtr>(on, done, sdk::failed_precondition(path));
+  }
+  answer<entity::EntityPtr>(on, done, found->second);
+}
+
+Status FakeEntities::check(const store::EntityChange& change) const {
+  const std::string path = change.put ? change.put->path() : change.path;
+  const auto found = others_.find(path);
+  if (actions_.contains(path)) return sdk::failed_precondition(path);
+  if (found != others_.end() &&
+      found->second->collection() != (change.put ? change.put->collection() : change.collection)) {
+    return sdk::failed_precondition(path);
+  }
+  const std::uint64_t revision = found == others_.end() ? 0 : found->second->revision;
+  if (revision != change.expected_revision) {
+    return change.expected_revision == 0 ? sdk::already_exists(path) : sdk::aborted(path);
+  }
+  if (change.put || change.with_contents) return {};
+  const auto inside = std::count_if(actions_.begin(), actions_.end(), [&](const auto& entry) {
+    return entry.second->namespace_path() == path;
+  });
+  return inside == 0 ? Status() : sdk::out_of_range(std::to_string(inside));
+}
+
+void FakeEntities::change_entities(store::Executor on, std::vector<store::EntityChange> changes,
+                                   store::Done<std::vector<entity::EntityPtr>> done) {
+  using Stored = std::vector<entity::EntityPtr>;
+  const std::lock_guard lock(mutex_);
+  if (!refuse_put.ok()) return answer<Stored>(on, done, refuse_put);
+  for (const store::EntityChange& change : changes) {
+    if (Status status = check(change); !status.ok()) return answer<Stored>(on, done, status);
+  }
+  Stored stored;
+  for (const store::EntityChange& change : changes) {
+    if (change.put) {
+      change.put->revision = ++revision_;
+      stored.push_back(others_[change.put->path()] = change.put);
+    } else {
+      others_.erase(change.path);
+      std::erase_if(actions_, [&](const auto& entry) {
+        return entry.second->namespace_path() == change.path;
+      });
+    }
+  }
+  answer<Stored>(on, done, std::move(stored));
+}
+
+std::vector<entity::EntityPtr> FakeEntities::matching(const store::EntityQuery& query) const {
+  std::vector<entity::EntityPtr> all;
+  for (const auto& [path, other] : others_) {
+    if (other->collection() != query.collection || other->namespace_name != query.namespace_name) {
+      continue;
+    }
+    const auto* package = dynamic_cast<const entity::Package*>(other.get());
+    if (query.public_only && (!other->publish || (package && package->binding))) continue;
+    all.push_back(other);
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto& a, const auto& b) { return a->revision > b->revision; });
+  return all;
+}
+
+void FakeEntities::list_entities(store::Executor on, store::EntityQuery query,
+                                 store::Done<std::vector<entity::EntityPtr>> done) {
+  const std::lock_guard lock(mutex_);
+  answer<std::vector<entity::EntityPtr>>(on, done, page(matching(query), query.skip, query.limit));
+}
+
+void FakeEntities::count_entities(store::Executor on, store::EntityQuery query,
+                                  store::Done<std::int64_t> done) {
+  const std::lock_guard lock(mutex_);
+  const auto count = static_cast<std::int64_t>(matching(query).size());
+  answer<std::int64_t>(on, done, std::max<std::int64_t>(0, count - query.skip));
 }
 
 void FakeActivations::put(store::Executor on, entity::Activation activation,

@@ -31,6 +31,16 @@ class FakeEntities : public store::EntityStore {
   void count_actions(store::Executor on, std::string namespace_name,
                      std::optional<std::string> package, std::int64_t skip,
                      store::Done<std::int64_t> done) override;
+  entity::EntityPtr cached_entity(entity::Collection collection,
+                                  std::string_view path) const override;
+  void get_entity(store::Executor on, entity::Collection collection, std::string path,
+                  store::Done<entity::EntityPtr> done) override;
+  void change_entities(store::Executor on, std::vector<store::EntityChange> changes,
+                       store::Done<std::vector<entity::EntityPtr>> done) override;
+  void list_entities(store::Executor on, store::EntityQuery query,
+                     store::Done<std::vector<entity::EntityPtr>> done) override;
+  void count_entities(store::Executor on, store::EntityQuery query,
+                      store::Done<std::int64_t> done) override;
 
   bool use_cache = true;
   // What the next put, or the next get, answers instead; OK: as usual.
@@ -39,7 +49,11 @@ class FakeEntities : public store::EntityStore {
 
  private:
   mutable std::mutex mutex_;
+  Status check(const store::EntityChange& change) const;
+  std::vector<entity::EntityPtr> matching(const store::EntityQuery& query) const;
+
   std::map<std::string, entity::ActionPtr, std::less<>> actions_;
+  std::map<std::string, entity::EntityPtr, std::less<>> others_;
   std::uint64_t revision_ = 0;
 };
 

@@ -47,7 +47,12 @@ TEST(Router, KnowsEveryPath) {
   EXPECT_EQ(route_of("/api/v1/namespaces/_/activations/x"), Route::kActivation);
   EXPECT_EQ(route_of("/api/v1/namespaces/_/activations/x/logs"), Route::kActivationLogs);
   EXPECT_EQ(route_of("/api/v1/namespaces/_/activations/x/result"), Route::kActivationResult);
-  EXPECT_EQ(route_of("/api/v1/namespaces/_/triggers/t"), Route::kLater);
+  EXPECT_EQ(route_of("/api/v1/namespaces/_/packages"), Route::kPackages);
+  EXPECT_EQ(route_of("/api/v1/namespaces/_/packages/p"), Route::kPackage);
+  EXPECT_EQ(route_of("/api/v1/namespaces/_/triggers/"), Route::kTriggers);
+  EXPECT_EQ(route_of("/api/v1/namespaces/_/triggers/t"), Route::kTrigger);
+  EXPECT_EQ(route_of("/api/v1/namespaces/_/rules"), Route::kRules);
+  EXPECT_EQ(route_of("/api/v1/namespaces/_/rules/r"), Route::kRule);
   EXPECT_EQ(route_of("/api/v1/web/guest/default/a.json/b/c/d/e/f"), Route::kWeb);
 }
 
@@ -77,6 +82,7 @@ TEST(Router, RefusesWhatIsNone) {
   for (const std::string_view path :
        {"", "/x", "/ping/", "/api", "/api/v2", "/api/v1x", "/api/v1/x", "/api/v1/namespaces/_",
         "/api/v1/namespaces/_/other", "/api/v1/namespaces/_/actions/p/a/b",
+        "/api/v1/namespaces/_/packages/p/a", "/api/v1/namespaces/_/triggers/t/x",
         "/api/v1/namespaces/_/limits/x", "/api/v1/namespaces/_/activations/x/other",
         "/api/v1/namespaces/_/actions/p/a/b/c/d/e/f"}) {
     EXPECT_EQ(route_of(path), Route::kNone) << path;

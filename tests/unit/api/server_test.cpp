@@ -149,11 +149,7 @@ TEST_F(ServerTest, CountsWhatItAnswers) {
             std::string::npos);
 }
 
-TEST_F(ServerTest, SaysWhatItHasNotYet) {
-  EXPECT_EQ(get("/api/v1/namespaces/_/packages").error(),
-            "Packages are not supported by this version of Berth.");
-  EXPECT_EQ(put("/api/v1/namespaces/_/triggers/t", "{}").status, 501);
-  EXPECT_EQ(post("/api/v1/namespaces/_/rules/r", "{}").status, 501);
+TEST_F(ServerTest, NothingIsReadWithoutAKey) {
   EXPECT_EQ(request("GET", "/api/v1/namespaces/_/rules", {}).status, 401);
   EXPECT_EQ(request("GET", "/api/v1/web/guest/default/a.json", {}).status, 404);
 }

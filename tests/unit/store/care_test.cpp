@@ -149,7 +149,7 @@ TEST_F(Care, FindsWhatCannotBe) {
   ASSERT_TRUE(put(make_activation(1)));
   ASSERT_TRUE(back_up(copy()));
   change(copy(),
-         "INSERT INTO work VALUES(1,(SELECT id FROM activations),'','','','','','',0,0,'');"
+         "INSERT INTO work VALUES(1,(SELECT id FROM activations),'','','','','','',0,0,'','');"
          "UPDATE keys SET namespace = 'nowhere'");
   const auto found = find_damage(copy());
   ASSERT_TRUE(found) << found.error().to_string();

@@ -30,6 +30,7 @@ class Entities : public StoreTest {
 };
 
 TEST_F(Entities, KeepsEverythingOfAnActionOverARestart) {
+  ASSERT_TRUE(change({.put = make_package("demo")}));
   entity::Action action = make_action("hello", "demo");
   action.version = "1.2.3";
   action.publish = true;
@@ -87,6 +88,7 @@ TEST_F(Entities, NeverUsesARevisionTwice) {
 }
 
 TEST_F(Entities, ListsNewestFirstWithoutCode) {
+  ASSERT_TRUE(change({.put = make_package("pkg")}));
   for (int i = 0; i < 5; ++i) {
     entity::Action action = make_action("a" + std::to_string(i), i % 2 == 0 ? "" : "pkg");
     action.updated_ms = 1000 + (i * 7) % 5;
@@ -111,8 +113,10 @@ TEST_F(Entities, ListsNewestFirstWithoutCode) {
 }
 
 TEST_F(Entities, KeepsActionsApartThatOnlyLookAlike) {
+  ASSERT_TRUE(change({.put = make_package("b", "c")}));
   ASSERT_TRUE(put(make_action("a", "b", "c")));
-  EXPECT_EQ(code_of(get("c/b")), StatusCode::kNotFound);
+  EXPECT_EQ(code_of(get("c/b")), StatusCode::kFailedPrecondition);  // it is the package
+  EXPECT_EQ(code_of(get("c/a")), StatusCode::kNotFound);
   EXPECT_EQ(code_of(get("C/b/a")), StatusCode::kNotFound);
   EXPECT_TRUE(get("c/b/a"));
   EXPECT_EQ(code_of(get("c' OR '1'='1")), StatusCode::kNotFound);

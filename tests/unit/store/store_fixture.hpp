@@ -47,6 +47,16 @@ inline entity::Action make_action(const std::string& name, const std::string& pa
   return action;
 }
 
+inline std::shared_ptr<entity::Package> make_package(const std::string& name,
+                                                     const std::string& space = "guest") {
+  auto package = std::make_shared<entity::Package>();
+  package->namespace_name = space;
+  package->name = name;
+  package->updated_ms = 1000;
+  package->parameters = {{.key = "p", .value = boost::json::value(1)}};
+  return package;
+}
+
 // The id is a number in 32 hex digits.
 inline std::string id_of(unsigned number) {
   char text[33];
@@ -95,6 +105,21 @@ class StoreTest : public testing::Test {
   Result<void> remove(const std::string& path, std::uint64_t expected) {
     return await<void>([&](Executor on, auto done) {
       store_->entities().remove_action(on, path, expected, std::move(done));
+    });
+  }
+  Result<std::vector<entity::EntityPtr>> change(std::vector<EntityChange> changes) {
+    return await<std::vector<entity::EntityPtr>>([&](Executor on, auto done) {
+      store_->entities().change_entities(on, std::move(changes), std::move(done));
+    });
+  }
+  Result<std::vector<entity::EntityPtr>> change(EntityChange one) {
+    std::vector<EntityChange> changes;
+    changes.push_back(std::move(one));
+    return change(std::move(changes));
+  }
+  Result<entity::EntityPtr> get_entity(entity::Collection collection, const std::string& path) {
+    return await<entity::EntityPtr>([&](Executor on, auto done) {
+      store_->entities().get_entity(on, collection, path, std::move(done));
     });
   }
   Result<void> put(entity::Activation record) {
