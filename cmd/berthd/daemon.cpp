@@ -20,6 +20,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "activation/alarm_clock.hpp"
+#include "activation/builtin_invoker.hpp"
 #include "activation/composer.hpp"
 #include "activation/durable_invoker.hpp"
 #include "activation/pooled_invoker.hpp"
@@ -38,6 +40,7 @@
 #include "service_manager.hpp"
 #include "settings.hpp"
 #include "store/sqlite_store.hpp"
+#include "system_packages.hpp"
 #include "worker.hpp"
 
 namespace berth::daemon {
@@ -64,8 +67,10 @@ class Daemon {
   // Everything that lives on the worker's thread; made and destroyed there.
   struct House {
     std::unique_ptr<activation::PooledInvoker> invoker;
-    std::unique_ptr<activation::Composer> composer;       // before it: sequences, conductors
-    std::unique_ptr<activation::DurableInvoker> durable;  // before both
+    std::unique_ptr<activation::BuiltinInvoker> builtins;  // before it: /whisk.system
+    std::unique_ptr<activation::Composer> composer;        // before both: sequences, conductors
+    std::unique_ptr<activation::DurableInvoker> durable;   // before all
+    std::unique_ptr<activation::AlarmClock> alarms;
     std::unique_ptr<api::Api> api;
     std::unique_ptr<api::AdminApi> admin;
     std::unique_ptr<http::Server> server;
@@ -142,7 +147,9 @@ Status Daemon::ensure_guest() {
               {{"key_file", (data_->path() / "guest.auth").string()}});
   }
   const auto guest = auth.find_namespace(kGuest);
-  return guest ? data_->write_guest_key(guest->key) : Status();
+  Status written = guest ? data_->write_guest_key(guest->key) : Status();
+  if (!written.ok()) return written;
+  return ensure_system_packages(*store_);
 }
 
 asio::awaitable<Status> Daemon::start_backends() {
@@ -208,14 +215,30 @@ Status Daemon::build_house() {
           .pool = std::move(pool_options_now),
           .bounds = limit_bounds(config_),
           .record_before_reply = config_.boolean("activations.record_before_reply")});
+  house_->builtins = std::make_unique<activation::BuiltinInvoker>(
+      activation::BuiltinDependencies{.io = io,
+                                      .clock = system_clock(),
+                                      .next = *house_->invoker,
+                                      .activations = store_->activations(),
+                                      .work = store_->work()});
+  house_->alarms = std::make_unique<activation::AlarmClock>(activation::AlarmDependencies{
+      .io = io,
+      .clock = system_clock(),
+      .alarms = store_->alarms(),
+      .fire = [this](const std::string& trigger, std::string payload,
+                     std::function<void(const Status&)> done) {
+        house_->api->fire_trigger(trigger, std::move(payload), std::move(done));
+      }});
+  add_system_actions(*house_->builtins, *house_->alarms);
   house_->composer = std::make_unique<activation::Composer>(
-      activation::ComposerDependencies{.io = io,
-                                       .clock = system_clock(),
-                                       .metrics = metrics_,
-                                       .next = *house_->invoker,
-                                       .activations = store_->activations(),
-                                       .work = &store_->work(),
-                                       .resolve = activation::resolve_by_name(io, store_->entities())},
+      activation::ComposerDependencies{
+          .io = io,
+          .clock = system_clock(),
+          .metrics = metrics_,
+          .next = *house_->builtins,
+          .activations = store_->activations(),
+          .work = &store_->work(),
+          .resolve = activation::resolve_by_name(io, store_->entities())},
       activation::ComposerOptions{
           .max_steps = static_cast<std::size_t>(limit_bounds(config_).max_sequence_length),
           .record_before_reply = config_.boolean("activations.record_before_reply")});
@@ -336,6 +359,8 @@ asio::awaitable<Status> Daemon::start() {
   Status told = data_->write_api_host(address_);
   if (!told.ok()) co_return told;
   ready_ = true;
+  // What should have rung meanwhile rings now.
+  worker_->run([this] { house_->alarms->start(); });
   notify_service_manager("READY=1");
   log::info(
       "berthd", "ready",
@@ -387,6 +412,7 @@ asio::awaitable<void> Daemon::stop() {
   if (house_) {
     worker_->run([this] {
       house_->server->drain();
+      if (house_->alarms) house_->alarms->stop();
       if (house_->admin_server) house_->admin_server->drain();
     });
     if (house_->durable) co_await shut_invoker_down();

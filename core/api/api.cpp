@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "api/fire.hpp"
 #include "api/service.hpp"
 
 namespace berth::api {
@@ -139,6 +140,11 @@ Api::Api(Dependencies dependencies)
 Api::~Api() {
   service_->workers.join();
   service_->waiting.clear();
+}
+
+void Api::fire_trigger(const std::string& path, std::string payload,
+                       std::function<void(const Status&)> done) {
+  fire_by_path(service_, path, std::move(payload), std::move(done));
 }
 
 void Api::handle(const http::Request& request, http::Responder responder) {

@@ -79,6 +79,12 @@ class Api {
   // Answers one request, now or later.
   void handle(const http::Request& request, http::Responder responder);
 
+  // Fires the trigger "ns/name" as its own namespace, with a JSON object. `done` is called once,
+  // now or later: NOT_FOUND if the trigger or its namespace is gone, RESOURCE_EXHAUSTED by the
+  // namespace's limits, UNAVAILABLE.
+  void fire_trigger(const std::string& path, std::string payload,
+                    std::function<void(const Status&)> done);
+
  private:
   std::shared_ptr<Service> service_;
 };

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <chrono>
 #include <fmt/format.h>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -150,6 +151,37 @@ void fire(const std::shared_ptr<Service>& service, Firing firing, Fired done) {
                                            rule, link.action)}));
     }
   }
+}
+
+void fire_by_path(const std::shared_ptr<Service>& service, const std::string& path,
+                  std::string payload, std::function<void(const Status&)> done) {
+  Dependencies& deps = service->deps;
+  if (deps.not_ready) {
+    if (std::string reason = deps.not_ready(); !reason.empty()) {
+      return done(sdk::unavailable(std::move(reason)));
+    }
+  }
+  std::optional<entity::Identity> owner =
+      deps.auth.find_namespace(std::string_view(path).substr(0, path.find('/')));
+  if (!owner) return done(sdk::not_found("the namespace of the trigger is gone"));
+  deps.entities.get_entity(
+      deps.io.get_executor(), entity::Collection::kTriggers, path,
+      [service, owner = std::move(*owner), payload = std::move(payload),
+       done = std::move(done)](const Result<entity::EntityPtr>& found) mutable {
+        if (!found) return done(found.error());
+        fire(service,
+             {.transaction_id = new_transaction_id(),
+              .user = std::move(owner),
+              .trigger = std::static_pointer_cast<const entity::Trigger>(*found),
+              .payload = std::move(payload)},
+             [done = std::move(done)](const Checked<std::string>& fired) {
+               if (fired) return done(Status());
+               const Failure& failure = fired.error();
+               if (failure.status == 429) return done(sdk::resource_exhausted(failure.message));
+               done(failure.status < 500 ? sdk::invalid_argument(failure.message)
+                                         : sdk::unavailable(failure.message));
+             });
+      });
 }
 
 }  // namespace berth::api

@@ -28,4 +28,8 @@ using Fired = std::function<void(Checked<std::string> activation_id)>;
 
 void fire(const std::shared_ptr<Service>& service, Firing firing, Fired done);
 
+// The same for who has but the trigger's path, "ns/name": see Api::fire_trigger.
+void fire_by_path(const std::shared_ptr<Service>& service, const std::string& path,
+                  std::string payload, std::function<void(const Status&)> done);
+
 }  // namespace berth::api

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.hpp"
 #include "store/reply.hpp"
 #include "store/sqlite_entities.hpp"
 
@@ -22,10 +23,18 @@ Status of_another_collection(std::string_view path) {
   return sdk::failed_precondition(std::string(path) + " is of another collection");
 }
 
-// The entity of a row (revision, collection, body).
-Result<EntityPtr> read_entity(const Query& row) {
+// The entity of a row (revision, collection, body). Without a cipher, parameters that are encrypted
+// have no values.
+Result<EntityPtr> read_entity(const Query& row, const entity::ParameterCipher* cipher = nullptr) {
   auto entity = entity::deserialize_entity(static_cast<Collection>(row.integer(1)), row.text(2));
   if (!entity) return entity.error();
+  if (cipher != nullptr) {
+    if (const Status opened = cipher->open((*entity)->parameters); !opened.ok()) {
+      log::error("store", "an entity's parameters cannot be decrypted",
+                 {{"entity", (*entity)->path()}, {"reason", opened.to_string()}});
+      return sdk::data_loss(opened.message());
+    }
+  }
   (*entity)->revision = static_cast<std::uint64_t>(row.integer(0));
   return EntityPtr(std::move(*entity));
 }
@@ -206,7 +215,7 @@ void SqliteEntities::get_entity(Executor on, Collection collection, std::string 
     Query query(**connection, "SELECT revision, collection, body FROM entities WHERE path = ?");
     query.bind(path);
     if (query.next()) {
-      auto entity = read_entity(query);
+      auto entity = read_entity(query, &cipher_);
       if (!entity) return reply(entity.error());
       others_.offer(*entity, query.text(2).size(), epoch);
       if ((*entity)->collection() != collection) return reply(of_another_collection(path));
@@ -222,8 +231,17 @@ void SqliteEntities::get_entity(Executor on, Collection collection, std::string 
 
 void SqliteEntities::change_entities(Executor on, std::vector<EntityChange> changes,
                                      Done<Entities> done) {
-  writer_.submit_or_refuse(std::make_unique<ChangeEntities>(
-      std::move(changes), cache_, others_, Reply<Entities>(std::move(on), std::move(done))));
+  Reply<Entities> reply(std::move(on), std::move(done));
+  for (const EntityChange& change : changes) {
+    if (!change.put) continue;
+    // A client may send back what it was shown.
+    if (const Status opened = cipher_.open(change.put->parameters); !opened.ok()) {
+      return reply(sdk::invalid_argument(opened.message()));
+    }
+    cipher_.seal(change.put->parameters);
+  }
+  writer_.submit_or_refuse(
+      std::make_unique<ChangeEntities>(std::move(changes), cache_, others_, std::move(reply)));
 }
 
 void SqliteEntities::list_entities(Executor on, EntityQuery wanted, Done<Entities> done) {

@@ -25,6 +25,7 @@
 #include "store/reseal.hpp"
 #include "store/schema.hpp"
 #include "store/sqlite_activations.hpp"
+#include "store/sqlite_alarms.hpp"
 #include "store/sqlite_auth.hpp"
 #include "store/sqlite_connection.hpp"
 #include "store/sqlite_entities.hpp"
@@ -214,6 +215,7 @@ struct SqliteStore::Impl {
   SqliteActivations activations;
   SqliteAuth auth;
   SqlitePluginState plugin_state;
+  SqliteAlarms alarms{writer, readers};
   std::unique_ptr<Periodic> maintenance;
   CareStop care_stop;
   boost::asio::thread_pool care{1};  // for what an operator asks of the file
@@ -284,6 +286,10 @@ void SqliteStore::find_damage(Executor on, std::optional<std::filesystem::path> 
                                       std::move(on), std::move(done))]() mutable {
     reply(store::find_damage(path, stop));
   });
+}
+
+AlarmStore& SqliteStore::alarms() {
+  return impl_->alarms;
 }
 
 WorkStore& SqliteStore::work() {

@@ -24,6 +24,7 @@
 #include "base/metrics.hpp"
 #include "base/result.hpp"
 #include "entity/parameter_cipher.hpp"
+#include "store/alarm_store.hpp"
 #include "store/plugin_state.hpp"
 #include "store/stores.hpp"
 #include "store/work_store.hpp"
@@ -75,6 +76,7 @@ class SqliteStore {
   AuthStore& auth();
   PluginStateStore& plugin_state();
   WorkStore& work();
+  AlarmStore& alarms();
 
   // For an operator, while the store is in use; both take as long as the file is big and hold no
   // writer up. back_up() writes the present state into the new file `to` (absolute; 0600) and

@@ -97,6 +97,27 @@ async function main() {
   });
   await fails(stranger.actions.list(), 401);
 
+  await ow.packages.create({ name: 'npm-pkg', package: { parameters: [{ key: 'name', value: 'Pkg' }] } });
+  await ow.actions.create({ name: 'npm-pkg/inner', action: code, kind: 'python:default' });
+  assert.strictEqual((await ow.packages.get('npm-pkg')).actions[0].name, 'inner');
+  const inner = await ow.actions.invoke({ name: 'npm-pkg/inner', blocking: true, result: true });
+  assert.deepStrictEqual(inner, { greeting: 'Hello Pkg' });
+  await ow.triggers.create({ name: 'npm-trigger' });
+  await ow.rules.create({ name: 'npm-rule', trigger: 'npm-trigger', action: name });
+  assert.strictEqual((await ow.rules.get('npm-rule')).status, 'active');
+  const fired = await ow.triggers.invoke({ name: 'npm-trigger', params: { name: 'Event' } });
+  const event = await eventually(() => ow.activations.get(fired.activationId));
+  assert.strictEqual(JSON.parse(event.logs[0]).rule, 'guest/npm-rule');
+  await ow.rules.disable({ name: 'npm-rule' });
+  assert.strictEqual((await ow.rules.get('npm-rule')).status, 'inactive');
+  await ow.rules.enable({ name: 'npm-rule' });
+  assert.ok((await ow.rules.list()).some((rule) => rule.name === 'npm-rule'));
+  await ow.rules.delete('npm-rule');
+  await ow.triggers.delete('npm-trigger');
+  await fails(ow.packages.delete('npm-pkg'), 409);
+  await ow.actions.delete('npm-pkg/inner');
+  await ow.packages.delete('npm-pkg');
+
   const deleted = await ow.actions.delete(name);
   assert.strictEqual(deleted.name, name);
   await fails(ow.actions.delete(name), 404);

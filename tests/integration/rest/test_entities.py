@@ -98,6 +98,38 @@ class Entities(BerthTest):
         self.berth("package", "delete", "mine")
         self.berth("package", "delete", "cli", "--force")
 
+    def test_system_packages(self):
+        listed = self.berthd.request("GET", "/api/v1/namespaces/whisk.system/packages").json
+        self.assertLessEqual({"utils", "alarms"}, {package["name"] for package in listed})
+        shown = self.berthd.request("GET", "/api/v1/namespaces/whisk.system/packages/alarms").json
+        self.assertEqual({feed["name"] for feed in shown["feeds"]}, {"alarm", "interval", "once"})
+        self.assertEqual(shown["actions"], [])
+        self.assertEqual(json.loads(self.berth("action", "invoke", "/whisk.system/utils/echo", "-r", "-p", "a", "1")),
+                         {"a": 1})
+        reply = self.berthd.request("POST", "/api/v1/namespaces/whisk.system/actions/utils/sort?blocking=true",
+                                    {"lines": ["b", "a"]})
+        self.assertEqual(reply.json["response"]["result"], {"lines": ["a", "b"], "length": 2})
+        record = self.record(reply.json["activationId"])
+        self.assertEqual((record["namespace"], record["name"]), ("guest", "sort"))
+        reply = self.berthd.request("POST", "/api/v1/namespaces/whisk.system/actions/utils/date", {})
+        self.assertEqual(reply.status, 202, reply)
+        self.assertIn("date", self.record(reply.json["activationId"])["response"]["result"])
+
+    def test_alarms(self):
+        self.clean("/rules/ring", "/triggers/alarm")
+        self.create(ECHO)
+        self.berth("trigger", "create", "alarm", "--feed", "/whisk.system/alarms/alarm", "-p", "cron", "never", code=7)
+        self.assertEqual(self.berthd.api("GET", "/triggers/alarm").status, 404)
+        self.berth("trigger", "create", "alarm", "--feed", "/whisk.system/alarms/alarm",
+                   "-p", "cron", "* * * * * *", "-p", "trigger_payload", '{"from": "alarm"}')
+        self.berth("rule", "create", "ring", "alarm", self.name)
+        records = self.eventually(
+            lambda: self.berthd.api("GET", f"/activations?name={self.name}&docs=true").json, lambda found: found)
+        self.assertEqual(records[0]["response"]["result"], {"from": "alarm"})
+        self.assertTrue(json.loads(self.berth("trigger", "get", "alarm"))["status"]["active"])
+        self.assertFalse(json.loads(self.berth("trigger", "pause", "alarm"))["status"]["active"])
+        self.berth("trigger", "delete", "alarm")
+
     def test_feeds(self):
         # A feed is an action; this one refuses what has no `ok`, and its answers show what it was told.
         self.clean("/triggers/fed", "/actions/feed")

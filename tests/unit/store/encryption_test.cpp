@@ -83,6 +83,30 @@ TEST_F(EncryptionTest, WhatWasInTheClearIsNotAnyMore) {
   EXPECT_THAT(disk(), HasSubstr(kSecret));
 }
 
+TEST_F(EncryptionTest, ParametersOfPackagesAreNoException) {
+  const auto make = [] {
+    auto package = make_package("p");
+    package->parameters = {{.key = "p", .value = kSecret}};
+    return package;
+  };
+  open();
+  ASSERT_TRUE(change({.put = make()}));
+  open_with("aes-128", {kOld});
+  EXPECT_THAT(disk(), Not(HasSubstr(kSecret)));
+  open_with("aes-256", {kOld, kNew});
+  open_with("aes-256", {kNew});
+  const auto read = get_entity(entity::Collection::kPackages, "guest/p");
+  ASSERT_TRUE(read) << read.error().to_string();
+  EXPECT_EQ((*read)->parameters[0].value, kSecret);
+  EXPECT_EQ((*read)->parameters[0].encryption, "aes-256");
+  const auto stored = change({.put = make(), .expected_revision = (*read)->revision});
+  ASSERT_TRUE(stored);
+  EXPECT_EQ(stored->front()->parameters[0].encryption, "aes-256");
+  EXPECT_THAT(disk(), Not(HasSubstr(kSecret)));
+  open_with("aes-128", {kOld});
+  EXPECT_EQ(code_of(get_entity(entity::Collection::kPackages, "guest/p")), StatusCode::kDataLoss);
+}
+
 TEST_F(EncryptionTest, WithoutTheKeyAnActionCannotBeRead) {
   open_with("aes-128", {kOld});
   ASSERT_TRUE(put(make_secret("a")));

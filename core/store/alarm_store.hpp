@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// `AlarmStore`: when which trigger is to be fired, so that the clock goes on where it was after a
+// restart. One alarm a trigger. All calls are thread-safe and asynchronous, as in stores.hpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "store/stores.hpp"
+
+namespace berth::store {
+
+struct Alarm {
+  std::string trigger;         // "ns/name"
+  std::string namespace_name;  // whose it is; the alarm goes with it
+  std::int64_t next_ms = 0;    // wall time; 0: it is paused, or has done all it had to do
+  std::string body;            // what the clock knows of it; JSON text
+};
+
+class AlarmStore {
+ public:
+  virtual ~AlarmStore() = default;
+
+  // In place of what the trigger had. OK: on disk.
+  virtual void put_alarm(Executor on, Alarm alarm, Done<void> done) = 0;
+  // Without effect if there is none.
+  virtual void remove_alarm(Executor on, std::string trigger, Done<void> done) = 0;
+  virtual void alarms(Executor on, Done<std::vector<Alarm>> done) = 0;
+};
+
+}  // namespace berth::store

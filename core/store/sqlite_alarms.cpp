@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/sqlite_alarms.hpp"
+
+#include <utility>
+
+#include "store/reply.hpp"
+
+namespace berth::store {
+namespace {
+
+Status erase(Connection& connection, const std::string& trigger) {
+  Query query(connection, "DELETE FROM alarms WHERE trigger = ?");
+  query.bind(trigger);
+  return query.run();
+}
+
+// Removes the alarm of a trigger, and puts another one there if `put` is.
+class ChangeAlarm final : public WriteJob {
+ public:
+  ChangeAlarm(Alarm alarm, bool put, Reply<void> reply)
+      : alarm_(std::move(alarm)), put_(put), reply_(std::move(reply)) {}
+
+  Status run(Connection& connection) override {
+    Status status = erase(connection, alarm_.trigger);
+    if (!status.ok() || !put_) return status;
+    Query query(connection,
+                "INSERT INTO alarms(trigger, namespace, next, body) VALUES(?, ?, ?, ?)");
+    query.bind(alarm_.trigger).bind(alarm_.namespace_name).bind(alarm_.next_ms).bind(alarm_.body);
+    return query.run();
+  }
+  void finish(const Status& status) override {
+    if (!status.ok()) return reply_(status);
+    reply_(Result<void>());
+  }
+  std::size_t bytes() const override { return 512 + alarm_.body.size(); }
+
+ private:
+  const Alarm alarm_;
+  const bool put_;
+  Reply<void> reply_;
+};
+
+}  // namespace
+
+void SqliteAlarms::put_alarm(Executor on, Alarm alarm, Done<void> done) {
+  writer_.submit_or_refuse(std::make_unique<ChangeAlarm>(
+      std::move(alarm), true, Reply<void>(std::move(on), std::move(done))));
+}
+
+void SqliteAlarms::remove_alarm(Executor on, std::string trigger, Done<void> done) {
+  Alarm alarm;
+  alarm.trigger = std::move(trigger);
+  writer_.submit_or_refuse(std::make_unique<ChangeAlarm>(
+      std::move(alarm), false, Reply<void>(std::move(on), std::move(done))));
+}
+
+void SqliteAlarms::alarms(Executor on, Done<std::vector<Alarm>> done) {
+  Reply<std::vector<Alarm>> reply(std::move(on), std::move(done));
+  readers_.submit([reply = std::move(reply)](Result<Connection*> connection) mutable {
+    if (!connection) return reply(connection.error());
+    Query query(**connection, "SELECT trigger, namespace, next, body FROM alarms");
+    std::vector<Alarm> all;
+    while (query.next()) {
+      all.push_back({query.string(0), query.string(1), query.integer(2), query.string(3)});
+    }
+    if (!query.status().ok()) return reply(query.status());
+    reply(std::move(all));
+  });
+}
+
+}  // namespace berth::store

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// Schedules, and the clock behind the feeds.
+#include <boost/asio/post.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <gtest/gtest.h>
+#include <map>
+
+#include "activation/alarm_clock.hpp"
+#include "activation/utilities.hpp"
+
+namespace berth::activation {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kMinute = 60'000;
+
+Result<AlarmSchedule> schedule(AlarmKind kind, const char* config, std::int64_t created = 0) {
+  return AlarmSchedule::parse(kind, json::parse(config).as_object(), created);
+}
+
+TEST(AlarmSchedule, ReadsDates) {
+  EXPECT_EQ(parse_date("2026-01-01T00:00:00.000Z"), 1'767'225'600'000);
+  EXPECT_EQ(parse_date("2026-01-01T02:00:00.25+02:00"), 1'767'225'600'250);
+  EXPECT_EQ(parse_date("2026-01-01"), 1'767'225'600'000);
+  EXPECT_EQ(parse_date(json::value(17)), 17);
+  EXPECT_EQ(parse_date("1767225600000"), 1'767'225'600'000);
+  for (const char* text : {"", "tomorrow", "2026-13-01", "2026-02-30", "2026-01-01T25:00Z",
+                           "2026-01-01T10:00:00x", "2026-1-1"}) {
+    EXPECT_FALSE(parse_date(text)) << text;
+  }
+}
+
+TEST(AlarmSchedule, RingsInTime) {
+  const auto cron = schedule(AlarmKind::kCron, R"({"cron":"*/10 * * * *","stopDate":3600000})");
+  ASSERT_TRUE(cron);
+  EXPECT_EQ(cron->next(0), 10 * kMinute);
+  EXPECT_EQ(cron->next(59 * kMinute), 60 * kMinute);
+  EXPECT_FALSE(cron->next(60 * kMinute));
+
+  const auto interval = schedule(AlarmKind::kInterval, R"({"minutes":2})", 500);
+  EXPECT_EQ(interval->next(500), 2 * kMinute + 500);
+  EXPECT_EQ(interval->next(2 * kMinute + 500), 4 * kMinute + 500);
+  const auto later = schedule(AlarmKind::kInterval, R"({"minutes":"2","startDate":600000})", 500);
+  EXPECT_EQ(later->next(500), 10 * kMinute);
+  EXPECT_EQ(later->next(10 * kMinute), 12 * kMinute);
+
+  const auto once = schedule(AlarmKind::kOnce, R"({"date":5000})");
+  EXPECT_EQ(once->next(4999), 5000);
+  EXPECT_FALSE(once->next(5000));
+}
+
+TEST(AlarmSchedule, SaysWhatIsWrong) {
+  EXPECT_FALSE(schedule(AlarmKind::kCron, "{}"));
+  EXPECT_FALSE(schedule(AlarmKind::kCron, R"({"cron":"whenever"})"));
+  EXPECT_FALSE(schedule(AlarmKind::kInterval, R"({"minutes":0})"));
+  EXPECT_FALSE(schedule(AlarmKind::kOnce, R"({"date":"soon"})"));
+  EXPECT_FALSE(schedule(AlarmKind::kCron, R"({"cron":"* * * * *","startDate":2,"stopDate":1})"));
+}
+
+// An AlarmStore in memory.
+class FakeAlarms final : public store::AlarmStore {
+ public:
+  void put_alarm(store::Executor on, store::Alarm alarm, store::Done<void> done) override {
+    kept[alarm.trigger] = std::move(alarm);
+    boost::asio::post(on, [done] { done(Result<void>()); });
+  }
+  void remove_alarm(store::Executor on, std::string trigger, store::Done<void> done) override {
+    kept.erase(trigger);
+    boost::asio::post(on, [done] { done(Result<void>()); });
+  }
+  void alarms(store::Executor on, store::Done<std::vector<store::Alarm>> done) override {
+    std::vector<store::Alarm> all;
+    for (const auto& [trigger, alarm] : kept) all.push_back(alarm);
+    boost::asio::post(on, [done, all] { done(all); });
+  }
+  std::map<std::string, store::Alarm> kept;
+};
+
+class AlarmClockTest : public testing::Test {
+ protected:
+  AlarmClockTest() { start(); }
+  void start() {
+    clock.reset();
+    clock = std::make_unique<AlarmClock>(
+        AlarmDependencies{.io = io,
+                          .clock = system_clock(),
+                          .alarms = alarms,
+                          .fire = [this](const std::string& trigger, std::string payload,
+                                         const std::function<void(const Status&)>& done) {
+                            fired.emplace_back(trigger, std::move(payload));
+                            done(fire_status);
+                          }});
+    clock->start();
+  }
+  void run_until(const std::function<bool()>& done) {
+    const auto end = std::chrono::steady_clock::now() + 60s;
+    while (!done() && std::chrono::steady_clock::now() < end) {
+      io.restart();
+      io.run_for(10ms);
+    }
+    ASSERT_TRUE(done());
+  }
+  // What a feed answers.
+  Response ask(AlarmKind kind, const char* event, json::object arguments = {},
+               const char* trigger = "/_/t") {
+    arguments["lifecycleEvent"] = event;
+    arguments["triggerName"] = trigger;
+    arguments["authKey"] = "key";
+    Invocation invocation;
+    invocation.user.namespace_name = "guest";
+    std::optional<Response> answer;
+    clock->feed(kind)(invocation, arguments, [&](Response response) { answer = response; });
+    run_until([&] { return answer.has_value(); });
+    return answer.value_or(Response());
+  }
+  static std::int64_t soon() { return system_clock().wall_ms() + 30; }
+
+  boost::asio::io_context io;
+  FakeAlarms alarms;
+  std::vector<std::pair<std::string, std::string>> fired;
+  Status fire_status;
+  std::unique_ptr<AlarmClock> clock;
+};
+
+TEST_F(AlarmClockTest, RingsAtADate) {
+  const Response made =
+      ask(AlarmKind::kOnce, "CREATE", {{"date", soon()}, {"trigger_payload", {{"n", 1}}}});
+  EXPECT_EQ(made.outcome, entity::Outcome::kSuccess) << made.result;
+  EXPECT_EQ(made.result.find("authKey"), std::string::npos);
+  run_until([&] { return !fired.empty(); });
+  EXPECT_EQ(fired[0], (std::pair<std::string, std::string>("guest/t", R"({"n":1})")));
+  EXPECT_EQ(alarms.kept.at("guest/t").next_ms, 0);
+  const json::value read = json::parse(ask(AlarmKind::kOnce, "READ").result);
+  EXPECT_EQ(read.at("status").at("active"), false);
+}
+
+TEST_F(AlarmClockTest, GoesOnAfterARestart) {
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "0 0 1 1 *"}});
+  // Its time came while nobody looked.
+  alarms.kept.at("guest/t").next_ms = system_clock().wall_ms() - 5000;
+  start();
+  run_until([&] { return !fired.empty(); });
+  EXPECT_EQ(fired[0].second, "{}");
+  EXPECT_GT(alarms.kept.at("guest/t").next_ms, system_clock().wall_ms());
+  run_until([&] { return ask(AlarmKind::kCron, "READ").outcome == entity::Outcome::kSuccess; });
+  EXPECT_EQ(fired.size(), 1u) << "what was missed rings once";
+}
+
+TEST_F(AlarmClockTest, IsPausedUpdatedAndDeleted) {
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "* * * * * *"}});
+  json::value shown = json::parse(ask(AlarmKind::kCron, "PAUSE").result);
+  EXPECT_EQ(shown.at("status").at("active"), false);
+  EXPECT_EQ(alarms.kept.at("guest/t").next_ms, 0);
+  shown = json::parse(ask(AlarmKind::kCron, "UPDATE", {{"cron", "0 0 1 1 *"}}).result);
+  EXPECT_EQ(shown.at("config").at("cron"), "0 0 1 1 *");
+  EXPECT_EQ(shown.at("status").at("active"), false);
+  shown = json::parse(ask(AlarmKind::kCron, "UNPAUSE").result);
+  EXPECT_EQ(shown.at("status").at("active"), true);
+  EXPECT_GT(alarms.kept.at("guest/t").next_ms, 0);
+  EXPECT_EQ(ask(AlarmKind::kCron, "DELETE").outcome, entity::Outcome::kSuccess);
+  EXPECT_TRUE(alarms.kept.empty());
+  EXPECT_EQ(ask(AlarmKind::kCron, "READ").outcome, entity::Outcome::kApplicationError);
+}
+
+TEST_F(AlarmClockTest, RefusesWhatItCannotDo) {
+  const auto refused = [this](AlarmKind kind, const char* event, json::object arguments,
+                              const char* trigger = "/_/t") {
+    return ask(kind, event, std::move(arguments), trigger).outcome ==
+           entity::Outcome::kApplicationError;
+  };
+  EXPECT_TRUE(refused(AlarmKind::kCron, "CREATE", {{"cron", "never"}}));
+  EXPECT_TRUE(refused(AlarmKind::kOnce, "CREATE", {{"date", 17}}));
+  EXPECT_TRUE(refused(AlarmKind::kCron, "EXPLODE", {}));
+  EXPECT_TRUE(refused(AlarmKind::kCron, "READ", {}));
+  EXPECT_TRUE(refused(AlarmKind::kCron, "CREATE", {{"cron", "* * * * *"}}, "/other/t"));
+  EXPECT_TRUE(refused(AlarmKind::kCron, "CREATE", {{"cron", "* * * * *"}}, ""));
+  EXPECT_TRUE(alarms.kept.empty());
+}
+
+TEST_F(AlarmClockTest, ForgetsTriggersThatAreGone) {
+  fire_status = sdk::not_found("gone");
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "* * * * * *"}});
+  run_until([&] { return !fired.empty() && alarms.kept.empty(); });
+}
+
+TEST(Utilities, DoWhatTheirNamesSay) {
+  std::map<std::string, json::value> results;
+  const json::object arguments{{"lines", json::array{"b", "a"}}, {"payload", "x\r\ny"}};
+  for (const Utility& utility : utilities(system_clock())) {
+    utility.run({}, arguments, [&](const Response& response) {
+      results[std::string(utility.name)] = json::parse(response.result);
+    });
+  }
+  EXPECT_EQ(results["echo"], json::value(arguments));
+  EXPECT_EQ(results["sort"], json::parse(R"({"lines":["a","b"],"length":2})"));
+  EXPECT_EQ(results["split"], json::parse(R"({"lines":["x","y"],"payload":"x\r\ny"})"));
+  EXPECT_EQ(results["cat"].at("payload"), "b\na");
+  EXPECT_TRUE(parse_date(results["date"].at("date")));
+}
+
+}  // namespace
+}  // namespace berth::activation
