@@ -44,3 +44,8 @@ class Examples(BerthTest):
 
     def test_sequence(self):
         self.follow("sequence")
+
+    def test_alarm(self):
+        for path in ("/rules/ticking", "/triggers/every-second"):
+            self.addCleanup(self.berthd.api, "DELETE", path)
+        self.follow("alarm")
