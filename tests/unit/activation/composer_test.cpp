@@ -39,14 +39,15 @@ class ComposerTest : public InvokerTest {
     make_composer();
   }
   void make_composer() {
-    composer = std::make_unique<Composer>(ComposerDependencies{.io = io,
-                                                               .clock = clock,
-                                                               .metrics = metrics,
-                                                               .next = *invoker,
-                                                               .activations = records,
-                                                               .work = &rows,
-                                                               .resolve = resolve_by_name(io, actions)},
-                                          composer_options);
+    composer =
+        std::make_unique<Composer>(ComposerDependencies{.io = io,
+                                                        .clock = clock,
+                                                        .metrics = metrics,
+                                                        .next = *invoker,
+                                                        .activations = records,
+                                                        .work = &rows,
+                                                        .resolve = resolve_by_name(io, actions)},
+                                   composer_options);
     durable = std::make_unique<DurableInvoker>(
         DurableDependencies{io, clock, metrics, *composer, rows, records, actions, namespaces},
         DurableOptions{.max_recovering = 2, .retry = 1ms, .store_retry = 1ms});
