@@ -43,7 +43,7 @@ class Document:
         item = next((item for pattern, _, item in self.paths if pattern.fullmatch(path)), None)
         operation = (item or {}).get(method.lower())
         # What nobody promised: unknown paths and methods, and requests that are no HTTP of ours.
-        if operation is None or "default" in operation["responses"] or status == 501:
+        if operation is None or "default" in operation["responses"]:
             return
         where = f"{method} {target} -> {status}"
         response = operation["responses"].get(str(status))

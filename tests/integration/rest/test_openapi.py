@@ -43,7 +43,7 @@ class OpenApi(BerthTest):
                 continue
             filled = re.sub(r"{(\w+)}", lambda part: "_" if part[1] == "namespace" else "0" * 32, path)
             reply = self.berthd.request("GET", filled)
-            self.assertIn(reply.status, (200, 404, 501), f"{filled}: {reply}")
+            self.assertIn(reply.status, (200, 404), f"{filled}: {reply}")
             if reply.status == 404:
                 self.assertIn("{", path)
 
