@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 #include <utility>
 
+#include "activation/record.hpp"
 #include "base/json.hpp"
 
 namespace berth::activation {
@@ -74,15 +75,7 @@ void BuiltinInvoker::run(const std::shared_ptr<Task>& task) {
 
 void BuiltinInvoker::finish(const std::shared_ptr<Task>& task, Response response) {
   const Invocation& invocation = task->invocation;
-  entity::Activation record;
-  record.activation_id = invocation.activation_id;
-  record.namespace_name = invocation.user.namespace_name;
-  record.namespace_uuid = invocation.user.namespace_uuid;
-  record.subject = invocation.user.subject;
-  record.name = invocation.action->name;
-  record.version = invocation.action->version;
-  record.path = invocation.action->path();
-  record.cause = invocation.cause;
+  entity::Activation record = record_of(invocation);
   record.end_ms = with_.clock.wall_ms();
   record.start_ms = task->start_ms != 0 ? task->start_ms : record.end_ms;
   record.duration_ms = record.end_ms - record.start_ms;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "activation/keeper.hpp"
+#include "activation/record.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "entity/namespace_limits.hpp"
@@ -204,15 +205,7 @@ void Flow::took_step(Step step, std::int64_t duration_ms, std::int64_t memory_mb
 
 entity::Activation Flow::make_record(Response response) const {
   const entity::Action& what = *invocation_.action;
-  entity::Activation record;
-  record.activation_id = invocation_.activation_id;
-  record.namespace_name = invocation_.user.namespace_name;
-  record.namespace_uuid = invocation_.user.namespace_uuid;
-  record.subject = invocation_.user.subject;
-  record.name = what.name;
-  record.version = what.version;
-  record.path = what.path();
-  record.cause = invocation_.cause;
+  entity::Activation record = record_of(invocation_);
   record.end_ms = context_->with.clock.wall_ms();
   record.start_ms = start_ms_ != 0 ? start_ms_ : record.end_ms;
   record.duration_ms = duration_ms_;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "activation/record.hpp"
 #include "base/log.hpp"
 #include "entity/namespace_limits.hpp"
 
@@ -358,15 +359,7 @@ ReplyContext Run::reply_context() const {
 
 entity::Activation Run::make_record(Response response) {
   const entity::Action& what = *invocation_.action;
-  entity::Activation record;
-  record.activation_id = invocation_.activation_id;
-  record.namespace_name = invocation_.user.namespace_name;
-  record.namespace_uuid = invocation_.user.namespace_uuid;
-  record.subject = invocation_.user.subject;
-  record.name = what.name;
-  record.version = what.version;
-  record.path = what.path();
-  record.cause = invocation_.cause;
+  entity::Activation record = record_of(invocation_);
 
   Timing timing;
   const std::int64_t init_ms = init_ ? milliseconds(init_->interval) : 0;

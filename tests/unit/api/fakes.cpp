@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "activation/record.hpp"
 #include "base/ids.hpp"
 
 namespace berth::api {
@@ -351,14 +352,7 @@ void FakeInvoker::release() {
 
 void FakeInvoker::finish(const activation::Invocation& invocation,
                          const activation::OutcomeHandler& handler) {
-  entity::Activation record;
-  record.activation_id = invocation.activation_id;
-  record.namespace_name = invocation.user.namespace_name;
-  record.namespace_uuid = invocation.user.namespace_uuid;
-  record.subject = invocation.user.subject;
-  record.name = invocation.action->name;
-  record.version = invocation.action->version;
-  record.path = invocation.action->path();
+  entity::Activation record = activation::record_of(invocation);
   record.start_ms = 1000;
   record.end_ms = 1056;
   record.duration_ms = 56;
