@@ -105,7 +105,8 @@ asio::awaitable<sdk::Status> DockerFactory::learn_owner() {
     });
   };
   for (int attempt = 0; attempt < 3; ++attempt) {
-    state.get("owner", [answered](const sdk::Status& status, sdk::StateResult result) {
+    state.get("owner", [answered, held = host_calls_.hold()](const sdk::Status& status,
+                                                             sdk::StateResult result) {
       answered(result.entries.empty() ? "" : std::move(result.entries[0].value), status);
     });
     co_await learned->signal.wait(SteadyTime::max());
@@ -114,9 +115,9 @@ asio::awaitable<sdk::Status> DockerFactory::learn_owner() {
       co_return learned->status.with_context("the plugin's own state");
     }
     const std::string fresh = random_hex(16);
-    state.put("owner", fresh, 0, [answered, fresh](const sdk::Status& status, sdk::StateResult) {
-      answered(fresh, status);
-    });
+    state.put("owner", fresh, 0,
+              [answered, fresh, held = host_calls_.hold()](
+                  const sdk::Status& status, sdk::StateResult) { answered(fresh, status); });
     co_await learned->signal.wait(SteadyTime::max());
     if (learned->status.ok()) break;
     // ABORTED: somebody was faster; their word counts.

@@ -23,6 +23,7 @@
 #include "docker/network_pool.hpp"
 #include "docker/signal.hpp"
 #include "support/event_loop.hpp"
+#include "support/outstanding.hpp"
 
 namespace berth::docker {
 
@@ -143,6 +144,7 @@ class DockerFactory final : public sdk::ContainerFactory {
   const std::string runtime_directory_;
   Config config_;
   support::EventLoop loop_;  // before everything that needs its context
+  support::Outstanding host_calls_;
   Engine engine_;
   Images images_;
   NetworkPool pool_;

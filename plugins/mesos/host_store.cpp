@@ -26,17 +26,19 @@ void HostStore::load(Loaded done) {
 
 void HostStore::load_page(std::shared_ptr<Loading> loading) {
   const std::string cursor = loading->cursor;
-  state_.list("", cursor, 1000, [this, loading](const sdk::Status& status, sdk::StateResult page) {
-    asio::post(context_, [this, loading, status, page = std::move(page)]() mutable {
-      if (!status.ok()) return loading->done(status.with_context("the plugin's own state"), {});
-      for (sdk::StateEntry& entry : page.entries) {
-        loading->entries[entry.key] = std::move(entry.value);
-      }
-      loading->cursor = page.next_cursor;
-      if (loading->cursor.empty()) return loading->done({}, std::move(loading->entries));
-      load_page(loading);
-    });
-  });
+  state_.list(
+      "", cursor, 1000,
+      [this, loading, held = calls_.hold()](const sdk::Status& status, sdk::StateResult page) {
+        asio::post(context_, [this, loading, status, page = std::move(page)]() mutable {
+          if (!status.ok()) return loading->done(status.with_context("the plugin's own state"), {});
+          for (sdk::StateEntry& entry : page.entries) {
+            loading->entries[entry.key] = std::move(entry.value);
+          }
+          loading->cursor = page.next_cursor;
+          if (loading->cursor.empty()) return loading->done({}, std::move(loading->entries));
+          load_page(loading);
+        });
+      });
 }
 
 void HostStore::put(const std::string& key, std::string value,
@@ -64,8 +66,8 @@ void HostStore::write(const std::string& key, Write write) {
 
 void HostStore::begin(const std::string& key, Write write) {
   keys_[key].busy = true;
-  const auto answered = [this, key, done = std::move(write.done)](const sdk::Status& status,
-                                                                  const sdk::StateResult&) {
+  const auto answered = [this, key, done = std::move(write.done), held = calls_.hold()](
+                            const sdk::Status& status, const sdk::StateResult&) {
     asio::post(context_, [this, key, done, status] { ended(key, status, done); });
   };
   if (write.value) {

@@ -12,6 +12,7 @@
 
 #include "berth/sdk/host.hpp"
 #include "mesos/scheduler/store.hpp"
+#include "support/outstanding.hpp"
 
 namespace berth::mesos {
 
@@ -48,6 +49,7 @@ class HostStore final : public Store {
   const sdk::State state_;
   std::map<std::string, Key> keys_;  // with a write under way
   std::vector<std::function<void()>> flushing_;
+  support::Outstanding calls_;  // last: what they touch outlives them
 };
 
 }  // namespace berth::mesos

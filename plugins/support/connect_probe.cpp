@@ -13,6 +13,9 @@ using boost::system::error_code;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+// A look-up takes the resolver's only thread, which others wait for.
+constexpr milliseconds kPauseOfNames{50};
+
 // Short while a start may be over any moment.
 milliseconds pause_after(Clock::duration elapsed) {
   if (elapsed < milliseconds(2000)) return milliseconds(1);
@@ -94,7 +97,7 @@ struct ConnectProbe::State : std::enable_shared_from_this<State> {
   }
 
   void pause() {
-    timer.expires_after(pause_after(Clock::now() - begun));
+    timer.expires_after(name.empty() ? pause_after(Clock::now() - begun) : kPauseOfNames);
     timer.async_wait([self = shared_from_this()](const error_code& e) {
       if (!e && !self->ended) self->attempt();
     });

@@ -181,15 +181,20 @@ void Scheduler::kill(const std::string& id, KillDone done) {
 }
 
 void Scheduler::send_kill(Task& task) {
-  task.kill_again = Clock::now() + settings_.kill_retry;
+  const SteadyTime now = Clock::now();
+  task.kill_again = now + settings_.kill_retry;
   watched_.insert(task.id);
+  if (!link_.subscribed()) return;  // the next subscription says it
   send_kill(task.id, task.agent_id);
-  // An executor that does not obey goes itself, and with it the task.
-  if (++task.kills > kKillsBeforeShutdown) send_shutdown(task);
+  if (task.kills++ == 0) task.first_kill = now;
+  // An executor that does not obey goes itself, and with it the task; but one that still waits for
+  // the task to end by itself does obey.
+  const bool had_its_time = now - task.first_kill > settings_.kill_grace + settings_.kill_retry;
+  if (task.kills > kKillsBeforeShutdown && had_its_time) send_shutdown(task);
 }
 
 void Scheduler::send_shutdown(const Task& task) {
-  if (!link_.subscribed() || task.executor_id.empty() || task.agent_id.empty()) return;
+  if (task.executor_id.empty() || task.agent_id.empty()) return;
   v1::Call shutdown;
   shutdown.set_type(v1::Call::SHUTDOWN);
   shutdown.mutable_shutdown()->mutable_executor_id()->set_value(task.executor_id);

@@ -77,7 +77,8 @@ struct Task {
   std::vector<KillDone> killed;
   unsigned attempts = 0;
   SteadyTime kill_again = SteadyTime::max();
-  unsigned kills = 0;
+  unsigned kills = 0;  // that a master was told
+  SteadyTime first_kill{};
   SteadyTime give_up_at = SteadyTime::max();
   bool counted = false;   // in the groups
   bool unwanted = false;  // we kill it: nobody is told of its end

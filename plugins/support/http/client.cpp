@@ -84,6 +84,11 @@ class Client::Impl {
 
   void cancel_waiting() {
     for (const std::uint64_t id : waiting_) cancel(id);
+    // Those of this turn are not sorted yet.
+    for (const std::uint64_t id : queued_) {
+      const auto it = exchanges_.find(id);
+      if (it != exchanges_.end() && it->second->queues_untimed()) cancel(id);
+    }
   }
 
   void go_on(std::uint64_t id) {

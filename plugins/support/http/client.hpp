@@ -112,7 +112,7 @@ class Client {
   // one that has ended.
   void cancel(std::uint64_t exchange);
 
-  // The same for all that wait, untimed, for a connection.
+  // The same for all that are `queues_untimed` and have not begun.
   void cancel_waiting();
 
   // Asks an exchange's on_upload again after it said kLater. Not from inside on_upload itself.

@@ -147,9 +147,15 @@ TEST_F(HttpClientTest, CancelsWhatWaitsForAConnection) {
   arrived.get_future().wait();
   auto second = begin("/second"), third = begin("/third");
   on_loop([] {});  // both have begun to wait, or are about to
-  on_loop([&] { client_->cancel_waiting(); });
+  std::promise<Reply> fourth;
+  on_loop([&] {
+    client_->send({.target = "/fourth", .queues_untimed = true},
+                  [&](Reply reply) { fourth.set_value(std::move(reply)); });
+    client_->cancel_waiting();
+  });
   EXPECT_EQ(second.get().status.code(), sdk::StatusCode::kCancelled);
   EXPECT_EQ(third.get().status.code(), sdk::StatusCode::kCancelled);
+  EXPECT_EQ(fourth.get_future().get().status.code(), sdk::StatusCode::kCancelled);
   release.set_value();
   EXPECT_EQ(first.get().response.body, "/first");
 }
