@@ -79,8 +79,6 @@ constexpr const char* kAllowed[] = {
     "mq_getsetattr", "mq_notify", "mq_open", "mq_timedreceive", "mq_timedsend", "mq_unlink", "msgctl",
     "msgget", "msgrcv", "msgsnd", "semctl", "semget", "semop", "semtimedop", "shmat", "shmctl",
     "shmdt", "shmget",
-    // Asynchronous I/O of the old kind.
-    "io_cancel", "io_destroy", "io_getevents", "io_pgetevents", "io_setup", "io_submit",
     // A function may restrict itself further.
     "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp",
 };
@@ -168,7 +166,8 @@ void add_conditional(Builder& b) {
   // Address look-up asks the kernel for its interfaces through NETLINK_ROUTE (protocol 0).
   b.add_if("socket", {argument(0, SCMP_CMP_EQ, AF_NETLINK), argument(2, SCMP_CMP_EQ, 0)});
   // Whether a page of a shared file is in memory tells what another function has read. (cachestat,
-  // which tells the same, is not allowed at all; mincore tells it to a file's owner only.)
+  // which tells the same, is not allowed at all, nor is io_submit, whose requests carry RWF_NOWAIT
+  // where no filter sees it; mincore tells it to a file's owner only.)
   b.add_if("preadv2", {argument(5, SCMP_CMP_MASKED_EQ, RWF_NOWAIT, 0)});
   b.add_if("preadv2", {argument(5, SCMP_CMP_MASKED_EQ, RWF_NOWAIT, RWF_NOWAIT)},
            SCMP_ACT_ERRNO(EOPNOTSUPP));

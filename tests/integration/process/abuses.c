@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <mqueue.h>
@@ -194,6 +195,15 @@ static void timing(void) {
   void* page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
   mincore(page, 4096, &resident);
   say("mincore=%d\n", resident & 1);
+  struct iocb read_if_there = {.aio_lio_opcode = IOCB_CMD_PREAD,
+                               .aio_fildes = (unsigned)fd,
+                               .aio_buf = (unsigned long)&byte,
+                               .aio_nbytes = 1,
+                               .aio_rw_flags = RWF_NOWAIT};
+  struct iocb* requests[] = {&read_if_there};
+  aio_context_t context = 0;
+  outcome("aio_setup", syscall(SYS_io_setup, 1, &context));
+  outcome("aio", syscall(SYS_io_submit, context, 1, requests));
   outcome("perf", syscall(SYS_perf_event_open, NULL, 0, 0, 0, 0));
   close(fd);
 }
