@@ -6,7 +6,8 @@ name, and would let `import urllib` reach `urllib.request`: the action would beh
 fork than in a plain start. So what was imported ahead is taken out again, from sys.modules and from
 its parent packages, and comes back through the import system, each module together with just those
 that its own import brought along. Where the action's own path holds any of the names, nothing is
-used of it and everything is imported as ever.
+used of it and everything is imported as ever. Each module comes once: who removes it from
+sys.modules or reloads it gets what its file holds.
 """
 
 import os
@@ -22,6 +23,7 @@ class Pantry:
         self._path = set(sys.path)
         self._edges = {}  # module to those that it imported
         self._modules = {}
+        self._given = set()
         self._tops = frozenset()
         self._looked = {}  # directory to (mtime, whether it shadows one of ours)
 
@@ -88,7 +90,7 @@ class Pantry:
     # --- using, in a fork
 
     def find_spec(self, name, path=None, target=None):
-        if name not in self._modules:
+        if name not in self._modules or name in self._given:
             return None
         parent = name.rpartition(".")[0]
         if self._is_shadowed() or (parent and sys.modules.get(parent) is not self._warm(parent)):
@@ -106,7 +108,7 @@ class Pantry:
     def exec_module(self, module):
         # Its import has been, so only what it brought along is left to do.
         waiting = [module.__spec__.name]
-        seen = set(waiting)
+        self._given.update(waiting)
         while waiting:
             name = waiting.pop()
             if name in self._modules:
@@ -115,8 +117,8 @@ class Pantry:
             parent, _, child = name.rpartition(".")
             if parent and name in self._modules:
                 setattr(sys.modules.get(parent) or self._warm(parent), child, found)
-            for more in {parent, *self._edges.get(name, ())} - seen - {""}:
-                seen.add(more)
+            for more in {parent, *self._edges.get(name, ())} - self._given - {""}:
+                self._given.add(more)
                 waiting.append(more)
 
     def _is_shadowed(self):

@@ -7,13 +7,14 @@ own, where the proxy goes on as if it had just been started. No code of any acti
 there is nothing that one action could leave for another.
 
 Fresh in each fork: ids, environment, limits, descriptors, the random module (its own hook), numpy's
-global generator, OpenSSL's (which notices the new process id), everything read from the kernel. The
-same in all forks of one zygote, until the sandboxer replaces it: the seed of string hashes and the
-places of things in memory.
+global generator, OpenSSL's (which notices the new process id), the main thread's id, the time that
+logging counts from, everything read from the kernel. The same in all forks of one zygote, until the
+sandboxer replaces it: the seed of string hashes and the places of things in memory.
 """
 
 import os
 import sys
+import time
 
 import berth_proxy
 from berth_pantry import Pantry
@@ -28,11 +29,17 @@ def _set_environment(variables):
         os.environb[name] = value
 
 
-def _renew_randomness(pantry):
-    # Generators that were seeded at import and have no hook of their own.
+def _renew_state(pantry):
+    # What modules took from their process at import and do not renew in a fork themselves.
     numpy_random = pantry.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
+    threading = pantry.get("threading")
+    if threading is not None:
+        threading.main_thread()._set_native_id()
+    logging = pantry.get("logging")
+    if logging is not None:  # whole nanoseconds in newer versions
+        logging._startTime = time.time_ns() if isinstance(logging._startTime, int) else time.time()
 
 
 def wait_to_be_born(modules):
@@ -64,6 +71,6 @@ def wait_to_be_born(modules):
         ctypes.pythonapi.PyOS_AfterFork_Child()
         count = library.berth_zygote_become()
         _set_environment([library.berth_zygote_variable(i) for i in range(count)])
-        _renew_randomness(pantry)
+        _renew_state(pantry)
         return
     os._exit(0)
