@@ -163,7 +163,9 @@ void ProcessFactory::publish_metrics() {
       if (stats.zygote_problem == reported_zygote_) return;
       reported_zygote_ = stats.zygote_problem;
       if (!reported_zygote_.empty()) {
-        log_.warn(reported_zygote_ + "; functions are started from nothing until it is there");
+        log_.warn(reported_zygote_ + (stats.zygotes == 0
+                                          ? "; functions are started from nothing until it is there"
+                                          : ""));
       }
     });
   }

@@ -2,11 +2,14 @@
 // What the sandboxer asks of a zygote (sandboxer/zygote.hpp) and what it answers, over the
 // SOCK_SEQPACKET pair that the zygote has at kControlFd. One letter, then the fields:
 //
-//   zygote → sandboxer  'R' text       ready; the text names modules that could not be imported
+//   zygote → sandboxer  'R' u32 text   ready: its kProtocolVersion, and what modules could not be
+//                                      imported, for people
 //   sandboxer → zygote  'F' Fork       with the descriptors named there
 //   zygote → sandboxer  'P' Forked     the child's pid, or what clone refused
 //
-// Both ends come from one build, so there is no version. Pure functions, safe on any thread.
+// A sandboxer outlives upgrades and may meet a newer zygote: it uses none of another version, so
+// kProtocolVersion (protocol.hpp) covers Fork, Forked and the shells' conversation too. Pure
+// functions, safe on any thread.
 #pragma once
 
 #include <cstdint>

@@ -23,6 +23,8 @@
 namespace berth::process {
 
 inline constexpr uint32_t kProtocolMagic = 0x42535831;  // "BSX1"
+// Covers also what goes on between the sandboxer and zygotes and their forks, which may come from
+// another build: Fork and Forked (fork_request.hpp), ShellCommand and its letters (shell.hpp).
 inline constexpr uint32_t kProtocolVersion = 2;
 // Largest packet. A packet must fit a socket's send buffer, which Linux limits to 208 KiB by
 // default.

@@ -33,6 +33,9 @@ namespace berth::process {
 inline constexpr int kListenFd = 3;    // the function's listening socket, in BERTH_LISTEN_FD
 inline constexpr int kControlFd = 10;  // the child's end of the pair until exec
 
+// What sandboxes and zygotes take their machine's name to be.
+inline constexpr char kHostname[] = "sandbox";
+
 // What every sandbox is born into; the network, cgroup and user namespaces follow by other ways.
 inline constexpr uint64_t kShellNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC;

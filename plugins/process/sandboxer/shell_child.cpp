@@ -24,7 +24,6 @@
 namespace berth::process {
 namespace {
 
-constexpr char kHostname[] = "sandbox";
 // Sandboxes go before anything else of the host's when memory is short.
 constexpr char kOomScore[] = "500";
 

@@ -106,20 +106,25 @@ void ShellPool::take(const std::string& zygote, Taker taker) {
     taker(sdk::unavailable("berth-sandboxer is stopping"), nullptr);
     return;
   }
-  const size_t at = line_of(zygote);
+  join(line_of(zygote), std::move(taker), false);
+}
+
+void ShellPool::join(size_t at, Taker taker, bool has_waited) {
   Line& line = lines_[at];
   line.takers.push_back(std::move(taker));
   if (!line.ready.empty()) return deliver(at);
-  ++cold_takes_;
-  if (on_their_way(at) >= line.takers.size()) return;
-  const sdk::Status status = start_one(at);
-  if (status.ok()) return;
+  sdk::Status status;
+  if (on_their_way(at) < line.takers.size()) status = start_one(at);
+  if (status.ok()) {
+    if (!has_waited) ++cold_takes_;
+    return;
+  }
   // This one is the last in the line; of a zygote's it may still be served by the plain line.
   Taker failed = std::move(line.takers.back());
   line.takers.pop_back();
   if (at == 0) return failed(status, nullptr);
   ++fallbacks_;
-  take({}, std::move(failed));
+  join(0, std::move(failed), has_waited);
 }
 
 void ShellPool::deliver(size_t at) {
@@ -294,6 +299,7 @@ void ShellPool::end_zygotes() {
       continue;
     }
     if (it->second->unwanted) --ending_;
+    it->second->network.reset();  // of settings that may be others now
     release(*it->second);
     it = shells_.erase(it);
   }
@@ -303,6 +309,12 @@ void ShellPool::end_zygotes() {
 }
 
 void ShellPool::reap_strays() {
+  // A fork whose answer still lies in the socket is a shell, not a stray.
+  for (const Line& line : lines_) {
+    if (line.zygote == nullptr || !line.zygote->busy()) continue;
+    loop_.after_ms(kStrayMs, [this] { reap_strays(); });
+    return;
+  }
   int error = 0;
   const std::string children = sys::read_file_at(
       host_.proc.get(), ("self/task/" + std::to_string(::getpid()) + "/children").c_str(), error);
@@ -323,6 +335,7 @@ void ShellPool::reap_strays() {
 void ShellPool::release(Shell& shell) {
   if (shell.has_group) remove_group(shell.group, 0);
   if (privileged_) ids_.give_back(shell.id_range);
+  keep_network(shell);
 }
 
 void ShellPool::tell(StatsReply& stats) const {
@@ -423,7 +436,7 @@ void ShellPool::fail_one(size_t at, const sdk::Status& status) {
   line.takers.pop_front();
   if (at == 0) return taker(status, nullptr);
   ++fallbacks_;
-  take({}, std::move(taker));
+  join(0, std::move(taker), true);
 }
 
 void ShellPool::discard(Shell& shell) {
@@ -439,9 +452,7 @@ void ShellPool::recycle(std::unique_ptr<Shell> shell) {
       shell->applied.memory_bytes >= kSmallestGuess) {
     lines_[shell->line].usual_limits = shell->applied;
   }
-  if (shell->network.valid() && !stopping_ && networks_.size() < settings_.pooled_networks) {
-    networks_.push_back(std::move(shell->network));
-  }
+  keep_network(*shell);
   if (privileged_) ids_.give_back(shell->id_range);
   if (shell->has_group) {
     ++removing_groups_;
@@ -449,6 +460,12 @@ void ShellPool::recycle(std::unique_ptr<Shell> shell) {
       --removing_groups_;
       remove_group(group, 0);
     });
+  }
+}
+
+void ShellPool::keep_network(Shell& shell) {
+  if (shell.network.valid() && !stopping_ && networks_.size() < settings_.pooled_networks) {
+    networks_.push_back(std::move(shell.network));
   }
 }
 

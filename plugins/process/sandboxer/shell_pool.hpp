@@ -96,6 +96,8 @@ class ShellPool {
     CgroupLimits usual_limits;
   };
 
+  // Waits in a line. `has_waited`: in another one before, so that it is counted already.
+  void join(size_t line, Taker taker, bool has_waited);
   size_t line_of(const std::string& zygote);
   void refill(size_t line);
   void schedule_refill(size_t line);
@@ -112,6 +114,7 @@ class ShellPool {
   void adopt(std::unique_ptr<Shell> shell);
   void fail_one(size_t line, const sdk::Status& status);
   void release(Shell& shell);
+  void keep_network(Shell& shell);
   void discard(Shell& shell);
   void remove_group(std::string group, int attempt);
   size_t on_their_way(size_t line) const;

@@ -50,6 +50,10 @@ constexpr int kCapabilities[] = {CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETP
   }
   sys::close_range(3, kControlFd - 1);
   sys::close_range(kControlFd + 1, ~0u);
+  // Modules ask for the name when they are imported, and keep it.
+  if (::sethostname(kHostname, sizeof(kHostname) - 1) != 0 || ::setdomainname("", 0) != 0) {
+    ::_exit(125);
+  }
   for (int capability = 0; capability < 64; ++capability) {
     if (std::find(std::begin(kCapabilities), std::end(kCapabilities), capability) ==
         std::end(kCapabilities)) {
@@ -68,13 +72,29 @@ constexpr int kCapabilities[] = {CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETP
   ::_exit(127);
 }
 
-// How many threads the process has; 0 if that cannot be told.
-long threads_of(const HostView& host, pid_t pid) {
+// What about the warm process would make its forks other than fresh processes, or one another's
+// business; empty if nothing.
+std::string objection_to(const HostView& host, pid_t pid) {
   int error = 0;
+  const std::string directory = std::to_string(pid);
   const std::string status =
-      sys::read_file_at(host.proc.get(), (std::to_string(pid) + "/status").c_str(), error);
+      sys::read_file_at(host.proc.get(), (directory + "/status").c_str(), error);
   const size_t at = status.find("\nThreads:");
-  return at == std::string::npos ? 0 : std::strtol(status.c_str() + at + 9, nullptr, 10);
+  if (at == std::string::npos) return "its threads cannot be counted";
+  if (std::strtol(status.c_str() + at + 9, nullptr, 10) != 1) {
+    return "a module that it imports starts threads, which no fork would have";
+  }
+  const std::string maps = sys::read_file_at(host.proc.get(), (directory + "/maps").c_str(), error);
+  if (maps.size() < 4) return "its memory cannot be looked at";
+  // "FROM-TO rwxs ...": the C library shares files for reading only.
+  for (size_t mode = maps.find(' '); mode < maps.size() - 4;) {
+    if (maps[mode + 2] == 'w' && maps[mode + 4] == 's') {
+      return "a module that it imports shares memory, which all forks would have in common";
+    }
+    const size_t end = maps.find('\n', mode);
+    mode = end == std::string::npos ? end : maps.find(' ', end);
+  }
+  return {};
 }
 
 }  // namespace
@@ -109,6 +129,11 @@ bool Zygote::owns(pid_t pid) const {
                      [pid](const auto& p) { return p.second->process.pid == pid; });
 }
 
+bool Zygote::busy() const {
+  return std::any_of(processes_.begin(), processes_.end(),
+                     [](const auto& p) { return !p.second->asked.empty(); });
+}
+
 Zygote::Process* Zygote::find(uint64_t serial) {
   const auto it = processes_.find(serial);
   return it == processes_.end() ? nullptr : it->second.get();
@@ -137,7 +162,8 @@ sdk::Status Zygote::start() {
   const UniqueFd output(pipe[1]);
   ::fcntl(pipe[0], F_SETFL, O_NONBLOCK);
   int pidfd = -1;
-  const int64_t pid = sys::clone_process(own_network_ ? uint64_t{CLONE_NEWNET} : 0, pidfd, -1);
+  const uint64_t flags = CLONE_NEWUTS | (own_network_ ? CLONE_NEWNET : 0);
+  const int64_t pid = sys::clone_process(flags, pidfd, -1);
   if (pid < 0) return from_errno("cannot start a zygote", static_cast<int>(-pid));
   if (pid == 0) run_zygote(settings_.argv, control.get(), output.get());
   process->process.pid = static_cast<pid_t>(pid);
@@ -177,20 +203,28 @@ sdk::Status Zygote::fork(const ShellSetup& setup, bool privileged, OnForked done
   if (const int e = send_packet(process->control.get(), packet.bytes(), fds); e != 0) {
     return from_errno("cannot ask the zygote for a sandbox", e);
   }
-  const uint64_t serial = process->serial;
+  // What it was asked before is waited for already, however often it is asked.
+  if (process->asked.empty()) await_answer(*process);
   process->asked.emplace(fork.serial, std::move(done));
-  loop_.cancel(process->deadline);
-  process->deadline = loop_.after_ms(kForkMs, [this, serial] {
+  if (++process->forks >= settings_.renew_after && next_ == 0 && retry_timer_ == 0) {
+    // Forks of one zygote share the seed of their hashes and the layout of their memory: a fresh
+    // one takes over in time.
+    if (auto s = start(); !s.ok()) {
+      problem_ = s.message();
+      ++failures_;
+      retry();
+    }
+  }
+  return {};
+}
+
+void Zygote::await_answer(Process& process) {
+  loop_.cancel(process.deadline);
+  process.deadline = loop_.after_ms(kForkMs, [this, serial = process.serial] {
     if (Process* p = find(serial); p != nullptr && !p->asked.empty()) {
       kill(*p, "it does not answer");
     }
   });
-  if (++process->forks >= settings_.renew_after && next_ == 0) {
-    // Forks of one zygote share the seed of their hashes and the layout of their memory: a fresh
-    // one takes over in time.
-    if (auto s = start(); !s.ok()) problem_ = s.message();
-  }
-  return {};
 }
 
 void Zygote::on_control(uint64_t serial) {
@@ -213,20 +247,8 @@ void Zygote::on_control(uint64_t serial) {
 bool Zygote::handle(Process& process, const std::string& packet) {
   const std::string_view rest = std::string_view(packet).substr(1);
   if (packet[0] == 'R' && process.serial == next_) {
-    if (const long threads = threads_of(host_, process.process.pid); threads > 1) {
-      kill(process, "a module that it imports starts threads, which no fork would have");
-      return true;
-    }
-    loop_.cancel(process.deadline);
-    process.ready_at_ns = sys::monotonic_ns();
-    next_ = 0;
-    retire(std::exchange(current_, process.serial));
-    ++starts_;
-    problem_ = rest.empty() ? "" : "it could not import " + std::string(rest);
-    if (!rest.empty()) {
-      std::fprintf(stderr, "zygote of %s: %s\n", settings_.runtime.c_str(), problem_.c_str());
-    }
-    changed_();
+    Reader reader(rest);
+    take_over(process, reader);
     return true;
   }
   if (packet[0] == 'E') {
@@ -239,7 +261,9 @@ bool Zygote::handle(Process& process, const std::string& packet) {
   if (!decode(reader, forked)) return false;
   auto node = process.asked.extract(forked.serial);
   if (node.empty()) return false;
-  if (process.asked.empty()) {
+  if (!process.asked.empty()) {
+    await_answer(process);
+  } else {
     loop_.cancel(process.deadline);
     // A retired one has done its last.
     if (process.serial != current_) {
@@ -254,9 +278,41 @@ bool Zygote::handle(Process& process, const std::string& packet) {
   ShellProcess shell;
   shell.pid = forked.pid;
   // Ours alone to wait for, so the number cannot be another's by now.
-  shell.pidfd.reset(sys::pidfd_open(forked.pid));
+  const int pidfd = sys::pidfd_open(forked.pid);
+  if (pidfd < 0) {
+    if (pidfd != -ESRCH) {
+      ::kill(forked.pid, SIGKILL);
+      while (::waitpid(forked.pid, nullptr, __WALL) < 0 && errno == EINTR) {
+      }
+    }
+    node.mapped()(from_errno("cannot watch a new sandbox", -pidfd), {});
+    return true;
+  }
+  shell.pidfd.reset(pidfd);
   node.mapped()({}, std::move(shell));
   return true;
+}
+
+void Zygote::take_over(Process& process, Reader& reader) {
+  // The files of the runtimes may be newer than this program, which outlives upgrades.
+  const uint32_t version = reader.u32();
+  const std::string missing = reader.text();
+  if (!reader.ok() || version != kProtocolVersion) {
+    return kill(process, "it is of another version than berth-sandboxer");
+  }
+  if (std::string objection = objection_to(host_, process.process.pid); !objection.empty()) {
+    return kill(process, std::move(objection));
+  }
+  loop_.cancel(process.deadline);
+  process.ready_at_ns = sys::monotonic_ns();
+  next_ = 0;
+  retire(std::exchange(current_, process.serial));
+  ++starts_;
+  problem_ = missing.empty() ? "" : "it could not import " + missing;
+  if (!missing.empty()) {
+    std::fprintf(stderr, "zygote of %s: %s\n", settings_.runtime.c_str(), problem_.c_str());
+  }
+  changed_();
 }
 
 // It finishes what it was asked for; then the end of its control socket ends it.
@@ -281,8 +337,7 @@ void Zygote::on_output(uint64_t serial) {
 }
 
 void Zygote::kill(Process& process, std::string why) {
-  process.said = std::move(why);
-  loop_.unwatch(process.output.get());
+  if (process.killed_for.empty()) process.killed_for = std::move(why);
   sys::pidfd_send_signal(process.process.pidfd.get(), SIGKILL);
 }
 
@@ -307,11 +362,11 @@ void Zygote::on_ended(uint64_t serial) {
   if (was_current) current_ = 0;
   if (was_next) next_ = 0;
   if (was_current || was_next) {
-    while (!process->said.empty() && process->said.back() == '\n') process->said.pop_back();
-    problem_ =
-        "it ended (" + std::string(info.si_code == CLD_EXITED ? "exit " : "signal ") +
-        std::to_string(info.si_status) + ")" +
-        (process->said.empty() ? "" : ": " + process->said.substr(process->said.rfind('\n') + 1));
+    std::string& said = process->killed_for.empty() ? process->said : process->killed_for;
+    while (!said.empty() && said.back() == '\n') said.pop_back();
+    problem_ = "it ended (" + std::string(info.si_code == CLD_EXITED ? "exit " : "signal ") +
+               std::to_string(info.si_status) + ")" +
+               (said.empty() ? "" : ": " + said.substr(said.rfind('\n') + 1));
     std::fprintf(stderr, "zygote of %s: %s\n", settings_.runtime.c_str(), problem_.c_str());
     const bool healthy =
         process->ready_at_ns != 0 && sys::monotonic_ns() - process->ready_at_ns > kHealthyNs;
@@ -326,6 +381,7 @@ void Zygote::retry() {
   loop_.cancel(retry_timer_);
   const uint64_t pause = std::min(kFirstPauseMs << std::min(failures_, 16u), kLongestPauseMs);
   retry_timer_ = loop_.after_ms(pause, [this] {
+    retry_timer_ = 0;
     if (next_ != 0) return;
     if (auto s = start(); !s.ok()) {
       problem_ = s.message();

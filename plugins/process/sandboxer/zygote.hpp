@@ -2,10 +2,11 @@
 // Zygote: a warm interpreter of which shells (shell.hpp) are forked, so that a sandbox begins where
 // an interpreter's start ends.
 //
-// The zygote stands in the sandboxes' root, with an empty network of its own, none of the host's
-// files, only the capabilities that making a sandbox takes, and never a line of any function. A
-// fork is the sandboxer's child, born into its own namespaces and cgroup, and goes through the same
-// steps as every shell, ids, filter and all.
+// The zygote stands in the sandboxes' root, with a host name and an empty network of its own (the
+// host's network where sandboxes have it too), none of the host's files, only the capabilities that
+// making a sandbox takes, and never a line of any function. A fork is the sandboxer's child, born
+// into its own namespaces and cgroup, and goes through the same steps as every shell, ids, filter
+// and all.
 //
 // It is started when first wanted; when it dies, or after `renew_after` forks, another takes its
 // place, with growing pauses while that fails. The old one serves until the new one is ready. While
@@ -51,6 +52,8 @@ class Zygote {
   uint64_t starts() const { return starts_; }
   // What is wrong, for people; empty if nothing is.
   const std::string& problem() const { return problem_; }
+  // Whether it owes an answer: there may be a fork of it that nobody knows yet.
+  bool busy() const;
   // Whether this is a process of the zygote's, which it waits for itself.
   bool owns(pid_t pid) const;
 
@@ -60,7 +63,8 @@ class Zygote {
     ShellProcess process;
     UniqueFd control;
     UniqueFd output;
-    std::string said;  // the end of its output
+    std::string said;        // the end of its output
+    std::string killed_for;  // why we ended it; empty if we did not
     uint64_t ready_at_ns = 0;
     uint32_t forks = 0;
     Loop::TimerId deadline = 0;
@@ -72,6 +76,8 @@ class Zygote {
   void on_output(uint64_t serial);
   void on_ended(uint64_t serial);
   bool handle(Process& process, const std::string& packet);
+  void take_over(Process& process, Reader& reader);
+  void await_answer(Process& process);
   void kill(Process& process, std::string why);
   void retire(uint64_t serial);
   void retry();

@@ -82,7 +82,11 @@ BERTH_ZYGOTE_CALL int berth_zygote_ready(const char* problems) {
                                 "(CONFIG_CHECKPOINT_RESTORE)");
     return -1;
   }
-  return send_packet(kControlFd, std::string("R") + problems) == 0 ? 0 : -1;
+  Writer out;
+  out.u8('R');
+  out.u32(kProtocolVersion);
+  out.text(problems);
+  return send_packet(kControlFd, out.bytes()) == 0 ? 0 : -1;
 }
 
 BERTH_ZYGOTE_CALL int berth_zygote_wait(void) {

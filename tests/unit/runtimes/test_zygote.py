@@ -3,6 +3,7 @@
 
 import os
 import signal
+import time
 import unittest
 
 import sandboxed
@@ -11,7 +12,7 @@ from sandboxed import COMMAND, MODULES, PRIVILEGED, SandboxedRuntime, Sandboxer,
 
 # Everything about the sandbox and the interpreter that a function can see.
 INSPECT = """
-import os, sys, resource, socket, locale, subprocess
+import os, sys, resource, socket, locale, subprocess, platform, threading, logging
 def read(path):
   try:
     with open(path) as file: return file.read()
@@ -22,7 +23,7 @@ def status():
   return [l for l in read('/proc/self/status').splitlines() if l.startswith(wanted)]
 def mounts():
   fields = [l.split() for l in read('/proc/self/mountinfo').splitlines()]
-  return [(f[4], f[5], f[6:]) if ':' not in f[2][:0] else f for f in fields]
+  return [(f[4], f[5], f[6:]) for f in fields]
 def stream(s):
   return [type(s).__name__, s.encoding, s.errors, s.line_buffering, s.isatty(), s.seekable(), s.name,
           s.fileno(), s.mode, s.buffer.raw.fileno(), s.newlines]
@@ -30,7 +31,9 @@ def main(p):
   out = {'pid': os.getpid(), 'ppid': os.getppid(), 'sid': os.getsid(0), 'ids': [os.getresuid(), os.getresgid(), os.getgroups()],
    'status': status(), 'mounts': mounts(), 'cgroup': read('/proc/self/cgroup'), 'oom': read('/proc/self/oom_score_adj'),
    'uid_map': len(read('/proc/self/uid_map').split()), 'net': [l.split(':')[0] for l in read('/proc/net/dev').splitlines()],
-   'host': list(os.uname())[1], 'domain': read('/proc/sys/kernel/domainname'),
+   'host': list(os.uname())[1], 'platform': platform.uname()[:2],
+   'thread': threading.main_thread().native_id, 'logs': logging._startTime >= float(os.environ['BEGAN']),
+   'domain': read('/proc/sys/kernel/domainname'),
    'limits': {n: resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith('RLIMIT_')},
    'environ': ascii(dict(os.environ)), 'getenv': ascii(sorted(l for l in subprocess.check_output(['env']).splitlines() if l[:4] != b'PWD=')),
    'fds': sorted(os.listdir('/proc/self/fd')), 'links': sorted(os.readlink('/proc/self/fd/' + f) for f in ('0',)),
@@ -71,10 +74,12 @@ class Zygote(RuntimeTest):
         return sandboxer
 
     def test_a_fork_is_what_a_plain_start_is(self):
-        env = {"SECRET": "of this one", "EMPTY": "", "BYTES": "\udcff"}
+        sandboxed.sandboxer()  # its zygote is older than the function
+        env = {"SECRET": "of this one", "EMPTY": "", "BYTES": "\udcff", "BEGAN": repr(time.time())}
         plain = self.ask(self.runtime(zygote="", env=env, forked=False), INSPECT)
         forked = self.ask(self.runtime(env=env), INSPECT)
         self.assertEqual(plain["pid"], 1)
+        self.assertTrue(plain["logs"])
         self.assertEqual(plain, forked)
 
     def test_imports_bring_what_they_bring_in_a_plain_start(self):
@@ -99,6 +104,22 @@ class Zygote(RuntimeTest):
             with self.subTest(text):
                 plain = self.ask(self.runtime(zygote="", forked=False), code, {"code": text})
                 self.assertEqual(plain, self.ask(self.runtime(), code, {"code": text}))
+
+    def test_an_import_can_be_repeated(self):
+        code = (
+            "import sys, importlib, json, logging\n"
+            "def main(p):\n"
+            "  first = json\n"
+            "  del sys.modules['json']\n"
+            "  import json as second\n"
+            "  logging.raiseExceptions = 'changed'\n"
+            "  importlib.reload(logging)\n"
+            "  return {'fresh': first is not second, 'reloaded': logging.raiseExceptions, 'parts': first.JSONDecoder is second.JSONDecoder,\n"
+            "   'works': second.dumps([1]), 'specs': [type(m.__spec__.loader).__name__ for m in (first, second, logging)]}\n"
+        )
+        plain = self.ask(self.runtime(zygote="", forked=False), code)
+        self.assertEqual([plain["fresh"], plain["reloaded"]], [True, True])
+        self.assertEqual(plain, self.ask(self.runtime(), code))
 
     def test_the_actions_own_files_win(self):
         for shadow, names in (("json", ["json"]), ("random", ["tempfile", "random"])):
@@ -173,7 +194,7 @@ class Zygote(RuntimeTest):
         self.assertEqual(int(status["CapBnd"], 16), 1 << 6 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 21)
         self.assertEqual(int(status["CapEff"], 16) & ~int(status["CapBnd"], 16), 0)
         self.assertEqual(int(status["Threads"]), 1)
-        self.assertNotIn("etc/shadow", os.listdir(f"/proc/{zygote}/root/etc"))
+        self.assertNotIn("shadow", os.listdir(f"/proc/{zygote}/root/etc"))
         self.assertFalse(os.path.exists(f"/proc/{zygote}/root/root"))
         self.assertNotEqual(os.readlink(f"/proc/{zygote}/ns/net"), os.readlink("/proc/self/ns/net"))
 
@@ -216,18 +237,42 @@ class Zygote(RuntimeTest):
         code = "import json\ndef main(p): return {'x': json.dumps(1)}"
         self.assertEqual(self.ask(self.runtime(of=sandboxer), code), {"x": "1"})
 
-    def test_a_zygote_with_a_thread_is_refused(self):
-        name = "/python/threaded.py"
+    def assert_refused(self, script, why):
+        name = "/python/refused.py"
         sandboxer = self.own_sandboxer(command=COMMAND[:-1] + ["/berth/runtimes" + name])
         with open(f"{sandboxer.directory}/f{name}", "w") as file:
-            file.write(
-                "import runpy, threading, time\n"
-                "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
-                "runpy.run_path('/berth/runtimes/python/proxy.py', run_name='__main__')\n"
-            )
+            file.write(script)
         self.runtime(of=sandboxer, forked=False)
-        wait_until(lambda: "threads" in sandboxer.stats()["problem"])
+        wait_until(lambda: sandboxer.stats()["problem"] != "")
+        self.assertIn(why, sandboxer.stats()["problem"])
         self.assertEqual(sandboxer.stats()["zygotes"], 0)
+
+    def test_a_zygote_with_a_thread_is_refused(self):
+        self.assert_refused(
+            "import runpy, threading, time\n"
+            "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+            "runpy.run_path('/berth/runtimes/python/proxy.py', run_name='__main__')\n",
+            "starts threads",
+        )
+
+    def test_a_zygote_with_shared_memory_is_refused(self):
+        self.assert_refused(
+            "import mmap, runpy\n"
+            "shared = mmap.mmap(-1, 4096)\n"
+            "runpy.run_path('/berth/runtimes/python/proxy.py', run_name='__main__')\n",
+            "shares memory",
+        )
+
+    def test_a_zygote_of_another_version_is_refused_whatever_it_says(self):
+        for version in (b"", b"\1\0\0\0\0\0\0\0"):
+            self.assert_refused(
+                "import socket, time\n"
+                "print('ready\\n' * 1000, flush=True)\n"
+                f"socket.socket(fileno=10).send(b'R' + {version!r})\n"
+                "print('still here', flush=True)\n"
+                "time.sleep(600)\n",
+                "of another version",
+            )
 
     def test_limits_hold_in_a_fork(self):
         if not PRIVILEGED:
