@@ -225,10 +225,26 @@ Status Daemon::build_house() {
       .io = io,
       .clock = system_clock(),
       .alarms = store_->alarms(),
-      .fire = [this](const std::string& trigger, std::string payload,
-                     std::function<void(const Status&)> done) {
-        house_->api->fire_trigger(trigger, std::move(payload), std::move(done));
-      }});
+      .fire =
+          [this](const std::string& trigger, std::string payload,
+                 std::function<void(const Status&)> done) {
+            house_->api->fire_trigger(trigger, std::move(payload), std::move(done));
+          },
+      .find_trigger =
+          [&io, &entities = store_->entities()](const std::string& trigger,
+                                                std::function<void(const Status&)> done) {
+            entities.get_entity(io.get_executor(), entity::Collection::kTriggers, trigger,
+                                [done = std::move(done)](const Result<entity::EntityPtr>& found) {
+                                  done(found ? Status() : found.error());
+                                });
+          },
+      .owner =
+          [&auth = store_->auth()](const std::string& name) {
+            const auto found = auth.find_namespace(name);
+            return found ? found->namespace_uuid : std::string();
+          },
+      .max_per_namespace =
+          static_cast<std::size_t>(config_.integer("limits.alarms_per_namespace"))});
   add_system_actions(*house_->builtins, *house_->alarms);
   house_->composer = std::make_unique<activation::Composer>(
       activation::ComposerDependencies{

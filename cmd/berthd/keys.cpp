@@ -124,6 +124,8 @@ const std::vector<Key>& keys() {
       {"limits.concurrent_invocations", Type::kInteger, "0", "Of one namespace; 0: no limit.", 0},
       {"limits.fires_per_minute", Type::kInteger, "0", "Of triggers of one namespace; 0: no limit.",
        0},
+      {"limits.alarms_per_namespace", Type::kInteger, "1000",
+       "Alarms that the triggers of one namespace may have.", 0, 1'000'000},
 
       {"parameters.encryption",
        Type::kString,

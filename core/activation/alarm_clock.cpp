@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "activation/alarm_entry.hpp"
 #include "activation/resolver.hpp"
-#include "base/json.hpp"
 #include "base/log.hpp"
 
 namespace berth::activation {
@@ -23,46 +23,9 @@ namespace json = boost::json;
 constexpr std::chrono::milliseconds kLongestSleep{60'000};
 constexpr std::chrono::milliseconds kStoreRetry{5'000};
 
-// Parameters that are for the feed's protocol and not for the alarm.
-bool is_protocol(std::string_view key) {
-  return key == "lifecycleEvent" || key == "triggerName" || key == "authKey" ||
-         key.starts_with("__ow_");
-}
+constexpr std::size_t kMaxConfigBytes = 64 * 1024;
 
-// What is known of one trigger's alarm.
-struct Entry {
-  std::string namespace_name;
-  AlarmKind kind = AlarmKind::kCron;
-  json::object config;
-  std::int64_t created_ms = 0;
-  bool paused = false;
-  std::int64_t next_ms = 0;  // 0: it does not ring
-};
-
-std::string body_of(const Entry& entry) {
-  return json::serialize(json::object{{"kind", to_string(entry.kind)},
-                                      {"config", entry.config},
-                                      {"created", entry.created_ms},
-                                      {"paused", entry.paused}});
-}
-
-std::optional<Entry> entry_of(const store::Alarm& alarm) {
-  const auto tree = parse_json(alarm.body, 1024);
-  const json::object* body = tree ? tree->if_object() : nullptr;
-  if (body == nullptr) return std::nullopt;
-  const json::value* kind = body->if_contains("kind");
-  const json::value* config = body->if_contains("config");
-  const json::value* created = body->if_contains("created");
-  const json::value* paused = body->if_contains("paused");
-  if (kind == nullptr || !kind->is_string() || config == nullptr || !config->is_object() ||
-      created == nullptr || !created->is_int64() || paused == nullptr || !paused->is_bool()) {
-    return std::nullopt;
-  }
-  const auto known = parse_alarm_kind(std::string_view(kind->get_string()));
-  if (!known) return std::nullopt;
-  return Entry{alarm.namespace_name, *known,       config->get_object(), created->get_int64(),
-               paused->get_bool(),   alarm.next_ms};
-}
+using Entry = AlarmEntry;
 
 // What the feed answers of an alarm.
 Response describe(const Entry& entry) {
@@ -71,16 +34,13 @@ Response describe(const Entry& entry) {
   return builtin_result({{"config", entry.config}, {"status", std::move(status)}});
 }
 
-// The event: `trigger_payload`, an object or the JSON text of one.
-std::string payload_of(const json::object& config) {
-  const json::value* given = config.if_contains("trigger_payload");
-  if (given == nullptr || given->is_null()) return "{}";
-  if (given->is_object()) return json::serialize(*given);
-  if (const auto* text = given->if_string()) {
-    const auto tree = parse_json({text->data(), text->size()}, 256);
-    if (tree && tree->is_object()) return json::serialize(*tree);
-  }
-  return json::serialize(json::object{{"payload", *given}});
+Response no_alarm(const std::string& trigger) {
+  return application_error("there is no alarm of this kind for the trigger /" + trigger);
+}
+
+// The trigger is not there, or something else has its name.
+bool is_gone(const Status& status) {
+  return status.code() == StatusCode::kNotFound || status.code() == StatusCode::kFailedPrecondition;
 }
 
 }  // namespace
@@ -102,6 +62,11 @@ class AlarmClock::Impl : public std::enable_shared_from_this<Impl> {
     stopped_ = true;
     timer_.cancel();
   }
+  // What the dependencies are made of may be gone from now on.
+  void abandon() {
+    stop();
+    abandoned_ = true;
+  }
 
   void handle(AlarmKind kind, const Invocation& invocation, const json::object& arguments,
               const BuiltinDone& done);
@@ -109,20 +74,32 @@ class AlarmClock::Impl : public std::enable_shared_from_this<Impl> {
  private:
   void load(const Result<std::vector<store::Alarm>>& alarms);
   void set(const std::string& trigger, Entry entry);
+  void set_next(const std::string& trigger, Entry& entry, std::int64_t next_ms);
   void forget(const std::string& trigger);
+  void drop(const std::string& trigger, std::uint64_t identity);
+  bool is_owner(const Entry& entry) const;
+  const Entry* find(const std::string& trigger, AlarmKind kind);
+  std::size_t drop_strangers(const std::string& namespace_name);
   void arm();
   void wake_after(std::chrono::milliseconds wait);
   void ring_due();
   void ring(const std::string& trigger);
+  void fire(const std::string& trigger, std::uint64_t identity);
   void keep(const std::string& trigger, Entry entry, const BuiltinDone& done);
   void restore(const std::string& trigger, const std::optional<Entry>& before);
+  void create(const std::string& trigger, Entry entry, const BuiltinDone& done);
+  void change(const std::string& event, const std::string& trigger, Entry entry,
+              const json::object& arguments, const BuiltinDone& done);
   void schedule(const std::string& trigger, Entry entry, const BuiltinDone& done);
 
   const AlarmDependencies with_;
   boost::asio::steady_timer timer_;
   std::map<std::string, Entry, std::less<>> entries_;        // by trigger
   std::set<std::pair<std::int64_t, std::string>> in_order_;  // next_ms and trigger
+  std::uint64_t last_identity_ = 0;
+  bool loaded_ = false;
   bool stopped_ = false;
+  bool abandoned_ = false;
 };
 
 void AlarmClock::Impl::load(const Result<std::vector<store::Alarm>>& alarms) {
@@ -136,14 +113,21 @@ void AlarmClock::Impl::load(const Result<std::vector<store::Alarm>>& alarms) {
     return;
   }
   for (const store::Alarm& alarm : *alarms) {
-    if (entries_.contains(alarm.trigger)) continue;  // it was told something newer meanwhile
-    if (auto entry = entry_of(alarm)) {
-      set(alarm.trigger, std::move(*entry));
-    } else {
+    auto entry = from_stored(alarm);
+    if (!entry) {
       log::error("alarms", "an alarm cannot be read and does not ring",
-                 {{"trigger", alarm.trigger}});
+                 {{"trigger", alarm.trigger}, {"reason", entry.error().to_string()}});
+      continue;
     }
+    if (entry->namespace_uuid.empty()) entry->namespace_uuid = with_.owner(entry->namespace_name);
+    if (!is_owner(*entry)) {
+      with_.alarms.remove_alarm(with_.io.get_executor(), alarm.trigger, [](const Result<void>&) {});
+      continue;
+    }
+    entry->identity = ++last_identity_;
+    set(alarm.trigger, std::move(*entry));
   }
+  loaded_ = true;
   arm();
 }
 
@@ -160,10 +144,60 @@ void AlarmClock::Impl::forget(const std::string& trigger) {
   entries_.erase(found);
 }
 
+void AlarmClock::Impl::set_next(const std::string& trigger, Entry& entry, std::int64_t next_ms) {
+  in_order_.erase({entry.next_ms, trigger});
+  entry.next_ms = next_ms;
+  if (next_ms != 0) in_order_.emplace(next_ms, trigger);
+}
+
+// Takes the alarm away for good, unless it is another one by now.
+void AlarmClock::Impl::drop(const std::string& trigger, std::uint64_t identity) {
+  const auto found = entries_.find(trigger);
+  if (found == entries_.end() || found->second.identity != identity) return;
+  forget(trigger);
+  with_.alarms.remove_alarm(with_.io.get_executor(), trigger, [](const Result<void>&) {});
+}
+
+// Nobody tells the clock that a namespace was deleted: its alarms are found out when they are met.
+bool AlarmClock::Impl::is_owner(const Entry& entry) const {
+  return !entry.namespace_uuid.empty() && with_.owner(entry.namespace_name) == entry.namespace_uuid;
+}
+
+const Entry* AlarmClock::Impl::find(const std::string& trigger, AlarmKind kind) {
+  const auto found = entries_.find(trigger);
+  if (found == entries_.end()) return nullptr;
+  if (!is_owner(found->second)) {
+    drop(trigger, found->second.identity);
+    return nullptr;
+  }
+  return found->second.kind == kind ? &found->second : nullptr;
+}
+
+// How many alarms the namespace has, those of an earlier one of its name taken away.
+std::size_t AlarmClock::Impl::drop_strangers(const std::string& namespace_name) {
+  const std::string prefix = namespace_name + '/';
+  std::size_t count = 0;
+  for (auto at = entries_.lower_bound(prefix);
+       at != entries_.end() && at->first.starts_with(prefix);) {
+    const auto [trigger, identity] = std::pair(at->first, at->second.identity);
+    const bool own = is_owner(at->second);
+    ++at;
+    if (own) {
+      ++count;
+    } else {
+      drop(trigger, identity);
+    }
+  }
+  return count;
+}
+
 void AlarmClock::Impl::arm() {
   if (stopped_ || in_order_.empty()) return;
-  const std::chrono::milliseconds wait(in_order_.begin()->first - with_.clock.wall_ms());
-  wake_after(std::clamp(wait, std::chrono::milliseconds(0), kLongestSleep));
+  const std::int64_t now = with_.clock.wall_ms();
+  const std::int64_t next = in_order_.begin()->first;
+  // Compared before it is reckoned with: no date may overflow the sum.
+  const std::int64_t wait = next <= now ? 0 : std::min(next - now, kLongestSleep.count());
+  wake_after(std::chrono::milliseconds(wait));
 }
 
 void AlarmClock::Impl::wake_after(std::chrono::milliseconds wait) {
@@ -188,36 +222,46 @@ void AlarmClock::Impl::ring_due() {
 
 // The next ring is kept, and then this one happens.
 void AlarmClock::Impl::ring(const std::string& trigger) {
-  Entry entry = entries_.at(trigger);
-  const auto parsed = AlarmSchedule::parse(entry.kind, entry.config, entry.created_ms);
-  const auto next = parsed ? parsed->next(with_.clock.wall_ms()) : std::nullopt;
-  entry.next_ms = next.value_or(0);
-  std::string payload = payload_of(entry.config);
-  store::Alarm alarm{trigger, entry.namespace_name, entry.next_ms, body_of(entry)};
-  set(trigger, std::move(entry));
-  with_.alarms.put_alarm(
-      with_.io.get_executor(), std::move(alarm),
-      [self = shared_from_this(), trigger, payload](const Result<void>& kept) {
-        if (!kept) {
-          log::warn("alarms", "a ring could not be kept; its trigger is fired all the same",
-                    {{"trigger", trigger}, {"reason", kept.error().to_string()}});
-        }
-        if (self->stopped_) return;
-        self->with_.fire(trigger, payload, [self, trigger](const Status& fired) {
-          if (fired.ok()) return;
-          log::warn("alarms", "a trigger could not be fired",
-                    {{"trigger", trigger}, {"reason", fired.to_string()}});
-          if (fired.code() != StatusCode::kNotFound) return;
-          self->forget(trigger);
-          self->with_.alarms.remove_alarm(self->with_.io.get_executor(), trigger,
-                                          [](const Result<void>&) {});
-        });
-      });
+  Entry& entry = entries_.at(trigger);
+  const std::uint64_t identity = entry.identity;
+  if (!is_owner(entry)) return drop(trigger, identity);
+  set_next(trigger, entry, entry.schedule.next(with_.clock.wall_ms()).value_or(0));
+  with_.alarms.set_next(with_.io.get_executor(), trigger, entry.next_ms,
+                        [self = shared_from_this(), trigger, identity](const Result<void>& kept) {
+                          // Its row went with its namespace.
+                          if (!kept && kept.error().code() == StatusCode::kNotFound) {
+                            return self->drop(trigger, identity);
+                          }
+                          if (!kept) {
+                            log::warn("alarms",
+                                      "a ring could not be kept; its trigger is fired all the same",
+                                      {{"trigger", trigger}, {"reason", kept.error().to_string()}});
+                          }
+                          self->fire(trigger, identity);
+                        });
+}
+
+// Also while Berth is stopping: the ring counts as done already.
+void AlarmClock::Impl::fire(const std::string& trigger, std::uint64_t identity) {
+  if (abandoned_) {
+    log::warn("alarms", "a trigger was not fired: Berth is shutting down", {{"trigger", trigger}});
+    return;
+  }
+  const auto found = entries_.find(trigger);
+  if (found == entries_.end() || found->second.identity != identity) return;
+  if (!is_owner(found->second)) return drop(trigger, identity);
+  with_.fire(trigger, alarm_payload(found->second),
+             [self = shared_from_this(), trigger, identity](const Status& fired) {
+               if (fired.ok()) return;
+               log::warn("alarms", "a trigger could not be fired",
+                         {{"trigger", trigger}, {"reason", fired.to_string()}});
+               if (is_gone(fired)) self->drop(trigger, identity);
+             });
 }
 
 // In memory first, so that no ring in between writes what was there before.
 void AlarmClock::Impl::keep(const std::string& trigger, Entry entry, const BuiltinDone& done) {
-  store::Alarm alarm{trigger, entry.namespace_name, entry.next_ms, body_of(entry)};
+  store::Alarm alarm = to_stored(trigger, entry);
   const auto found = entries_.find(trigger);
   std::optional<Entry> before;
   if (found != entries_.end()) before = found->second;
@@ -240,12 +284,47 @@ void AlarmClock::Impl::restore(const std::string& trigger, const std::optional<E
 }
 
 void AlarmClock::Impl::schedule(const std::string& trigger, Entry entry, const BuiltinDone& done) {
-  const std::int64_t now = with_.clock.wall_ms();
-  const auto parsed = AlarmSchedule::parse(entry.kind, entry.config, entry.created_ms);
+  if (json::serialize(entry.config).size() > kMaxConfigBytes) {
+    return done(application_error("an alarm's parameters must not be longer than " +
+                                  std::to_string(kMaxConfigBytes) + " bytes"));
+  }
+  auto parsed = AlarmSchedule::parse(entry.kind, entry.config, entry.created_ms);
   if (!parsed) return done(application_error(parsed.error().message()));
-  const auto next = parsed->next(now);
+  const auto next = parsed->next(with_.clock.wall_ms());
   if (!next) return done(application_error("the alarm would never ring: its time is past"));
+  entry.schedule = std::move(*parsed);
   entry.next_ms = entry.paused ? 0 : *next;
+  keep(trigger, std::move(entry), done);
+}
+
+void AlarmClock::Impl::create(const std::string& trigger, Entry entry, const BuiltinDone& done) {
+  with_.find_trigger(trigger, [self = shared_from_this(), trigger, entry = std::move(entry),
+                               done](const Status& there) mutable {
+    if (is_gone(there)) {
+      return done(application_error("there is no trigger /" + trigger + ": make it first"));
+    }
+    if (!there.ok()) return done(whisk_error("The trigger could not be looked up: try again."));
+    const std::size_t others =
+        self->drop_strangers(entry.namespace_name) - (self->entries_.contains(trigger) ? 1u : 0u);
+    if (others >= self->with_.max_per_namespace) {
+      return done(application_error("the namespace has its " +
+                                    std::to_string(self->with_.max_per_namespace) +
+                                    " alarms already (limits.alarms_per_namespace)"));
+    }
+    entry.identity = ++self->last_identity_;
+    self->schedule(trigger, std::move(entry), done);
+  });
+}
+
+void AlarmClock::Impl::change(const std::string& event, const std::string& trigger, Entry entry,
+                              const json::object& arguments, const BuiltinDone& done) {
+  if (event == "UPDATE") {
+    for (const auto& [key, value] : alarm_config(arguments)) entry.config[key] = value;
+    return schedule(trigger, std::move(entry), done);
+  }
+  // One whose time is past may be paused and so on as any other: it just does not ring.
+  entry.paused = event == "PAUSE";
+  entry.next_ms = entry.paused ? 0 : entry.schedule.next(with_.clock.wall_ms()).value_or(0);
   keep(trigger, std::move(entry), done);
 }
 
@@ -273,18 +352,20 @@ void AlarmClock::Impl::handle(AlarmKind kind, const Invocation& invocation,
   }
   const std::string trigger = parts.path();
 
-  json::object config;
-  for (const auto& [key, value] : arguments) {
-    if (!is_protocol(key)) config.emplace(key, value);
-  }
-  const auto found = entries_.find(trigger);
+  const std::string& uuid = invocation.user.namespace_uuid;
+  // Accepted before its namespace was deleted: what has the name now is another's.
+  if (with_.owner(own) != uuid) return done(application_error("the namespace is gone"));
+  // Until then nobody knows which alarms there are.
+  if (!loaded_) return done(whisk_error("The alarms have not been read yet: try again."));
+
   if (event == "CREATE") {
-    return schedule(trigger,
-                    {.namespace_name = own,
-                     .kind = kind,
-                     .config = std::move(config),
-                     .created_ms = with_.clock.wall_ms()},
-                    done);
+    return create(trigger,
+                  {.namespace_name = own,
+                   .namespace_uuid = uuid,
+                   .kind = kind,
+                   .config = alarm_config(arguments),
+                   .created_ms = with_.clock.wall_ms()},
+                  done);
   }
   if (event != "READ" && event != "UPDATE" && event != "PAUSE" && event != "UNPAUSE" &&
       event != "DELETE") {
@@ -292,35 +373,26 @@ void AlarmClock::Impl::handle(AlarmKind kind, const Invocation& invocation,
         application_error("lifecycleEvent must be CREATE, READ, UPDATE, PAUSE, UNPAUSE or "
                           "DELETE"));
   }
-  if (found == entries_.end() || found->second.kind != kind) {
-    return done(application_error("there is no alarm of this kind for the trigger /" + trigger));
-  }
-  if (event == "READ") return done(describe(found->second));
-  if (event == "DELETE") {
-    const Entry before = found->second;
-    forget(trigger);
-    return with_.alarms.remove_alarm(
-        with_.io.get_executor(), trigger,
-        [self = shared_from_this(), trigger, before, done](const Result<void>& removed) {
-          if (removed) return done(builtin_result({}));
-          self->restore(trigger, before);
-          done(whisk_error("The alarm could not be removed: try again."));
-        });
-  }
-  Entry entry = found->second;
-  if (event == "UPDATE") {
-    for (const auto& [key, value] : config) entry.config[key] = value;
-  } else {
-    entry.paused = event == "PAUSE";
-  }
-  schedule(trigger, std::move(entry), done);
+  const Entry* found = find(trigger, kind);
+  if (found == nullptr) return done(no_alarm(trigger));
+  if (event == "READ") return done(describe(*found));
+  if (event != "DELETE") return change(event, trigger, *found, arguments, done);
+  const Entry before = *found;
+  forget(trigger);
+  with_.alarms.remove_alarm(
+      with_.io.get_executor(), trigger,
+      [self = shared_from_this(), trigger, before, done](const Result<void>& removed) {
+        if (removed) return done(builtin_result({}));
+        self->restore(trigger, before);
+        done(whisk_error("The alarm could not be removed: try again."));
+      });
 }
 
 AlarmClock::AlarmClock(AlarmDependencies dependencies)
     : impl_(std::make_shared<Impl>(std::move(dependencies))) {}
 
 AlarmClock::~AlarmClock() {
-  impl_->stop();
+  impl_->abandon();
 }
 
 void AlarmClock::start() {

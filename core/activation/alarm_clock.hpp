@@ -14,6 +14,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,16 +26,27 @@
 
 namespace berth::activation {
 
-// Fires the trigger "ns/name" with a JSON object. NOT_FOUND: there is no such trigger any more.
+// Fires the trigger "ns/name" with a JSON object. NOT_FOUND, FAILED_PRECONDITION: there is no such
+// trigger any more, or something else has its name; its alarm is taken away then.
 using FireTrigger = std::function<void(const std::string& trigger, std::string payload,
                                        std::function<void(const Status&)> done)>;
 
-// All must outlive it.
+// Whether there is a trigger "ns/name": OK, NOT_FOUND, FAILED_PRECONDITION as above.
+using FindTrigger =
+    std::function<void(const std::string& trigger, std::function<void(const Status&)> done)>;
+// The uuid of the namespace that has the name now; empty: none. Alarms of one with another uuid are
+// those of a deleted namespace: they ring no more and nobody is shown them.
+using FindOwner = std::function<std::string(const std::string& namespace_name)>;
+
+// All must outlive it; the functions are called on the io_context's thread.
 struct AlarmDependencies {
   boost::asio::io_context& io;
   const Clock& clock;
   store::AlarmStore& alarms;
   FireTrigger fire;
+  FindTrigger find_trigger;
+  FindOwner owner;
+  std::size_t max_per_namespace = 1000;
 };
 
 class AlarmClock {
@@ -46,11 +58,11 @@ class AlarmClock {
 
   // Reads what was kept and begins to ring.
   void start();
-  // Rings no more; feeds are answered on.
+  // Rings no more, but for what is on disk as rung already; feeds are answered on.
   void stop();
 
   // The action of a feed: CREATE, READ, UPDATE, PAUSE, UNPAUSE and DELETE of the alarm of a trigger
-  // of the caller's own namespace.
+  // of the caller's own namespace. Before what was kept is read all of them fail as by our fault.
   Builtin feed(AlarmKind kind);
 
  private:

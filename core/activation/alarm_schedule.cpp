@@ -12,6 +12,8 @@ namespace json = boost::json;
 
 constexpr std::int64_t kMinuteMs = 60'000;
 constexpr std::int64_t kMaxMinutes = 60 * 24 * 366;
+// The end of the year 9999. Between 0 and it no sum of dates and periods overflows.
+constexpr std::int64_t kLastMs = 253'402'300'799'999;
 
 // Takes exactly `digits` digits off the text.
 std::optional<int> take_number(std::string_view& text, std::size_t digits) {
@@ -121,16 +123,17 @@ std::optional<AlarmKind> parse_alarm_kind(std::string_view text) {
 }
 
 std::optional<std::int64_t> parse_date(const json::value& value) {
-  if (const auto* number = value.if_int64()) return *number;
-  if (const auto* text = value.if_string()) return parse_text({text->data(), text->size()});
-  return std::nullopt;
+  std::optional<std::int64_t> date;
+  if (const auto* number = value.if_int64()) date = *number;
+  if (const auto* text = value.if_string()) date = parse_text({text->data(), text->size()});
+  return date && *date >= 0 && *date <= kLastMs ? date : std::nullopt;
 }
 
 Result<AlarmSchedule> AlarmSchedule::parse(AlarmKind kind, const json::object& config,
                                            std::int64_t created_ms) {
   AlarmSchedule schedule;
   schedule.kind_ = kind;
-  schedule.created_ms_ = created_ms;
+  schedule.created_ms_ = std::clamp<std::int64_t>(created_ms, 0, kLastMs);
   auto start = date_member(config, "startDate");
   if (!start) return start.error();
   auto stop = date_member(config, "stopDate");
@@ -178,6 +181,7 @@ Result<AlarmSchedule> AlarmSchedule::parse(AlarmKind kind, const json::object& c
 
 std::optional<std::int64_t> AlarmSchedule::next(std::int64_t after_ms) const {
   std::optional<std::int64_t> ring;
+  after_ms = std::clamp<std::int64_t>(after_ms, -1, kLastMs);
   switch (kind_) {
     case AlarmKind::kCron:
       ring = cron_->next(start_ms_ ? std::max(after_ms, *start_ms_ - 1) : after_ms);

@@ -40,7 +40,8 @@ class AlarmSchedule {
   std::optional<std::int64_t> stop_ms_;
 };
 
-// "2026-01-31T23:59:00.000Z", with or without fraction, Z or +hh:mm; or a number of ms.
+// "2026-01-31T23:59:00.000Z", with or without fraction, Z or +hh:mm; or a number of ms. From 1970
+// to the end of 9999, so that what is reckoned with it cannot overflow.
 std::optional<std::int64_t> parse_date(const boost::json::value& value);
 
 }  // namespace berth::activation

@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::int64_t kDaySeconds = 86'400;
 constexpr int kMaxDays = 8 * 366 + 1;
+constexpr std::size_t kMaxText = 256;
+// The end of the year 9999: a sum of times up to it overflows nothing.
+constexpr std::int64_t kLastMs = 253'402'300'799'999;
 
 struct Field {
   const char* name;
@@ -97,6 +100,10 @@ Status read_field(std::string_view text, const Field& field, std::bitset<N>& set
 }  // namespace
 
 Result<Cron> Cron::parse(std::string_view text) {
+  if (text.size() > kMaxText) {
+    return sdk::invalid_argument("a cron expression has at most " + std::to_string(kMaxText) +
+                                 " characters");
+  }
   std::vector<std::string_view> fields;
   for (const std::string_view field : split(text, ' ')) {
     if (!field.empty()) fields.push_back(field);
@@ -136,6 +143,8 @@ std::optional<std::int64_t> Cron::next_in_day(std::int64_t from_second) const {
 
 std::optional<std::int64_t> Cron::next(std::int64_t after_ms) const {
   using namespace std::chrono;
+  if (after_ms >= kLastMs) return std::nullopt;
+  after_ms = std::max<std::int64_t>(after_ms, -1);
   const auto first = floor<seconds>(milliseconds(after_ms)) + seconds(1);
   sys_days day = floor<days>(sys_seconds(first));
   std::int64_t from = (sys_seconds(first) - day).count();

@@ -24,8 +24,12 @@ class AlarmStore {
 
   // In place of what the trigger had. OK: on disk.
   virtual void put_alarm(Executor on, Alarm alarm, Done<void> done) = 0;
+  // Of one that is there, the rest of it untouched. NOT_FOUND: it went, with its namespace.
+  virtual void set_next(Executor on, std::string trigger, std::int64_t next_ms,
+                        Done<void> done) = 0;
   // Without effect if there is none.
   virtual void remove_alarm(Executor on, std::string trigger, Done<void> done) = 0;
+  // One that cannot be decrypted has an empty body.
   virtual void alarms(Executor on, Done<std::vector<Alarm>> done) = 0;
 };
 

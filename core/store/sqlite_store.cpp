@@ -215,7 +215,7 @@ struct SqliteStore::Impl {
   SqliteActivations activations;
   SqliteAuth auth;
   SqlitePluginState plugin_state;
-  SqliteAlarms alarms{writer, readers};
+  SqliteAlarms alarms{writer, readers, options.cipher};
   std::unique_ptr<Periodic> maintenance;
   CareStop care_stop;
   boost::asio::thread_pool care{1};  // for what an operator asks of the file

@@ -28,9 +28,30 @@ TEST(AlarmSchedule, ReadsDates) {
   EXPECT_EQ(parse_date(json::value(17)), 17);
   EXPECT_EQ(parse_date("1767225600000"), 1'767'225'600'000);
   for (const char* text : {"", "tomorrow", "2026-13-01", "2026-02-30", "2026-01-01T25:00Z",
-                           "2026-01-01T10:00:00x", "2026-1-1"}) {
+                           "2026-01-01T10:00:00x", "2026-1-1", "9223372036854775807", "-1",
+                           "1969-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00"}) {
     EXPECT_FALSE(parse_date(text)) << text;
   }
+  EXPECT_EQ(parse_date(json::value(253'402'300'799'999)), 253'402'300'799'999);
+  for (const std::int64_t ms :
+       {std::int64_t{253'402'300'800'000}, INT64_MAX, std::int64_t{-1}, INT64_MIN}) {
+    EXPECT_FALSE(parse_date(json::value(ms))) << ms;
+  }
+}
+
+TEST(AlarmSchedule, TheLastDateOverflowsNothing) {
+  const auto cron =
+      schedule(AlarmKind::kCron, R"({"cron":"* * * * *","startDate":253402300799999})");
+  ASSERT_TRUE(cron);
+  EXPECT_EQ(cron->next(0), 253'402'300'800'000);
+  EXPECT_EQ(cron->next(INT64_MAX), std::nullopt);
+  const auto interval =
+      schedule(AlarmKind::kInterval, R"({"minutes":1,"startDate":253402300799999})");
+  ASSERT_TRUE(interval);
+  EXPECT_EQ(interval->next(0), 253'402'300'799'999);
+  EXPECT_GT(interval->next(INT64_MAX), 253'402'300'799'999);
+  // Such as a damaged file may have.
+  EXPECT_GT(schedule(AlarmKind::kInterval, R"({"minutes":1})", INT64_MAX)->next(0), 0);
 }
 
 TEST(AlarmSchedule, RingsInTime) {
@@ -67,6 +88,17 @@ class FakeAlarms final : public store::AlarmStore {
     kept[alarm.trigger] = std::move(alarm);
     boost::asio::post(on, [done] { done(Result<void>()); });
   }
+  void set_next(store::Executor on, std::string trigger, std::int64_t next_ms,
+                store::Done<void> done) override {
+    const auto found = kept.find(trigger);
+    Result<void> result;
+    if (found == kept.end()) {
+      result = sdk::not_found("no row");
+    } else {
+      found->second.next_ms = next_ms;
+    }
+    boost::asio::post(on, [done, result] { done(result); });
+  }
   void remove_alarm(store::Executor on, std::string trigger, store::Done<void> done) override {
     kept.erase(trigger);
     boost::asio::post(on, [done] { done(Result<void>()); });
@@ -84,15 +116,21 @@ class AlarmClockTest : public testing::Test {
   AlarmClockTest() { start(); }
   void start() {
     clock.reset();
-    clock = std::make_unique<AlarmClock>(
-        AlarmDependencies{.io = io,
-                          .clock = system_clock(),
-                          .alarms = alarms,
-                          .fire = [this](const std::string& trigger, std::string payload,
-                                         const std::function<void(const Status&)>& done) {
-                            fired.emplace_back(trigger, std::move(payload));
-                            done(fire_status);
-                          }});
+    clock = std::make_unique<AlarmClock>(AlarmDependencies{
+        .io = io,
+        .clock = system_clock(),
+        .alarms = alarms,
+        .fire =
+            [this](const std::string& trigger, std::string payload,
+                   const std::function<void(const Status&)>& done) {
+              fired.emplace_back(trigger, std::move(payload));
+              done(fire_status);
+            },
+        .find_trigger = [this](
+                            const std::string&,
+                            const std::function<void(const Status&)>& done) { done(find_status); },
+        .owner = [this](const std::string&) { return uuid; },
+        .max_per_namespace = 3});
     clock->start();
   }
   void run_until(const std::function<bool()>& done) {
@@ -103,14 +141,26 @@ class AlarmClockTest : public testing::Test {
     }
     ASSERT_TRUE(done());
   }
-  // What a feed answers.
-  Response ask(AlarmKind kind, const char* event, json::object arguments = {},
+  // What a feed answers, once the clock has read what was kept.
+  Response ask(AlarmKind kind, const char* event, const json::object& arguments = {},
                const char* trigger = "/_/t") {
+    std::optional<Response> answer;
+    run_until([&] {
+      if (!answer || answer->outcome == entity::Outcome::kWhiskError) {
+        answer = ask_now(kind, event, arguments, trigger);
+      }
+      return answer->outcome != entity::Outcome::kWhiskError;
+    });
+    return answer.value_or(Response());
+  }
+  Response ask_now(AlarmKind kind, const char* event, json::object arguments = {},
+                   const char* trigger = "/_/t") {
     arguments["lifecycleEvent"] = event;
     arguments["triggerName"] = trigger;
     arguments["authKey"] = "key";
     Invocation invocation;
     invocation.user.namespace_name = "guest";
+    invocation.user.namespace_uuid = uuid;
     std::optional<Response> answer;
     clock->feed(kind)(invocation, arguments, [&](Response response) { answer = response; });
     run_until([&] { return answer.has_value(); });
@@ -122,6 +172,8 @@ class AlarmClockTest : public testing::Test {
   FakeAlarms alarms;
   std::vector<std::pair<std::string, std::string>> fired;
   Status fire_status;
+  Status find_status;
+  std::string uuid = "uuid-1";  // of the namespace; empty: it is gone
   std::unique_ptr<AlarmClock> clock;
 };
 
@@ -181,9 +233,128 @@ TEST_F(AlarmClockTest, RefusesWhatItCannotDo) {
 }
 
 TEST_F(AlarmClockTest, ForgetsTriggersThatAreGone) {
-  fire_status = sdk::not_found("gone");
+  for (const Status& status : {sdk::not_found("gone"), sdk::failed_precondition("a package")}) {
+    fired.clear();
+    fire_status = status;
+    ask(AlarmKind::kCron, "CREATE", {{"cron", "* * * * * *"}});
+    run_until([&] { return !fired.empty() && alarms.kept.empty(); });
+  }
+}
+
+TEST_F(AlarmClockTest, KeepsOnlyWhatIsOfTheAlarm) {
+  const Response made = ask(AlarmKind::kCron, "CREATE",
+                            {{"cron", "0 0 1 1 *"}, {"other", "x"}, {"trigger_payload", "{}"}});
+  ASSERT_EQ(made.outcome, entity::Outcome::kSuccess) << made.result;
+  ask(AlarmKind::kCron, "UPDATE", {{"more", "y"}, {"startDate", 0}});
+  const json::value shown = json::parse(ask(AlarmKind::kCron, "READ").result);
+  EXPECT_EQ(shown.at("config"),
+            (json::value{{"cron", "0 0 1 1 *"}, {"trigger_payload", "{}"}, {"startDate", 0}}));
+}
+
+TEST_F(AlarmClockTest, HasLimits) {
+  const auto outcome = [this](const char* event, const char* trigger, json::object more = {}) {
+    more["cron"] = "0 0 1 1 *";
+    return ask(AlarmKind::kCron, event, more, trigger).outcome;
+  };
+  using entity::Outcome;
+  const json::object big{{"trigger_payload", std::string(70'000, 'x')}};
+  EXPECT_EQ(outcome("CREATE", "a", big), Outcome::kApplicationError);
+  EXPECT_EQ(outcome("CREATE", "a"), Outcome::kSuccess);
+  EXPECT_EQ(outcome("UPDATE", "a", big), Outcome::kApplicationError);
+  EXPECT_EQ(outcome("CREATE", "b"), Outcome::kSuccess);
+  find_status = sdk::not_found("no trigger");
+  EXPECT_EQ(outcome("CREATE", "c"), Outcome::kApplicationError);
+  find_status = Status();
+  EXPECT_EQ(outcome("CREATE", "c"), Outcome::kSuccess);
+  EXPECT_EQ(outcome("CREATE", "c"), Outcome::kSuccess) << "in place of itself";
+  const Response over = ask(AlarmKind::kCron, "CREATE", {{"cron", "0 0 1 1 *"}}, "d");
+  EXPECT_EQ(over.outcome, Outcome::kApplicationError);
+  EXPECT_NE(over.result.find("alarms_per_namespace"), std::string::npos) << over.result;
+  EXPECT_EQ(outcome("DELETE", "a"), Outcome::kSuccess);
+  EXPECT_EQ(outcome("CREATE", "d"), Outcome::kSuccess);
+}
+
+TEST_F(AlarmClockTest, ADateThatWouldOverflowDelaysNobody) {
+  EXPECT_EQ(ask(AlarmKind::kCron, "CREATE", {{"cron", "* * * * *"}, {"startDate", INT64_MAX}}, "a")
+                .outcome,
+            entity::Outcome::kApplicationError);
+  // As one that an earlier program took.
+  alarms.kept["guest/old"] = {
+      "guest/old", "guest", INT64_MIN + 1,
+      R"({"kind":"alarm","config":{"cron":"* * * * *","startDate":9223372036854775807},)"
+      R"("created":0,"paused":false})"};
+  start();
+  ask(AlarmKind::kOnce, "CREATE", {{"date", soon()}});
+  run_until([&] { return !fired.empty(); });
+  EXPECT_EQ(fired[0].first, "guest/t");
+}
+
+TEST_F(AlarmClockTest, ADeletedNamespacesAlarmsAreNotItsSuccessors) {
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "* * * * * *"}, {"trigger_payload", "secret"}});
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "0 0 1 1 *"}}, "quiet");
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "0 0 1 1 *"}}, "quiet2");
+  uuid = "uuid-2";
+  fired.clear();
+  for (const char* event : {"READ", "UPDATE", "PAUSE", "DELETE"}) {
+    EXPECT_EQ(ask(AlarmKind::kCron, event, {}, "quiet").outcome,
+              entity::Outcome::kApplicationError);
+  }
+  EXPECT_EQ(ask(AlarmKind::kOnce, "CREATE", {{"date", soon()}}, "mine").outcome,
+            entity::Outcome::kSuccess)
+      << "what is not its own does not count";
+  run_until([&] { return !fired.empty(); });
+  EXPECT_EQ(fired[0].first, "guest/mine");
+  EXPECT_EQ(alarms.kept.size(), 1u);
+}
+
+TEST_F(AlarmClockTest, WhatIsKeptOfADeletedNamespaceIsNotLoaded) {
   ask(AlarmKind::kCron, "CREATE", {{"cron", "* * * * * *"}});
-  run_until([&] { return !fired.empty() && alarms.kept.empty(); });
+  uuid = "uuid-2";
+  start();
+  run_until([&] { return alarms.kept.empty(); });
+  EXPECT_EQ(ask(AlarmKind::kCron, "READ").outcome, entity::Outcome::kApplicationError);
+}
+
+// Its row went with its namespace, and a new namespace has the very key of the old one.
+TEST_F(AlarmClockTest, ARingDoesNotBringARowBack) {
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "* * * * * *"}});
+  fired.clear();
+  alarms.kept.clear();
+  run_until(
+      [&] { return ask(AlarmKind::kCron, "READ").outcome == entity::Outcome::kApplicationError; });
+  EXPECT_TRUE(fired.empty());
+  EXPECT_TRUE(alarms.kept.empty());
+}
+
+TEST_F(AlarmClockTest, ARingThatIsKeptIsFiredThoughItStops) {
+  ask(AlarmKind::kOnce, "CREATE", {{"date", soon()}});
+  const auto end = std::chrono::steady_clock::now() + 60s;
+  // Stopped as soon as the ring is on its way to the disk.
+  while (alarms.kept.at("guest/t").next_ms != 0 && std::chrono::steady_clock::now() < end) {
+    io.restart();
+    io.run_one_for(10ms);
+  }
+  ASSERT_EQ(alarms.kept.at("guest/t").next_ms, 0);
+  EXPECT_TRUE(fired.empty());
+  clock->stop();
+  run_until([&] { return !fired.empty(); });
+}
+
+TEST_F(AlarmClockTest, OneWhoseTimeIsPastIsPausedAndGoesOn) {
+  ask(AlarmKind::kOnce, "CREATE", {{"date", soon()}});
+  run_until([&] { return !fired.empty(); });
+  for (const char* event : {"PAUSE", "UNPAUSE"}) {
+    const Response answer = ask(AlarmKind::kOnce, event);
+    ASSERT_EQ(answer.outcome, entity::Outcome::kSuccess) << answer.result;
+    EXPECT_EQ(json::parse(answer.result).at("status").at("active"), false);
+  }
+}
+
+TEST_F(AlarmClockTest, UntilWhatWasKeptIsReadNobodyIsToldThatThereIsNothing) {
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "0 0 1 1 *"}});
+  start();
+  EXPECT_EQ(ask_now(AlarmKind::kCron, "READ").outcome, entity::Outcome::kWhiskError);
+  EXPECT_EQ(ask(AlarmKind::kCron, "READ").outcome, entity::Outcome::kSuccess);
 }
 
 TEST(Utilities, DoWhatTheirNamesSay) {

@@ -46,6 +46,21 @@ TEST(Cron, KnowsTheCalendar) {
   EXPECT_EQ(next("0 0 30 2 *", kNewYear), -1);
 }
 
+// What a stranger may give as a date must not overflow what is reckoned with it.
+TEST(Cron, HasAnEndAndABeginning) {
+  EXPECT_EQ(next("* * * * *", INT64_MAX), -1);
+  EXPECT_EQ(next("* * * * *", 253'402'300'799'999), -1);
+  EXPECT_EQ(next("* * * * *", INT64_MIN), 0);
+}
+
+TEST(Cron, HasABoundedLength) {
+  const std::string fields = " * * * *";
+  std::string minutes = "00";
+  while (minutes.size() + fields.size() < 256) minutes.insert(0, 1, '0');
+  EXPECT_TRUE(Cron::parse(minutes + fields));
+  EXPECT_FALSE(Cron::parse("0" + minutes + fields));
+}
+
 TEST(Cron, SaysWhatIsWrong) {
   for (const char* text : {"", "* * * *", "* * * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *",
                            "* * * 13 *", "* * * * 8", "x * * * *", "5-1 * * * *", "*/0 * * * *",
