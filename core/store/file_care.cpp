@@ -149,6 +149,11 @@ Result<std::vector<std::string>> find_damage(const fs::path& path, CareStop& sto
            "(SELECT name FROM namespaces) LIMIT 100",
            "SELECT 'action ' || path || ' cannot be read' FROM actions WHERE NOT json_valid(body) "
            "LIMIT 100",
+           "SELECT 'entity ' || path || ' cannot be read' FROM entities WHERE NOT json_valid(body) "
+           "LIMIT 100",
+           // Encrypted ones have a form of their own.
+           "SELECT 'the alarm of ' || trigger || ' cannot be read' FROM alarms WHERE NOT "
+           "json_valid(body) AND body NOT GLOB 'aes-[12]* ?*' LIMIT 100",
        }) {
     Status status = find_rows(connection, rule, found);
     if (status.code() == StatusCode::kDataLoss) {

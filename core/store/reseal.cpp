@@ -13,26 +13,37 @@ namespace berth::store {
 namespace {
 
 constexpr std::int64_t kBatch = 500;
+constexpr std::size_t kBatchBytes = 8 * 1024 * 1024;
 // A row of `counters` named so tells the key that everything was encrypted with.
 constexpr std::string_view kMark = "parameters ";
+// In its place while only a part is: no key's fingerprint, nor that of none.
+constexpr const char* kPartly = "partly";
 
 struct Row {
-  std::int64_t revision = 0;
+  std::string key;
   std::int64_t collection = 0;  // of `entities`
   std::string body;
 };
 
+enum class Holds { kActions, kEntities, kTexts };
+
 // One of the tables whose rows have parameters. The statements are literals, as Query wants them.
+// The keys are bound as text: SQLite compares it as a number with a column that is one.
 struct Table {
   const char* read;
   const char* write;
-  bool holds_actions;
+  const char* before_first;
+  Holds holds;
 };
 constexpr Table kTables[] = {
     {"SELECT revision, 0, body FROM actions WHERE revision > ? ORDER BY revision LIMIT ?",
-     "UPDATE actions SET body = ? WHERE revision = ?", true},
+     "UPDATE actions SET body = ? WHERE revision = ?", "-1", Holds::kActions},
     {"SELECT revision, collection, body FROM entities WHERE revision > ? ORDER BY revision LIMIT ?",
-     "UPDATE entities SET body = ? WHERE revision = ?", false},
+     "UPDATE entities SET body = ? WHERE revision = ?", "-1", Holds::kEntities},
+    {"SELECT trigger, 0, body FROM alarms WHERE trigger > ? ORDER BY trigger LIMIT ?",
+     "UPDATE alarms SET body = ? WHERE trigger = ?", "", Holds::kTexts},
+    {"SELECT sequence, 0, arguments FROM work WHERE sequence > ? ORDER BY sequence LIMIT ?",
+     "UPDATE work SET arguments = ? WHERE sequence = ?", "-1", Holds::kTexts},
 };
 
 Result<std::string> last_key(Connection& connection) {
@@ -52,18 +63,22 @@ Status remember_key(Connection& connection, const std::string& fingerprint) {
 }
 
 Result<std::vector<Row>> read_batch(Connection& connection, const Table& table,
-                                    std::int64_t after) {
+                                    const std::string& after) {
   Query query(connection, table.read);
   query.bind(after).bind(kBatch);
   std::vector<Row> rows;
-  while (query.next()) rows.push_back({query.integer(0), query.integer(1), query.string(2)});
+  std::size_t bytes = 0;
+  while (bytes < kBatchBytes && query.next()) {
+    rows.push_back({query.string(0), query.integer(1), query.string(2)});
+    bytes += rows.back().body.size();
+  }
   if (!query.status().ok()) return query.status();
   return rows;
 }
 
 Status write(Connection& connection, const Table& table, const Row& row) {
   Query query(connection, table.write);
-  query.bind(row.body).bind(row.revision);
+  query.bind(row.body).bind(row.key);
   return query.run();
 }
 
@@ -81,17 +96,34 @@ std::string reseal_entity(T& entity, const entity::ParameterCipher& cipher, bool
   return entity::serialize(entity);
 }
 
+std::string reseal_text(const Row& row, const entity::ParameterCipher& cipher, bool& all_opened) {
+  const auto opened = cipher.open_text(row.body);
+  if (!opened) {
+    log::error("store", "a text cannot be decrypted: it stays as it is",
+               {{"row", row.key}, {"reason", opened.error().to_string()}});
+    all_opened = false;
+    return {};
+  }
+  return cipher.seal_text(*opened);
+}
+
 // Whether the row is to be written.
 bool reseal_row(Row& row, const Table& table, const entity::ParameterCipher& cipher,
                 bool& all_opened) {
   std::string body;
-  if (table.holds_actions) {
-    auto action = entity::deserialize_action(row.body);
-    if (action) body = reseal_entity(*action, cipher, all_opened);
-  } else {
-    const auto collection = static_cast<entity::Collection>(row.collection);
-    auto other = entity::deserialize_entity(collection, row.body);
-    if (other) body = reseal_entity(**other, cipher, all_opened);
+  switch (table.holds) {
+    case Holds::kActions: {
+      auto action = entity::deserialize_action(row.body);
+      if (action) body = reseal_entity(*action, cipher, all_opened);
+      break;
+    }
+    case Holds::kEntities: {
+      const auto collection = static_cast<entity::Collection>(row.collection);
+      auto other = entity::deserialize_entity(collection, row.body);
+      if (other) body = reseal_entity(**other, cipher, all_opened);
+      break;
+    }
+    case Holds::kTexts: body = reseal_text(row, cipher, all_opened); break;
   }
   if (body.empty() || body == row.body) return false;
   row.body = std::move(body);
@@ -101,12 +133,12 @@ bool reseal_row(Row& row, const Table& table, const entity::ParameterCipher& cip
 // Counts what it writes.
 Status reseal_table(Connection& connection, const Table& table,
                     const entity::ParameterCipher& cipher, bool& all_opened, std::size_t& written) {
-  std::int64_t after = 0;
+  std::string after = table.before_first;
   while (true) {
     auto rows = read_batch(connection, table, after);
     if (!rows) return rows.error();
     if (rows->empty()) return {};
-    after = rows->back().revision;
+    after = rows->back().key;
     Status status = connection.begin();
     for (Row& row : *rows) {
       if (!status.ok()) break;
@@ -131,6 +163,8 @@ Status reseal(Connection& connection, const entity::ParameterCipher& cipher) {
   if (*last == fingerprint) return {};
   // What is replaced is not to be found in the file's free pages.
   if (Status status = connection.execute("PRAGMA secure_delete = ON"); !status.ok()) return status;
+  // If it ends in the middle no key is everything's, be it the old one that comes back.
+  if (Status status = remember_key(connection, kPartly); !status.ok()) return status;
   std::size_t written = 0;
   bool all_opened = true;
   for (const Table& table : kTables) {
@@ -139,11 +173,10 @@ Status reseal(Connection& connection, const entity::ParameterCipher& cipher) {
   }
   if (written > 0) {
     log::info("store", "parameters were brought to another key",
-              {{"entities", std::to_string(written)}});
+              {{"rows", std::to_string(written)}});
   }
   // While some could not be opened each start looks again: the missing key may be there then.
   Status status = all_opened ? remember_key(connection, fingerprint) : Status();
-  if (status.ok()) status = connection.execute("PRAGMA secure_delete = OFF");
   if (status.ok()) status = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)");
   return status;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Brings the parameters of stored entities to the current key, after an operator has changed it.
-// Private to core/store.
+// Brings what is stored encrypted (parameters of entities, alarms, arguments of accepted work) to
+// the current key, after an operator has changed it. Private to core/store.
 #pragma once
 
 #include "entity/parameter_cipher.hpp"

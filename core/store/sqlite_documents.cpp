@@ -5,6 +5,7 @@
 
 #include "base/log.hpp"
 #include "store/reply.hpp"
+#include "store/sealed_origin.hpp"
 #include "store/sqlite_entities.hpp"
 
 namespace berth::store {
@@ -67,11 +68,14 @@ Result<bool> is_action(Connection& connection, std::string_view path) {
 
 class ChangeEntities final : public WriteJob {
  public:
-  ChangeEntities(std::vector<EntityChange> changes, ActionCache& actions, EntityCache& others,
-                 Reply<Entities> reply)
+  // `sealed`: of each of the changes the parameters that came encrypted.
+  ChangeEntities(std::vector<EntityChange> changes, std::vector<entity::Parameters> sealed,
+                 ActionCache& actions, EntityCache& others, Reply<Entities> reply)
       : actions_(actions), others_(others), reply_(std::move(reply)) {
-    for (EntityChange& change : changes) {
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      EntityChange& change = changes[i];
       Step& step = steps_.emplace_back();
+      step.sealed = std::move(sealed[i]);
       if (change.put) {
         change.path = change.put->path();
         change.collection = change.put->collection();
@@ -86,7 +90,12 @@ class ChangeEntities final : public WriteJob {
     removed_actions_.clear();
     // All checks before the first change: a refused job must have changed nothing.
     for (const Step& step : steps_) {
-      if (Status status = check(connection, step.change); !status.ok()) return status;
+      Status status = check(connection, step.change);
+      if (status.ok() && step.change.put) {
+        status = check_sealed(connection, step.sealed, step.change.path,
+                              step.change.put->namespace_name);
+      }
+      if (!status.ok()) return status;
     }
     for (Step& step : steps_) {
       if (Status status = apply(connection, step); !status.ok()) return status;
@@ -114,6 +123,7 @@ class ChangeEntities final : public WriteJob {
  private:
   struct Step {
     EntityChange change;
+    entity::Parameters sealed;
     std::string body;
   };
 
@@ -232,16 +242,19 @@ void SqliteEntities::get_entity(Executor on, Collection collection, std::string 
 void SqliteEntities::change_entities(Executor on, std::vector<EntityChange> changes,
                                      Done<Entities> done) {
   Reply<Entities> reply(std::move(on), std::move(done));
-  for (const EntityChange& change : changes) {
+  std::vector<entity::Parameters> sealed(changes.size());
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const EntityChange& change = changes[i];
     if (!change.put) continue;
-    // A client may send back what it was shown.
+    // A client may send back what it was shown; the writer sees whether it was.
+    sealed[i] = sealed_of(change.put->parameters);
     if (const Status opened = cipher_.open(change.put->parameters); !opened.ok()) {
       return reply(sdk::invalid_argument(opened.message()));
     }
     cipher_.seal(change.put->parameters);
   }
-  writer_.submit_or_refuse(
-      std::make_unique<ChangeEntities>(std::move(changes), cache_, others_, std::move(reply)));
+  writer_.submit_or_refuse(std::make_unique<ChangeEntities>(std::move(changes), std::move(sealed),
+                                                            cache_, others_, std::move(reply)));
 }
 
 void SqliteEntities::list_entities(Executor on, EntityQuery wanted, Done<Entities> done) {

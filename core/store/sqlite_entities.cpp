@@ -6,6 +6,7 @@
 
 #include "base/log.hpp"
 #include "store/reply.hpp"
+#include "store/sealed_origin.hpp"
 
 namespace berth::store {
 namespace {
@@ -70,9 +71,12 @@ Status erase(Connection& connection, std::string_view path) {
 
 class PutAction final : public WriteJob {
  public:
-  PutAction(Action action, std::uint64_t expected, ActionCache& cache, Reply<ActionPtr> reply)
+  // `sealed`: the parameters that came encrypted.
+  PutAction(Action action, entity::Parameters sealed, std::uint64_t expected, ActionCache& cache,
+            Reply<ActionPtr> reply)
       : action_(std::make_shared<Action>(std::move(action))),
         path_(action_->path()),
+        sealed_(std::move(sealed)),
         expected_(expected),
         cache_(cache),
         reply_(std::move(reply)) {
@@ -89,6 +93,10 @@ class PutAction final : public WriteJob {
     if (*revision != expected_) {
       return expected_ == 0 ? sdk::already_exists("action " + path_ + " already exists")
                             : changed(path_);
+    }
+    if (Status status = check_sealed(connection, sealed_, path_, action_->namespace_name);
+        !status.ok()) {
+      return status;
     }
     if (!action_->package.empty()) {
       Status status = find_package(connection, action_->namespace_path());
@@ -127,6 +135,7 @@ class PutAction final : public WriteJob {
  private:
   std::shared_ptr<Action> action_;
   const std::string path_;
+  const entity::Parameters sealed_;
   const std::uint64_t expected_;
   ActionCache& cache_;
   Reply<ActionPtr> reply_;
@@ -201,13 +210,14 @@ void SqliteEntities::get_action(Executor on, std::string path, Done<ActionPtr> d
 void SqliteEntities::put_action(Executor on, Action action, std::uint64_t expected_revision,
                                 Done<ActionPtr> done) {
   Reply<ActionPtr> reply(std::move(on), std::move(done));
-  // A client may send back what it was shown.
+  // A client may send back what it was shown; the writer sees whether it was.
+  entity::Parameters sealed = sealed_of(action.parameters);
   if (const Status opened = cipher_.open(action.parameters); !opened.ok()) {
     return reply(sdk::invalid_argument(opened.message()));
   }
   cipher_.seal(action.parameters);
-  auto job =
-      std::make_unique<PutAction>(std::move(action), expected_revision, cache_, std::move(reply));
+  auto job = std::make_unique<PutAction>(std::move(action), std::move(sealed), expected_revision,
+                                         cache_, std::move(reply));
   writer_.submit_or_refuse(std::move(job));
 }
 

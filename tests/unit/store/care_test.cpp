@@ -150,11 +150,19 @@ TEST_F(Care, FindsWhatCannotBe) {
   ASSERT_TRUE(back_up(copy()));
   change(copy(),
          "INSERT INTO work VALUES(1,(SELECT id FROM activations),'','','','','','',0,0,'','');"
-         "UPDATE keys SET namespace = 'nowhere'");
+         "UPDATE keys SET namespace = 'nowhere';"
+         "INSERT INTO actions VALUES(1,'guest/a','guest','',0,'{','');"
+         "INSERT INTO entities VALUES(1,'guest/p',1,'guest',0,0,'{');"
+         "INSERT INTO alarms VALUES('guest/t','guest',0,'{');"
+         "INSERT INTO alarms VALUES('guest/sealed','guest',0,'aes-128 AAAA')");
   const auto found = find_damage(copy());
   ASSERT_TRUE(found) << found.error().to_string();
   EXPECT_THAT(*found, testing::Contains(HasSubstr(id_of(1) + " has both a record and a row")));
   EXPECT_THAT(*found, testing::Contains(HasSubstr("belongs to no namespace")));
+  EXPECT_THAT(*found, testing::Contains("action guest/a cannot be read"));
+  EXPECT_THAT(*found, testing::Contains("entity guest/p cannot be read"));
+  EXPECT_THAT(*found, testing::Contains("the alarm of guest/t cannot be read"));
+  EXPECT_THAT(*found, testing::Not(testing::Contains(HasSubstr("sealed"))));
 }
 
 TEST_F(Care, FindsBrokenPages) {

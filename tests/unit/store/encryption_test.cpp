@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <iterator>
 
+#include "store/reseal.hpp"
+#include "store/sqlite_connection.hpp"
 #include "store_fixture.hpp"
 
 namespace berth::store {
@@ -28,6 +30,31 @@ class EncryptionTest : public StoreTest {
     action.parameters = {{.key = "p", .value = kSecret}, {.key = "i", .value = 1, .init = true}};
     return action;
   }
+  Result<void> put_alarm(const std::string& payload) {
+    return await<void>([&](Executor on, auto done) {
+      store_->alarms().put_alarm(on, {"guest/t", "guest", 7, R"({"p":")" + payload + "\"}"},
+                                 std::move(done));
+    });
+  }
+  std::string alarm_body() {
+    const auto all = await<std::vector<Alarm>>(
+        [&](Executor on, auto done) { store_->alarms().alarms(on, std::move(done)); });
+    return all && all->size() == 1 ? all->front().body : "none";
+  }
+  Result<void> enqueue(const std::string& arguments) {
+    Work work;
+    work.activation_id = id_of(1);
+    work.namespace_name = "guest";
+    work.path = "guest/a";
+    work.arguments = arguments;
+    return await<void>(
+        [&](Executor on, auto done) { store_->work().enqueue(on, work, std::move(done)); });
+  }
+  Work left_over() {
+    auto left = await<std::vector<Work>>(
+        [&](Executor on, auto done) { store_->work().left_over(on, 0, std::move(done)); });
+    return left && left->size() == 1 ? left->front() : Work();
+  }
   // All that is on the disk, once the store is closed.
   std::string disk() {
     store_.reset();
@@ -46,20 +73,103 @@ TEST_F(EncryptionTest, TheDiskDoesNotSayIt) {
   ASSERT_TRUE(stored) << stored.error().to_string();
   EXPECT_EQ((*stored)->parameters[0].encryption, "aes-256");
   EXPECT_EQ((*stored)->parameters[0].value, kSecret);
-  Work work;
-  work.activation_id = id_of(1);
-  work.namespace_name = "guest";
-  work.path = "guest/a";
-  work.arguments = R"({"p":"tell-nobody-of-this"})";
-  ASSERT_TRUE(await<void>(
-      [&](Executor on, auto done) { store_->work().enqueue(on, work, std::move(done)); }));
+  const std::string arguments = R"({"p":"tell-nobody-of-this"})";
+  ASSERT_TRUE(enqueue(arguments));
+  ASSERT_TRUE(put_alarm(kSecret));
   EXPECT_THAT(disk(), Not(HasSubstr(kSecret)));
   open_with("aes-256", {kNew});
   EXPECT_EQ((*get("guest/a"))->parameters[0].value, kSecret);
-  const auto left = await<std::vector<Work>>(
-      [&](Executor on, auto done) { store_->work().left_over(on, 0, std::move(done)); });
-  ASSERT_TRUE(left);
-  EXPECT_EQ(left->at(0).arguments, work.arguments);
+  EXPECT_EQ(left_over().arguments, arguments);
+  EXPECT_EQ(alarm_body(), arguments);
+}
+
+TEST_F(EncryptionTest, AlarmsAndAcceptedWorkFollowTheKey) {
+  const std::string text = R"({"p":"tell-nobody-of-this"})";
+  open();
+  ASSERT_TRUE(enqueue(text));
+  ASSERT_TRUE(put_alarm(kSecret));
+  open_with("aes-128", {kOld});
+  EXPECT_THAT(disk(), Not(HasSubstr(kSecret)));
+  open_with("aes-256", {kNew, kOld});
+  open_with("aes-256", {kNew});
+  EXPECT_EQ(left_over().arguments, text);
+  EXPECT_FALSE(left_over().unreadable);
+  EXPECT_EQ(alarm_body(), text);
+  open_with("aes-128", {kOld});
+  EXPECT_EQ(alarm_body(), "") << "no key opens it";
+  open_with("off", {kNew});
+  EXPECT_EQ(left_over().arguments, text);
+  EXPECT_EQ(alarm_body(), text);
+  EXPECT_THAT(disk(), HasSubstr(kSecret));
+}
+
+TEST_F(EncryptionTest, AnOldKeyThatComesBackFindsWhatWasSealedMeanwhile) {
+  open_with("aes-128", {kOld});
+  ASSERT_TRUE(put(make_secret("a")));
+  open_with("aes-256", {kNew});  // "a" cannot be opened
+  ASSERT_TRUE(put(make_secret("b")));
+  open_with("aes-128", {kOld, kNew});
+  open_with("aes-128", {kOld});
+  EXPECT_TRUE(get("guest/a"));
+  EXPECT_TRUE(get("guest/b"));
+}
+
+TEST_F(EncryptionTest, WhatIsDeletedIsOverwrittenAfterARotation) {
+  open();
+  ASSERT_TRUE(put(make_secret("a")));
+  store_.reset();
+  const auto connection = Connection::open(file(), Connection::Mode::kReadWrite);
+  ASSERT_TRUE(connection);
+  ASSERT_TRUE(reseal(**connection, *entity::ParameterCipher::make("aes-128", {kOld})).ok());
+  Query query(**connection, "PRAGMA secure_delete");
+  ASSERT_TRUE(query.next());
+  EXPECT_EQ(query.integer(0), 1);
+}
+
+// The key is that of all namespaces.
+TEST_F(EncryptionTest, AStrangersTextIsNotOpened) {
+  open_with("aes-128", {kOld});
+  const auto shown = [](const entity::Parameters& parameters) {
+    return *entity::parse_parameters(entity::to_json(parameters), "parameters");
+  };
+  const auto stored = put(make_secret("a"));
+  ASSERT_TRUE(stored);
+  const entity::Parameters parameters = shown((*stored)->parameters);
+  entity::Action thief = make_action("mine", "", "thief");
+  thief.parameters = parameters;
+  const auto refused = put(thief);
+  EXPECT_EQ(code_of(refused), StatusCode::kInvalidArgument);
+  EXPECT_THAT(refused.error().message(), HasSubstr("parameter p is encrypted"));
+  // Not by way of what is no parameter either.
+  thief.parameters.clear();
+  thief.annotations = {{.key = "parameters", .value = entity::to_json(parameters)}};
+  thief.parameters = {{.key = "p", .value = entity::to_json(parameters)}};
+  const auto prepared = put(thief);
+  ASSERT_TRUE(prepared);
+  thief.parameters = parameters;
+  EXPECT_EQ(code_of(put(thief, (*prepared)->revision)), StatusCode::kInvalidArgument);
+  auto package = make_package("p", "thief");
+  package->parameters = parameters;
+  EXPECT_EQ(code_of(change({.put = package})), StatusCode::kInvalidArgument);
+  // By another name it is another parameter.
+  entity::Action renamed = **stored;
+  renamed.parameters = parameters;
+  renamed.parameters[0].key = "q";
+  EXPECT_EQ(code_of(put(renamed, (*stored)->revision)), StatusCode::kInvalidArgument);
+  // Who copies an entity of his own sends what he was shown of it.
+  entity::Action copy = make_action("copy");
+  copy.parameters = parameters;
+  const auto copied = put(copy);
+  ASSERT_TRUE(copied) << copied.error().to_string();
+  EXPECT_EQ((*copied)->parameters[0].value, kSecret);
+  auto own = make_package("own");
+  own->parameters = parameters;
+  ASSERT_TRUE(change({.put = own}));
+  const auto again = get_entity(entity::Collection::kPackages, "guest/own");
+  ASSERT_TRUE(again);
+  auto update = make_package("own");
+  update->parameters = shown((*again)->parameters);
+  EXPECT_TRUE(change({.put = update, .expected_revision = (*again)->revision}));
 }
 
 TEST_F(EncryptionTest, WhatWasInTheClearIsNotAnyMore) {

@@ -78,6 +78,55 @@ TEST_F(Migration, FromVersion1KeepsEverything) {
   EXPECT_EQ(*store_->auth().find_namespace("second")->limits, limits);
 }
 
+TEST_F(Migration, FromVersion2KeepsEverything) {
+  take("version2.db");
+  ASSERT_EQ(number("PRAGMA user_version"), 2);
+  open();
+  EXPECT_EQ(number("PRAGMA user_version"), kSchemaVersion);
+
+  EXPECT_TRUE(store_->auth().authenticate("27affe50-3e12-4512-9fca-f92182ff1067",
+                                          "version-1-test-secret-of-guest"));
+  const auto second = store_->auth().find_namespace("second");
+  ASSERT_TRUE(second && second->limits);
+  entity::NamespaceLimits limits;
+  limits.invocations_per_minute = 7;
+  limits.allowed_kinds = {"python:3.11"};
+  EXPECT_EQ(*second->limits, limits);
+
+  const auto steer = get("guest/steer");
+  ASSERT_TRUE(steer) << steer.error().to_string();
+  EXPECT_EQ((*steer)->revision, 3u);
+  EXPECT_EQ((*steer)->exec.code, "def main(a):\n    return {}\n");
+  const auto& annotations = (*steer)->annotations;
+  ASSERT_FALSE(annotations.empty());
+  EXPECT_EQ(annotations[0].key, "conductor");
+  EXPECT_EQ(annotations[0].value, true);
+  EXPECT_EQ(list_records({.namespace_name = "guest"})->size(), 4u);
+
+  // One that waits, and one that had begun.
+  const auto left = await<std::vector<Work>>(
+      [&](Executor on, auto done) { store_->work().left_over(on, 0, std::move(done)); });
+  ASSERT_TRUE(left) << left.error().to_string();
+  ASSERT_EQ(left->size(), 2u);
+  EXPECT_EQ((*left)[0].activation_id, "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1");
+  EXPECT_EQ((*left)[0].path, "guest/hello");
+  EXPECT_EQ((*left)[0].arguments, R"({"n":1})");
+  EXPECT_EQ((*left)[0].started_ms, 0);
+  EXPECT_EQ((*left)[0].binding, "");
+  EXPECT_EQ((*left)[1].path, "guest/steer");
+  EXPECT_EQ((*left)[1].received_ms, 1796015980000);
+  EXPECT_EQ((*left)[1].started_ms, 1796015980005);
+  EXPECT_FALSE((*left)[1].unreadable);
+
+  // What version 3 brought.
+  ASSERT_TRUE(change({.put = make_package("p")}));
+  EXPECT_TRUE(get_entity(entity::Collection::kPackages, "guest/p"));
+  ASSERT_TRUE(await<void>([&](Executor on, auto done) {
+    store_->alarms().put_alarm(on, {"guest/t", "guest", 7, "{}"}, std::move(done));
+  }));
+  EXPECT_EQ(number("SELECT next FROM alarms"), 7);
+}
+
 TEST_F(Migration, AFileMadeNowHasTheSameTablesAsAMigratedOne) {
   const auto tables = [this] {
     std::vector<std::string> all;
@@ -97,10 +146,13 @@ TEST_F(Migration, AFileMadeNowHasTheSameTablesAsAMigratedOne) {
   store_.reset();
   const std::vector<std::string> made = tables();
   std::filesystem::remove(file());
-  take("version1.db");
-  open();
-  store_.reset();
-  EXPECT_EQ(tables(), made);
+  for (const char* name : {"version1.db", "version2.db"}) {
+    take(name);
+    open();
+    store_.reset();
+    EXPECT_EQ(tables(), made) << name;
+    std::filesystem::remove(file());
+  }
 }
 
 }  // namespace
