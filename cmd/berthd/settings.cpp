@@ -2,11 +2,16 @@
 #include "settings.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
 #include "base/files.hpp"
 #include "base/log.hpp"
+#include "base/unique_fd.hpp"
 #include "default_runtimes.hpp"
 
 namespace berth::daemon {
@@ -113,10 +118,51 @@ http::ServerOptions server_options(const config::Document& config) {
   return options;
 }
 
+namespace {
+
+constexpr off_t kMaxKeyFile = 4096;
+
+// A key that others may read hides nothing. Of root's own files a group may read one: so are files
+// given to the user of a service.
+Result<std::string> read_key_file(const std::string& path) {
+  // A pipe must not hold the start up.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat facts {};
+  if (!fd || ::fstat(fd.get(), &facts) != 0) {
+    return sdk::failed_precondition("cannot open the key file " + path + ": " + errno_text(errno));
+  }
+  if (!S_ISREG(facts.st_mode)) {
+    return sdk::failed_precondition("the key file " + path + " is not a file: name another one");
+  }
+  if (facts.st_uid != 0 && facts.st_uid != ::geteuid()) {
+    return sdk::permission_denied(fmt::format("the key file {} belongs to uid {}: run chown {} {}",
+                                              path, facts.st_uid, ::geteuid(), path));
+  }
+  if ((facts.st_mode & (facts.st_uid == 0 ? 037 : 077)) != 0) {
+    return sdk::permission_denied(
+        fmt::format("the key file {} has mode {:04o}, so others may read or change it: run chmod "
+                    "0600 {}, and make a new key if they may have",
+                    path, facts.st_mode & 07777, path));
+  }
+  if (facts.st_size > kMaxKeyFile) {
+    return sdk::failed_precondition(
+        fmt::format("the key file {} is longer than {} bytes: it is no key", path, kMaxKeyFile));
+  }
+  std::string text(static_cast<std::size_t>(kMaxKeyFile), '\0');
+  const ssize_t got = ::pread(fd.get(), text.data(), text.size(), 0);
+  if (got < 0) {
+    return sdk::failed_precondition("cannot read the key file " + path + ": " + errno_text(errno));
+  }
+  text.resize(static_cast<std::size_t>(got));
+  return text;
+}
+
+}  // namespace
+
 Result<entity::ParameterCipher> parameter_cipher(const config::Document& config) {
   std::vector<std::string> keys;
   for (const std::string& path : config.list("parameters.key_files")) {
-    auto text = read_file(path);
+    auto text = read_key_file(path);
     if (!text) return text.error().with_context(config.origin("parameters.key_files"));
     text->erase(std::remove_if(text->begin(), text->end(),
                                [](char c) { return c == ' ' || c == '\n' || c == '\r'; }),

@@ -24,8 +24,13 @@ class Encryption(BerthTest):
         self.keep = tempfile.mkdtemp(prefix="bth-")
         self.addCleanup(shutil.rmtree, self.keep, ignore_errors=True)
         for name, size in (("old", 16), ("new", 32)):
-            with open(os.path.join(self.keep, name), "w") as file:
-                file.write(base64.b64encode(os.urandom(size)).decode() + "\n")
+            self.write_key(name, base64.b64encode(os.urandom(size)).decode() + "\n")
+
+    def write_key(self, name, text, mode=0o600):
+        path = os.path.join(self.keep, name)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, mode)
 
     def start(self, encryption, *keys):
         if self.berthd.data_dir.startswith(self.keep):
@@ -77,11 +82,42 @@ class Encryption(BerthTest):
                 berthd.api("PUT", "/actions/a?overwrite=true",
                            {"exec": {"kind": "python:default", "code": CODE}})
         content = self.disk()
-        self.assertNotIn(b'"value":"' + SECRET.encode(), content)
+        # As a parameter, and as one of an accepted activation's arguments.
+        for member in (b'"value":"', b'"secret":"'):
+            self.assertNotIn(member + SECRET.encode(), content)
 
     def test_keys_that_are_none(self):
-        with open(os.path.join(self.keep, "bad"), "w") as file:
-            file.write("not base64 of 32 bytes")
+        self.write_key("bad", "not base64 of 32 bytes")
         for keys in (["bad"], ["old"], ["no-such-file"]):
             with self.assertRaisesRegex(RuntimeError, "key"):
                 self.start("aes-256", *keys)
+
+    def test_keys_that_others_may_read(self):
+        key = base64.b64encode(os.urandom(32)).decode()
+        for name, mode, reason in (("world", 0o604, "mode 0604"), ("writable", 0o620, "mode 0620")):
+            self.write_key(name, key, mode)
+            with self.subTest(name), self.assertRaisesRegex(RuntimeError, reason + ".*chmod 0600"):
+                self.start("aes-256", name)
+        self.write_key("long", key + " " * 5000)
+        with self.assertRaisesRegex(RuntimeError, "longer than 4096"):
+            self.start("aes-256", "long")
+        os.mkfifo(os.path.join(self.keep, "pipe"), 0o600)
+        with self.assertRaisesRegex(RuntimeError, "is not a file"):
+            self.start("aes-256", "pipe")
+
+    def test_alarms_are_encrypted(self):
+        berthd = self.start("aes-256", "new")
+        self.assertEqual(berthd.api("PUT", "/triggers/t", {}).status, 200)
+        feed = "/api/v1/namespaces/whisk.system/actions/alarms/alarm?blocking=true&result=true"
+        reply = berthd.request("POST", feed, {"lifecycleEvent": "CREATE", "triggerName": "/_/t",
+                                              "cron": "0 0 1 1 *", "trigger_payload": {"secret": SECRET}})
+        self.assertEqual(reply.json["config"]["trigger_payload"], {"secret": SECRET})
+        self.assertEqual(berthd.stop(), 0)
+        berthd = self.start("aes-256", "new")
+        reply = berthd.request("POST", feed, {"lifecycleEvent": "READ", "triggerName": "/_/t"})
+        self.assertEqual(reply.json["config"]["trigger_payload"], {"secret": SECRET})
+        content = self.disk()
+        self.assertIn(b"guest/t", content)
+        # Neither in the alarm nor in the arguments that the feed was called with; its result is a record.
+        self.assertNotIn(b'"config":{"cron":"0 0 1 1 *","trigger_payload":{"secret":"' + SECRET.encode() + b'"}},"created"',
+                         content)
