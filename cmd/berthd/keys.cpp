@@ -130,13 +130,14 @@ const std::vector<Key>& keys() {
       {"parameters.encryption",
        Type::kString,
        "\"off\"",
-       "How parameters of actions and arguments of accepted activations are encrypted on the disk.",
+       "How parameters, alarms and arguments of accepted activations are encrypted on the disk.",
        INT64_MIN,
        INT64_MAX,
        {"off", "aes-128", "aes-256"}},
       {"parameters.key_files", Type::kStringList, "[]",
        "Files with a key each: base64 of 16 bytes (aes-128) or 32 (aes-256). The first that fits "
-       "encrypts, the others open what was encrypted before."},
+       "encrypts, the others open what was encrypted before. Nobody but berthd's user and root may "
+       "read them."},
 
       {"activations.keep", Type::kDuration, "\"7d\"", "Records are removed after this.", 1000,
        3650 * kDay},

@@ -76,6 +76,17 @@ class Encryption(BerthTest):
                 broken = [{**shown["parameters"][0], "value": "AAAA"}]
                 self.assert_error(
                     berthd.api("PUT", "/actions/a?overwrite=true", {"parameters": broken}), 400, "no key")
+                # Another parameter's text is not opened; who copies the action may send what he was shown.
+                moved = [{**shown["parameters"][0], "key": "other"}]
+                for path in ("/actions/a?overwrite=true", "/packages/p"):
+                    self.assert_error(berthd.api("PUT", path, {"parameters": moved}), 400, "other is encrypted")
+                copied = berthd.api("PUT", "/actions/copy?overwrite=true", {**put, "parameters": shown["parameters"]})
+                self.assertEqual(copied.json["parameters"], shown["parameters"])
+                # A rule is kept with its trigger, whose parameters are encrypted.
+                if berthd.api("GET", "/triggers/t").status == 404:
+                    berthd.api("PUT", "/triggers/t", {"parameters": PARAMETERS[:1]})
+                self.assertEqual(berthd.api("PUT", "/rules/r", {"trigger": "/_/t", "action": "/_/a"}).status, 200)
+                self.assertEqual(berthd.api("DELETE", "/rules/r").status, 200)
                 accepted = berthd.api("POST", "/actions/a", {})
                 self.record(accepted.json["activationId"])
                 # Results are records, not parameters; nothing else tells it.
