@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "entity/code_check.hpp"
+#include "entity/entity.hpp"
 #include "entity/identity.hpp"
 
 namespace berth::api {
@@ -232,15 +233,12 @@ Checked<entity::Action> update_action(ActionPut put, const entity::Action& exist
   } else if (existing.flow == entity::Flow::kSequence) {
     action.parameters.clear();
   }
+  std::sort(put.removed_annotations.begin(), put.removed_annotations.end());
   std::erase_if(action.annotations, [&put](const entity::Parameter& annotation) {
-    return std::find(put.removed_annotations.begin(), put.removed_annotations.end(),
-                     annotation.key) != put.removed_annotations.end();
+    return std::binary_search(put.removed_annotations.begin(), put.removed_annotations.end(),
+                              annotation.key);
   });
-  if (put.annotations) {
-    for (entity::Parameter& annotation : *put.annotations) {
-      set_annotation(action.annotations, annotation.key, std::move(annotation.value));
-    }
-  }
+  if (put.annotations) action.annotations = entity::merge(action.annotations, *put.annotations);
   set_annotation(action.annotations, "exec", json::value(action.exec.kind));
   action.set_flow();
   if (action.flow == entity::Flow::kSequence) {

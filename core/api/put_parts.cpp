@@ -15,6 +15,14 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kMaxDepth = 256;
+constexpr std::uint64_t kBesideLists = 1024 * 1024;
+
+std::size_t size_of(const entity::Parameter& parameter) {
+  const std::size_t value = parameter.encryption.empty()
+                                ? json::serialize(parameter.value).size()
+                                : parameter.encryption.size() + parameter.sealed.size();
+  return parameter.key.size() + value;
+}
 
 bool is_version(std::string_view text) {
   int parts = 0;
@@ -37,9 +45,7 @@ Checked<entity::Parameters> parse_list(const json::value& value, std::string_vie
   Result<entity::Parameters> parameters = entity::parse_parameters(value, what);
   if (!parameters) return refused(parameters.error());
   std::uint64_t size = 0;
-  for (const entity::Parameter& parameter : *parameters) {
-    size += parameter.key.size() + json::serialize(parameter.value).size();
-  }
+  for (const entity::Parameter& parameter : *parameters) size += size_of(parameter);
   if (size > max_bytes) return too_large(what, size, max_bytes);
   return std::move(*parameters);
 }
@@ -76,6 +82,13 @@ Checked<json::object> parse_body(std::string_view body) {
   json::object* object = tree->if_object();
   if (object == nullptr) return malformed_body("the body must be a JSON object");
   return std::move(*object);
+}
+
+Checked<json::object> parse_small_body(std::string_view body, const entity::LimitBounds& bounds) {
+  const std::uint64_t allowed =
+      2 * (bounds.max_parameters_bytes + bounds.max_annotations_bytes) + kBesideLists;
+  if (body.size() > allowed) return too_large("Request", body.size(), allowed);
+  return parse_body(body);
 }
 
 Checked<CommonPut> parse_common(const json::object& body, const entity::LimitBounds& bounds) {
@@ -115,7 +128,7 @@ std::string next_version(std::string_view version) {
 void set_annotation(entity::Parameters& annotations, std::string_view key, json::value value) {
   for (entity::Parameter& annotation : annotations) {
     if (annotation.key != key) continue;
-    annotation.value = std::move(value);
+    annotation = {.key = std::string(key), .value = std::move(value)};
     return;
   }
   annotations.push_back({.key = std::string(key), .value = std::move(value)});

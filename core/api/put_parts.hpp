@@ -36,6 +36,10 @@ Checked<std::string> text_member(const boost::json::object& object, std::string_
 
 // The body as an object; empty: one without members.
 Checked<boost::json::object> parse_body(std::string_view body);
+// The same of an entity without code: 413 for more than its lists and what is around them can be,
+// before any of it is read. That is quick enough for the Api's thread.
+Checked<boost::json::object> parse_small_body(std::string_view body,
+                                              const entity::LimitBounds& bounds);
 // Reads and checks the common members; 413 for too much.
 Checked<CommonPut> parse_common(const boost::json::object& body, const entity::LimitBounds& bounds);
 

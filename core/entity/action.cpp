@@ -3,6 +3,7 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <unordered_map>
 
 #include "base/base64.hpp"
 #include "base/json.hpp"
@@ -84,6 +85,10 @@ Result<Parameters> parse_parameters(const boost::json::value& json, std::string_
   if (array == nullptr) return bad_json(pointer, "must be an array of {\"key\", \"value\"}");
   Parameters parameters;
   parameters.reserve(array->size());
+  // An annotation is never encrypted: what a client says of it is not kept.
+  const bool may_be_sealed = what != "annotations";
+  std::unordered_map<std::string_view, std::size_t> places;  // by the keys in `json`
+  places.reserve(array->size());
   for (std::size_t i = 0; i < array->size(); ++i) {
     const std::string place = pointer + "/" + std::to_string(i);
     const auto* object = (*array)[i].if_object();
@@ -102,7 +107,7 @@ Result<Parameters> parse_parameters(const boost::json::value& json, std::string_
       init = *flag;
     }
     Parameter parameter{std::move(*name), value != nullptr ? *value : boost::json::value(), init};
-    if (const auto* member = given(*object, "encryption")) {
+    if (const auto* member = given(*object, "encryption"); member != nullptr && may_be_sealed) {
       auto encryption = read_string(*member, place + "/encryption");
       if (!encryption) return encryption.error();
       if (!encryption->empty()) {
@@ -114,14 +119,13 @@ Result<Parameters> parse_parameters(const boost::json::value& json, std::string_
       }
     }
     // A key given twice keeps its first place and its last value.
-    bool known = false;
-    for (Parameter& other : parameters) {
-      if (other.key != parameter.key) continue;
-      other = std::move(parameter);
-      known = true;
-      break;
+    const auto [known, is_new] = places.try_emplace(
+        std::string_view(key->get_string().data(), key->get_string().size()), parameters.size());
+    if (is_new) {
+      parameters.push_back(std::move(parameter));
+    } else {
+      parameters[known->second] = std::move(parameter);
     }
-    if (!known) parameters.push_back(std::move(parameter));
   }
   return parameters;
 }

@@ -78,8 +78,8 @@ using ActionPtr = std::shared_ptr<const Action>;
 bool is_truthy(const boost::json::value& value);
 
 // Reads the array of {"key","value","init"?,"encryption"?}; an encrypted one has its text in
-// `sealed` and no value yet. `what` is "parameters" or "annotations" for errors, which name the
-// JSON pointer, e.g. "/parameters/2/key: must be a string".
+// `sealed` and no value yet; an annotation is never one. `what` is "parameters" or "annotations"
+// for errors, which name the JSON pointer, e.g. "/parameters/2/key: must be a string".
 Result<Parameters> parse_parameters(const boost::json::value& json, std::string_view what);
 boost::json::array to_json(const Parameters& parameters);
 

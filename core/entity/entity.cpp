@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/entity.hpp"
 
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <unordered_map>
 #include <utility>
 
 #include "base/json.hpp"
@@ -195,14 +195,17 @@ Result<std::shared_ptr<Entity>> deserialize_entity(Collection collection, std::s
 
 Parameters merge(const Parameters& under, const Parameters& over) {
   Parameters merged = under;
+  if (over.empty()) return merged;
+  merged.reserve(under.size() + over.size());
+  std::unordered_map<std::string_view, std::size_t> places;
+  places.reserve(under.size());
+  for (std::size_t i = 0; i < under.size(); ++i) places.try_emplace(under[i].key, i);
   for (const Parameter& parameter : over) {
-    const auto same = std::find_if(merged.begin(), merged.end(), [&](const Parameter& other) {
-      return other.key == parameter.key;
-    });
-    if (same != merged.end()) {
-      *same = parameter;
-    } else {
+    const auto [same, is_new] = places.try_emplace(parameter.key, merged.size());
+    if (is_new) {
       merged.push_back(parameter);
+    } else {
+      merged[same->second] = parameter;
     }
   }
   return merged;

@@ -4,19 +4,9 @@
 #include <mutex>
 #include <utility>
 
+#include "entity/footprint.hpp"
+
 namespace berth::store {
-namespace {
-
-// Parameters and annotations are trees whose real size only their allocator knows; this is a fair
-// guess.
-std::size_t size_of(const entity::Action& action) {
-  constexpr std::size_t kFixed = 1024;
-  constexpr std::size_t kParameter = 256;
-  return kFixed + action.exec.code.size() +
-         kParameter * (action.parameters.size() + action.annotations.size());
-}
-
-}  // namespace
 
 entity::ActionPtr ActionCache::find(std::string_view path) const {
   const std::shared_lock lock(mutex_);
@@ -59,7 +49,7 @@ void ActionCache::remove_namespace(std::string_view namespace_name) {
 void ActionCache::insert(const entity::ActionPtr& action) {
   std::string path = action->path();
   if (const auto found = entries_.find(path); found != entries_.end()) erase(found);
-  const std::size_t bytes = size_of(*action);
+  const std::size_t bytes = entity::footprint(*action);
   if (bytes > max_bytes_) return;
   const auto at = entries_.try_emplace(std::move(path)).first;
   at->second.action = action;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity/action.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_from.hpp>
 #include <gtest/gtest.h>
 #include <utility>
 
 #include "base/json.hpp"
+#include "entity/entity.hpp"
 
 namespace berth::entity {
 namespace {
@@ -129,6 +133,36 @@ TEST(Parameters, TheLastOfAKeyCounts) {
       serialize(to_json(*parse(
           R"([{"key":"a","value":1},{"key":"b","value":2},{"key":"a","value":3,"init":false}])"))),
       R"([{"key":"a","value":3},{"key":"b","value":2}])");
+}
+
+// As many as a client may send: no step looks at all the others.
+TEST(Parameters, ManyAreReadAndMerged) {
+  constexpr std::size_t kMany = 200'000;
+  boost::json::array list;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    list.emplace_back(boost::json::object{{"key", std::to_string(i % (kMany / 2))}, {"value", i}});
+  }
+  const auto read = parse_parameters(std::move(list), "parameters");
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->size(), kMany / 2);
+  EXPECT_EQ(read->front().value, kMany / 2);
+  EXPECT_EQ(read->back().value, kMany - 1);
+  Parameters over = *read;
+  for (Parameter& parameter : over) parameter.key += "+";
+  over.push_back({.key = "0", .value = "over"});
+  const Parameters merged = merge(*read, over);
+  ASSERT_EQ(merged.size(), kMany);
+  EXPECT_EQ(merged.front().value, "over");
+  EXPECT_EQ(merged.back().key, over[kMany / 2 - 1].key);
+}
+
+TEST(Parameters, AnAnnotationIsNotEncrypted) {
+  const auto json = boost::json::parse(R"([{"key":"a","value":"text","encryption":"aes-128"}])");
+  const auto annotations = parse_parameters(json, "annotations");
+  ASSERT_TRUE(annotations);
+  EXPECT_EQ(annotations->front().value, "text");
+  EXPECT_EQ(annotations->front().encryption, "");
+  EXPECT_EQ(parse_parameters(json, "parameters")->front().sealed, "text");
 }
 
 TEST(Parameters, AKeyWithoutValueIsNull) {
