@@ -3,11 +3,10 @@
 
 #include <utility>
 
+#include "entity/footprint.hpp"
+
 namespace berth::activation {
 namespace {
-
-// Merged actions that are kept ready. More only cost the time to merge them again.
-constexpr std::size_t kMaxMerged = 4096;
 
 Status denied(const std::string& path) {
   return sdk::permission_denied("not authorized to access '" + path + "'");
@@ -126,16 +125,26 @@ entity::ActionPtr Resolver::merge(Memory& memory, const ActionName& name, const 
   if (!packages.provider && packages.package->parameters.empty()) return action;
   const std::uint64_t revision = mix(action->revision, packages.package->revision,
                                      packages.provider ? packages.provider->revision : 0);
-  if (memory.size() >= kMaxMerged) memory.clear();
-  Merged& merged = memory[name.path()];
-  if (!merged.action || merged.revision != revision) {
-    auto made = std::make_shared<entity::Action>(*action);
-    made->parameters = entity::merge(packages.parameters(), action->parameters);
-    made->revision = revision;
-    if (packages.provider) made->binding = packages.package->path();
-    merged = {revision, std::move(made)};
+  const std::string path = name.path();
+  if (const auto known = memory.merged.find(path); known != memory.merged.end()) {
+    if (known->second.revision == revision) return known->second.action;
+    memory.bytes -= known->second.bytes;
+    memory.merged.erase(known);
   }
-  return merged.action;
+  auto made = std::make_shared<entity::Action>(*action);
+  made->parameters = entity::merge(packages.parameters(), action->parameters);
+  made->revision = revision;
+  if (packages.provider) made->binding = packages.package->path();
+  const std::size_t bytes = entity::footprint(*made);
+  if (bytes > memory.max_bytes) return made;
+  // Those that are gone only cost the time to merge them again.
+  if (memory.bytes + bytes > memory.max_bytes) {
+    memory.merged.clear();
+    memory.bytes = 0;
+  }
+  memory.bytes += bytes;
+  memory.merged[path] = {revision, made, bytes};
+  return made;
 }
 
 }  // namespace berth::activation

@@ -54,8 +54,12 @@ class Resolver {
   using ActionDone = std::function<void(Result<entity::ActionPtr>)>;
   using PackageDone = std::function<void(Result<Packages>)>;
 
-  // `entities` must outlive it and what it has asked.
-  explicit Resolver(store::EntityStore& entities) : entities_(entities) {}
+  static constexpr std::size_t kMaxBytes = 64u << 20;
+
+  // `entities` must outlive it and what it has asked. `max_bytes`: of the merged actions that it
+  // keeps ready, each of which has a copy of its code; one that is bigger is not kept.
+  explicit Resolver(store::EntityStore& entities, std::size_t max_bytes = kMaxBytes)
+      : entities_(entities), memory_(std::make_shared<Memory>(max_bytes)) {}
 
   // `done` is called once: at once, from inside, when all is in memory, else by way of `on`. The
   // action has the parameters of its packages, a revision that stands for all of them, and the
@@ -71,9 +75,14 @@ class Resolver {
   struct Merged {
     std::uint64_t revision = 0;
     entity::ActionPtr action;
+    std::size_t bytes = 0;
   };
-  // By the path that was asked for.
-  using Memory = std::unordered_map<std::string, Merged>;
+  struct Memory {
+    explicit Memory(std::size_t most) : max_bytes(most) {}
+    const std::size_t max_bytes;
+    std::size_t bytes = 0;
+    std::unordered_map<std::string, Merged> merged;  // by the path that was asked for
+  };
 
   static entity::ActionPtr merge(Memory& memory, const ActionName& name, const Packages& packages,
                                  const entity::ActionPtr& action);
@@ -82,7 +91,7 @@ class Resolver {
                    const std::string& asker, std::function<void(Result<entity::PackagePtr>)> done);
 
   store::EntityStore& entities_;
-  const std::shared_ptr<Memory> memory_ = std::make_shared<Memory>();
+  const std::shared_ptr<Memory> memory_;
 };
 
 }  // namespace berth::activation

@@ -21,7 +21,6 @@
 #include <string>
 #include <string_view>
 
-#include "activation/composer.hpp"
 #include "activation/invoker.hpp"
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
@@ -61,8 +60,6 @@ struct Dependencies {
   entity::LimitBounds limits;
   Throttles throttles;
   BuildInfo build;
-  // Finds a sequence's component; the Composer's own.
-  activation::ResolveStep resolve_step;
   // Why this server should get no traffic now ("shutting down"); empty: it is ready. May be unset.
   std::function<std::string()> not_ready;
 };

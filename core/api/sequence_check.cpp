@@ -16,7 +16,16 @@ class Check : public std::enable_shared_from_this<Check> {
     push(components);
   }
 
+  // Not from inside itself: what is in memory is found at once, and a stack has its end.
   void next() {
+    again_ = true;
+    if (std::exchange(looking_, true)) return;
+    while (std::exchange(again_, false)) look();
+    looking_ = false;
+  }
+
+ private:
+  void look() {
     const auto most = static_cast<std::size_t>(call_->deps().limits.max_sequence_length);
     // What counts nothing is bounded, too: sequences that were changed at once may be in a circle.
     if (actions_ > most || looked_at_ > 4 * most) return call_->fail(400, text::kLongSequence);
@@ -25,14 +34,13 @@ class Check : public std::enable_shared_from_this<Check> {
     left_.pop_back();
     ++looked_at_;
     if (path == path_) return call_->fail(400, text::kOwnComponent);
-    call_->deps().resolve_step(
-        call_->user, path,
+    call_->service().resolver.resolve(
+        call_->executor(), activation::split_action_path(path), call_->user.namespace_name,
         [check = shared_from_this(), path](const Result<entity::ActionPtr>& action) {
           check->found(path, action);
         });
   }
 
- private:
   void push(const std::vector<std::string>& components) {
     for (auto at = components.rbegin(); at != components.rend(); ++at) {
       left_.push_back(at->substr(1));
@@ -65,6 +73,8 @@ class Check : public std::enable_shared_from_this<Check> {
   std::vector<std::string> left_;  // paths, the next one last
   std::size_t actions_ = 0;
   std::size_t looked_at_ = 0;
+  bool looking_ = false;
+  bool again_ = false;
 };
 
 }  // namespace

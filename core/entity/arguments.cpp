@@ -16,6 +16,7 @@ constexpr std::size_t kMaxDepth = 256;
 constexpr std::size_t kMaxStepDepth = 512;
 // Actions whose parameters are kept ready. More only cost the time to prepare them again.
 constexpr std::size_t kMaxPrepared = 4096;
+constexpr std::size_t kMaxPreparedBytes = 64u << 20;
 constexpr std::uint64_t kHashStart = 0xcbf29ce484222325;
 constexpr std::uint64_t kHashStep = 0x100000001b3;
 
@@ -133,6 +134,12 @@ Defaults::Defaults(const Parameters& parameters) {
   }
 }
 
+std::size_t Defaults::bytes() const {
+  std::size_t keys = 0;
+  for (const Member& member : members_) keys += sizeof(Member) + member.key.size();
+  return keys + 2 * text_.size();
+}
+
 Result<std::string> merge(const Defaults& defaults, std::string_view payload, bool is_final,
                           std::size_t max_depth) {
   payload = trim(payload);
@@ -203,10 +210,15 @@ Result<std::string> step_arguments(const Defaults& defaults, std::string_view pa
 std::shared_ptr<const Defaults> DefaultsCache::of(const Action& action) {
   static const auto kNone = std::make_shared<const Defaults>();
   if (action.parameters.empty()) return kNone;
-  if (prepared_.size() >= kMaxPrepared) prepared_.clear();
+  if (prepared_.size() >= kMaxPrepared || bytes_ > kMaxPreparedBytes) {
+    prepared_.clear();
+    bytes_ = 0;
+  }
   Prepared& prepared = prepared_[action.path()];
   if (!prepared.defaults || prepared.revision != action.revision) {
+    if (prepared.defaults) bytes_ -= prepared.defaults->bytes();
     prepared = {action.revision, std::make_shared<const Defaults>(action.parameters)};
+    bytes_ += prepared.defaults->bytes();
   }
   return prepared.defaults;
 }

@@ -25,6 +25,8 @@ class Defaults {
   explicit Defaults(const Parameters& parameters);
 
   bool empty() const { return members_.empty(); }
+  // About what it takes in memory.
+  std::size_t bytes() const;
 
  private:
   friend Result<std::string> merge(const Defaults& defaults, std::string_view payload,
@@ -59,6 +61,7 @@ class DefaultsCache {
     std::shared_ptr<const Defaults> defaults;
   };
   std::unordered_map<std::string, Prepared> prepared_;  // by the action's path
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace berth::entity

@@ -93,6 +93,7 @@ class FakeWorkStore final : public store::WorkStore {
 class FakeActions final : public store::EntityStore {
  public:
   std::map<std::string, entity::ActionPtr> actions;
+  std::map<std::string, entity::EntityPtr> packages;
   std::map<std::string, Status> failures;  // of the next look-up of that path
 
   entity::ActionPtr cached_action(std::string_view) const override { return nullptr; }
@@ -117,9 +118,13 @@ class FakeActions final : public store::EntityStore {
   entity::EntityPtr cached_entity(entity::Collection, std::string_view) const override {
     return nullptr;
   }
-  void get_entity(store::Executor on, entity::Collection, std::string,
+  void get_entity(store::Executor on, entity::Collection, std::string path,
                   store::Done<entity::EntityPtr> done) override {
-    boost::asio::post(on, [done] { done(sdk::not_found("no package")); });
+    const auto found = packages.find(path);
+    boost::asio::post(on, [done, package = found == packages.end() ? nullptr : found->second] {
+      if (!package) return done(sdk::not_found("no package"));
+      done(package);
+    });
   }
   void change_entities(store::Executor, std::vector<store::EntityChange>,
                        store::Done<std::vector<entity::EntityPtr>>) override {}

@@ -41,21 +41,19 @@ ApiTest::~ApiTest() {
 }
 
 void ApiTest::start() {
-  api =
-      std::make_unique<Api>(Dependencies{.io = io,
-                                         .entities = entities,
-                                         .activations = activations,
-                                         .auth = auth,
-                                         .invoker = invoker,
-                                         .logs = logs,
-                                         .runtimes = runtimes,
-                                         .metrics = metrics,
-                                         .clock = system_clock(),
-                                         .limits = bounds,
-                                         .throttles = throttles,
-                                         .build = {"0.1.0", "2026-01-02"},
-                                         .resolve_step = activation::resolve_by_name(io, entities),
-                                         .not_ready = [this] { return not_ready; }});
+  api = std::make_unique<Api>(Dependencies{.io = io,
+                                           .entities = entities,
+                                           .activations = activations,
+                                           .auth = auth,
+                                           .invoker = invoker,
+                                           .logs = logs,
+                                           .runtimes = runtimes,
+                                           .metrics = metrics,
+                                           .clock = system_clock(),
+                                           .limits = bounds,
+                                           .throttles = throttles,
+                                           .build = {"0.1.0", "2026-01-02"},
+                                           .not_ready = [this] { return not_ready; }});
   server = std::make_unique<http::Server>(
       io, http::ServerOptions{},
       [this](const http::Request& asked, http::Responder responder) {

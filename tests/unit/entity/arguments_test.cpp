@@ -157,5 +157,21 @@ TEST(DefaultsCache, KnowsTheRevision) {
   EXPECT_EQ(*merge_arguments(*cache.of(action), "", false), R"({"x":2})");
 }
 
+TEST(DefaultsCache, IsBoundedByBytes) {
+  DefaultsCache cache;
+  const auto prepare = [&cache](const char* name) {
+    Action action;
+    action.namespace_name = "guest";
+    action.name = name;
+    action.parameters = {{.key = "x", .value = boost::json::value(std::string(24u << 20, 'x'))}};
+    return std::weak_ptr<const Defaults>(cache.of(action));
+  };
+  const auto first = prepare("a");
+  EXPECT_FALSE(first.expired());
+  prepare("b");
+  prepare("c");
+  EXPECT_TRUE(first.expired());
+}
+
 }  // namespace
 }  // namespace berth::entity
