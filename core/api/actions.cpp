@@ -22,29 +22,32 @@ void store(const CallPtr& call, const Checked<entity::Action>& action, std::uint
 }
 
 void apply(const CallPtr& call, const std::shared_ptr<ActionPut>& put, bool overwrite) {
-  call->deps().entities.get_action(
-      call->executor(), call->path(),
-      [call, put, overwrite](const Result<entity::ActionPtr>& existing) {
-        Dependencies& deps = call->deps();
-        const std::int64_t now = deps.clock.wall_ms();
-        if (existing) {
-          if (!overwrite) return call->fail(409, text::kExists);
-          const entity::Action& old = **existing;
-          const entity::Runtime* runtime = deps.runtimes.find(old.exec.kind);
-          if (!put->exec && runtime != nullptr && runtime->deprecated) {
-            return call->fail(deprecated_kind(old.exec.kind));
-          }
-          return store(call, update_action(std::move(*put), old, call->bounds(), now),
-                       old.revision);
-        }
-        if (existing.error().code() != StatusCode::kNotFound) {
-          return call->fail(entity_failure(existing.error(), call->path()));
-        }
-        store(call,
-              create_action(std::move(*put), call->target.namespace_name, call->target.package,
-                            call->target.name, call->bounds(), now),
-              0);
-      });
+  store::EntityStore& entities = call->deps().entities;
+  auto read = [call, put, overwrite](const Result<entity::ActionPtr>& existing) {
+    Dependencies& deps = call->deps();
+    const std::int64_t now = deps.clock.wall_ms();
+    if (existing) {
+      if (!overwrite) return call->fail(409, text::kExists);
+      const entity::Action& old = **existing;
+      const entity::Runtime* runtime = deps.runtimes.find(old.exec.kind);
+      if (!put->exec && runtime != nullptr && runtime->deprecated) {
+        return call->fail(deprecated_kind(old.exec.kind));
+      }
+      return store(call, update_action(std::move(*put), old, call->bounds(), now), old.revision);
+    }
+    if (existing.error().code() != StatusCode::kNotFound) {
+      return call->fail(entity_failure(existing.error(), call->path()));
+    }
+    store(call,
+          create_action(std::move(*put), call->target.namespace_name, call->target.package,
+                        call->target.name, call->bounds(), now),
+          0);
+  };
+  // The old ones go: it may be that no key opens them.
+  if (put->parameters) {
+    return entities.get_sealed_action(call->executor(), call->path(), std::move(read));
+  }
+  entities.get_action(call->executor(), call->path(), std::move(read));
 }
 
 }  // namespace
@@ -85,8 +88,8 @@ void put_action(const CallPtr& call) {
 
 void delete_action(const CallPtr& call) {
   with_writable_package(call, [call] {
-    // As it is stored, without what its package gives it.
-    call->deps().entities.get_action(
+    // As it is stored, without what its package gives it, and whether or not a key opens it.
+    call->deps().entities.get_sealed_action(
         call->executor(), call->path(), [call](const Result<entity::ActionPtr>& action) {
           if (!action) return call->fail(entity_failure(action.error(), call->path()));
           call->deps().entities.remove_action(

@@ -127,7 +127,7 @@ void put_package(const CallPtr& call) {
   if (call->target.name == kReservedName) {
     return call->fail(400, fmt::format("Package name '{}' is reserved.", kReservedName));
   }
-  const Checked<json::object> body = parse_body(call->request.body);
+  const Checked<json::object> body = parse_small_body(call->request.body, call->bounds());
   if (!body) return call->fail(body.error());
   Checked<CommonPut> common = parse_common(*body, call->bounds());
   if (!common) return call->fail(common.error());
@@ -138,20 +138,23 @@ void put_package(const CallPtr& call) {
   put->binding = std::move(*binding);
 
   find_one<entity::Package>(
-      call, call->path(), [call, put, replace = *overwrite](const entity::PackagePtr& existing) {
+      call, call->path(),
+      [call, put, replace = *overwrite](const entity::PackagePtr& existing) {
         if (existing && !replace) return call->fail(409, text::kExists);
         if (existing && put->binding && !existing->binding) {
           return call->fail(409, "Resource is a package and cannot be converted into a binding.");
         }
         check_target(call, put, [call, put, existing] { store(call, *put, existing); });
-      });
+      },
+      put->parameters ? Values::kSealed : Values::kOpened);
 }
 
 void delete_package(const CallPtr& call) {
   const Checked<bool> force = call->query.boolean("force", false);
   if (!force) return call->fail(force.error());
   find_one<entity::Package>(
-      call, call->path(), [call, all = *force](const entity::PackagePtr& package) {
+      call, call->path(),
+      [call, all = *force](const entity::PackagePtr& package) {
         if (!package) return call->fail(404, text::kNotFound);
         store::EntityChange removal{.collection = entity::Collection::kPackages,
                                     .path = call->path(),
@@ -169,7 +172,8 @@ void delete_package(const CallPtr& call) {
                                           "delete package contents.",
                                           number, number == "1" ? "entity" : "entities"));
             });
-      });
+      },
+      Values::kSealed);
 }
 
 }  // namespace berth::api

@@ -250,7 +250,7 @@ void put_rule(const CallPtr& call) {
   const Checked<bool> overwrite = call->query.boolean("overwrite", false);
   if (!overwrite) return call->fail(overwrite.error());
   if (!check_content_type(*call)) return;
-  const Checked<json::object> body = parse_body(call->request.body);
+  const Checked<json::object> body = parse_small_body(call->request.body, call->bounds());
   if (!body) return call->fail(body.error());
   Checked<CommonPut> put = parse_common(*body, call->bounds());
   if (!put) return call->fail(put.error());
@@ -272,7 +272,7 @@ void delete_rule(const CallPtr& call) {
 
 void set_rule_status(const CallPtr& call) {
   if (!check_content_type(*call)) return;
-  const Checked<json::object> body = parse_body(call->request.body);
+  const Checked<json::object> body = parse_small_body(call->request.body, call->bounds());
   if (!body) return call->fail(body.error());
   const Checked<std::string> status = text_member(*body, "status", "/status");
   if (!status) return call->fail(status.error());

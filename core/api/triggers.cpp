@@ -67,14 +67,15 @@ void put_trigger(const CallPtr& call) {
   const Checked<bool> overwrite = call->query.boolean("overwrite", false);
   if (!overwrite) return call->fail(overwrite.error());
   if (!check_content_type(*call)) return;
-  const Checked<json::object> body = parse_body(call->request.body);
+  const Checked<json::object> body = parse_small_body(call->request.body, call->bounds());
   if (!body) return call->fail(body.error());
   const Checked<CommonPut> put = parse_common(*body, call->bounds());
   if (!put) return call->fail(put.error());
   if (const auto failure = check_feed(*put)) return call->fail(*failure);
 
   find_one<entity::Trigger>(
-      call, call->path(), [call, put = *put, replace = *overwrite](const TriggerPtr& existing) {
+      call, call->path(),
+      [call, put = *put, replace = *overwrite](const TriggerPtr& existing) {
         if (existing && !replace) return call->fail(409, text::kExists);
         const auto trigger = existing ? std::make_shared<entity::Trigger>(*existing)
                                       : std::make_shared<entity::Trigger>();
@@ -82,18 +83,22 @@ void put_trigger(const CallPtr& call) {
         change_one<entity::Trigger>(
             call, {.put = trigger, .expected_revision = existing ? existing->revision : 0},
             [call](const TriggerPtr& stored) { send(call, *stored); });
-      });
+      },
+      put->parameters ? Values::kSealed : Values::kOpened);
 }
 
 void delete_trigger(const CallPtr& call) {
-  find_one<entity::Trigger>(call, call->path(), [call](const TriggerPtr& trigger) {
-    if (!trigger) return call->fail(404, text::kNotFound);
-    change_one<entity::Trigger>(call,
-                                {.collection = entity::Collection::kTriggers,
-                                 .path = trigger->path(),
-                                 .expected_revision = trigger->revision},
-                                [call, trigger](const TriggerPtr&) { send(call, *trigger); });
-  });
+  find_one<entity::Trigger>(
+      call, call->path(),
+      [call](const TriggerPtr& trigger) {
+        if (!trigger) return call->fail(404, text::kNotFound);
+        change_one<entity::Trigger>(call,
+                                    {.collection = entity::Collection::kTriggers,
+                                     .path = trigger->path(),
+                                     .expected_revision = trigger->revision},
+                                    [call, trigger](const TriggerPtr&) { send(call, *trigger); });
+      },
+      Values::kSealed);
 }
 
 void fire_trigger(const CallPtr& call) {

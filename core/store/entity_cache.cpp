@@ -14,7 +14,12 @@ constexpr std::size_t kFixed = 1024;  // of an entry, beside its texts
 entity::EntityPtr EntityCache::find(std::string_view path) const {
   const std::shared_lock lock(mutex_);
   const auto found = entries_.find(path);
-  return found == entries_.end() ? nullptr : found->second.entity;
+  if (found == entries_.end()) return nullptr;
+  // Written only when it changes, so that readers do not pull one cache line back and forth.
+  if (!found->second.used.load(std::memory_order_relaxed)) {
+    found->second.used.store(true, std::memory_order_relaxed);
+  }
+  return found->second.entity;
 }
 
 std::uint64_t EntityCache::epoch() const {
@@ -54,14 +59,29 @@ void EntityCache::insert(const entity::EntityPtr& entity, std::size_t bytes) {
   if (const auto found = entries_.find(path); found != entries_.end()) erase(found);
   bytes += kFixed;
   if (bytes > max_bytes_) return;
-  while (bytes_ + bytes > max_bytes_) erase(entries_.begin());
-  entries_.emplace(std::move(path), Entry{entity, bytes});
+  const auto at = entries_.try_emplace(std::move(path)).first;
+  at->second.entity = entity;
+  at->second.bytes = bytes;
+  at->second.place = order_.insert(order_.end(), &at->first);
   bytes_ += bytes;
+  make_room();
 }
 
-void EntityCache::erase(std::map<std::string, Entry, std::less<>>::iterator at) {
+void EntityCache::erase(Map::iterator at) {
   bytes_ -= at->second.bytes;
+  order_.erase(at->second.place);
   entries_.erase(at);
+}
+
+void EntityCache::make_room() {
+  while (bytes_ > max_bytes_) {
+    const auto at = entries_.find(*order_.front());
+    if (at->second.used.exchange(false, std::memory_order_relaxed)) {
+      order_.splice(order_.end(), order_, order_.begin());
+    } else {
+      erase(at);
+    }
+  }
 }
 
 }  // namespace berth::store

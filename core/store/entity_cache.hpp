@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packages, triggers and rules in memory, by path: every invocation of a packaged action looks at
-// its package, every event at its trigger. Bounded by bytes; when it is full whatever comes to hand
-// goes. Thread-safe; find() takes a shared lock.
+// its package, every event at its trigger. Bounded by bytes; evicts by second chance. Thread-safe;
+// find() takes a shared lock.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <shared_mutex>
 #include <string>
@@ -34,16 +36,22 @@ class EntityCache {
   void remove_namespace(std::string_view namespace_name);
 
  private:
+  using Order = std::list<const std::string*>;  // the keys in the map
   struct Entry {
     entity::EntityPtr entity;
     std::size_t bytes = 0;
+    Order::iterator place;
+    mutable std::atomic<bool> used{false};
   };
+  using Map = std::map<std::string, Entry, std::less<>>;
   void insert(const entity::EntityPtr& entity, std::size_t bytes);
-  void erase(std::map<std::string, Entry, std::less<>>::iterator at);
+  void erase(Map::iterator at);
+  void make_room();
 
   const std::size_t max_bytes_;
   mutable std::shared_mutex mutex_;
-  std::map<std::string, Entry, std::less<>> entries_;
+  Map entries_;
+  Order order_;  // of eviction
   std::size_t bytes_ = 0;
   std::uint64_t epoch_ = 0;
 };

@@ -26,7 +26,7 @@ Status of_another_collection(std::string_view path) {
 
 // The entity of a row (revision, collection, body). Without a cipher, parameters that are encrypted
 // have no values.
-Result<EntityPtr> read_entity(const Query& row, const entity::ParameterCipher* cipher = nullptr) {
+Result<EntityPtr> from_row(const Query& row, const entity::ParameterCipher* cipher = nullptr) {
   auto entity = entity::deserialize_entity(static_cast<Collection>(row.integer(1)), row.text(2));
   if (!entity) return entity.error();
   if (cipher != nullptr) {
@@ -216,18 +216,28 @@ EntityPtr SqliteEntities::cached_entity(Collection collection, std::string_view 
 
 void SqliteEntities::get_entity(Executor on, Collection collection, std::string path,
                                 Done<EntityPtr> done) {
+  read_entity(std::move(on), collection, std::move(path), true, std::move(done));
+}
+
+void SqliteEntities::get_sealed_entity(Executor on, Collection collection, std::string path,
+                                       Done<EntityPtr> done) {
+  read_entity(std::move(on), collection, std::move(path), false, std::move(done));
+}
+
+void SqliteEntities::read_entity(Executor on, Collection collection, std::string path, bool opened,
+                                 Done<EntityPtr> done) {
   Reply<EntityPtr> reply(std::move(on), std::move(done));
   if (EntityPtr cached = cached_entity(collection, path)) return reply(std::move(cached));
-  readers_.submit([this, collection, path = std::move(path),
+  readers_.submit([this, collection, opened, path = std::move(path),
                    reply = std::move(reply)](Result<Connection*> connection) mutable {
     if (!connection) return reply(connection.error());
     const std::uint64_t epoch = others_.epoch();
     Query query(**connection, "SELECT revision, collection, body FROM entities WHERE path = ?");
     query.bind(path);
     if (query.next()) {
-      auto entity = read_entity(query, &cipher_);
+      auto entity = from_row(query, opened ? &cipher_ : nullptr);
       if (!entity) return reply(entity.error());
-      others_.offer(*entity, query.text(2).size(), epoch);
+      if (opened) others_.offer(*entity, query.text(2).size(), epoch);
       if ((*entity)->collection() != collection) return reply(of_another_collection(path));
       return reply(std::move(*entity));
     }
@@ -273,7 +283,7 @@ void SqliteEntities::list_entities(Executor on, EntityQuery wanted, Done<Entitie
         .bind(wanted.skip);
     Entities entities;
     while (query.next()) {
-      auto entity = read_entity(query);
+      auto entity = from_row(query);
       if (!entity) return reply(entity.error());
       entities.push_back(std::move(*entity));
     }

@@ -169,11 +169,12 @@ class RemoveAction final : public WriteJob {
   Reply<void> reply_;
 };
 
+// Without a cipher, parameters that are encrypted have no values.
 Result<ActionPtr> load(Connection& connection, const std::string& path,
-                       const entity::ParameterCipher& cipher) {
+                       const entity::ParameterCipher* cipher) {
   Query query(connection, "SELECT revision, body, code FROM actions WHERE path = ?");
   query.bind(path);
-  if (query.next()) return read_action(query, true, &cipher);
+  if (query.next()) return read_action(query, true, cipher);
   if (!query.status().ok()) return query.status();
   const auto taken = is_taken(connection, path);
   if (!taken) return taken.error();
@@ -201,10 +202,20 @@ void SqliteEntities::get_action(Executor on, std::string path, Done<ActionPtr> d
                    reply = std::move(reply)](Result<Connection*> connection) mutable {
     if (!connection) return reply(connection.error());
     const std::uint64_t epoch = cache_.epoch();
-    auto action = load(**connection, path, cipher_);
+    auto action = load(**connection, path, &cipher_);
     if (action) cache_.offer(*action, epoch);
     reply(std::move(action));
   });
+}
+
+void SqliteEntities::get_sealed_action(Executor on, std::string path, Done<ActionPtr> done) {
+  Reply<ActionPtr> reply(std::move(on), std::move(done));
+  if (ActionPtr cached = cache_.find(path)) return reply(std::move(cached));
+  readers_.submit(
+      [path = std::move(path), reply = std::move(reply)](Result<Connection*> connection) mutable {
+        if (!connection) return reply(connection.error());
+        reply(load(**connection, path, nullptr));
+      });
 }
 
 void SqliteEntities::put_action(Executor on, Action action, std::uint64_t expected_revision,

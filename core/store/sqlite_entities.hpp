@@ -23,6 +23,7 @@ class SqliteEntities final : public EntityStore {
     return cache_.find(path);
   }
   void get_action(Executor on, std::string path, Done<entity::ActionPtr> done) override;
+  void get_sealed_action(Executor on, std::string path, Done<entity::ActionPtr> done) override;
   void put_action(Executor on, entity::Action action, std::uint64_t expected_revision,
                   Done<entity::ActionPtr> done) override;
   void remove_action(Executor on, std::string path, std::uint64_t expected_revision,
@@ -37,6 +38,8 @@ class SqliteEntities final : public EntityStore {
                                   std::string_view path) const override;
   void get_entity(Executor on, entity::Collection collection, std::string path,
                   Done<entity::EntityPtr> done) override;
+  void get_sealed_entity(Executor on, entity::Collection collection, std::string path,
+                         Done<entity::EntityPtr> done) override;
   void change_entities(Executor on, std::vector<EntityChange> changes,
                        Done<std::vector<entity::EntityPtr>> done) override;
   void list_entities(Executor on, EntityQuery query,
@@ -50,6 +53,9 @@ class SqliteEntities final : public EntityStore {
   }
 
  private:
+  void read_entity(Executor on, entity::Collection collection, std::string path, bool opened,
+                   Done<entity::EntityPtr> done);
+
   Writer& writer_;
   ReaderPool& readers_;
   const entity::ParameterCipher& cipher_;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -61,6 +62,11 @@ class EntityStore {
   // `path` is "ns/[pkg/]name". NOT_FOUND if there is none; FAILED_PRECONDITION if something that is
   // no action has the name.
   virtual void get_action(Executor on, std::string path, Done<entity::ActionPtr> done) = 0;
+  // The same for who replaces its parameters or removes it: what is encrypted need not be opened,
+  // so that what no key opens can be got rid of. Parameters that are encrypted may have no values.
+  virtual void get_sealed_action(Executor on, std::string path, Done<entity::ActionPtr> done) {
+    get_action(std::move(on), std::move(path), std::move(done));
+  }
   // Writes if what is stored has `expected_revision` (0: nothing is stored), else ABORTED (changed)
   // or ALREADY_EXISTS. The result is the stored action with its new revision. NOT_FOUND: there is
   // no such package; FAILED_PRECONDITION: something that is no action has the name.
@@ -84,6 +90,11 @@ class EntityStore {
   // of that collection.
   virtual void get_entity(Executor on, entity::Collection collection, std::string path,
                           Done<entity::EntityPtr> done) = 0;
+  // As get_sealed_action().
+  virtual void get_sealed_entity(Executor on, entity::Collection collection, std::string path,
+                                 Done<entity::EntityPtr> done) {
+    get_entity(std::move(on), collection, std::move(path), std::move(done));
+  }
   // All of the changes or none. ABORTED (one was changed meanwhile, or is gone), ALREADY_EXISTS,
   // FAILED_PRECONDITION (something of another collection has the name), OUT_OF_RANGE (the package
   // is not empty; the message is the number of its actions). The results are what was put, with its

@@ -97,6 +97,30 @@ class Encryption(BerthTest):
         for member in (b'"value":"', b'"secret":"'):
             self.assertNotIn(member + SECRET.encode(), content)
 
+    def test_what_no_key_opens_can_be_got_rid_of(self):
+        berthd = self.start("aes-128", "old")
+        shown = berthd.cli("namespace", "key", "show", "whisk.system")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        system = shown.stdout.strip().splitlines()[-1].removeprefix("AUTH=")
+        for name in ("a", "b"):
+            put = {"exec": {"kind": "python:default", "code": CODE}, "parameters": PARAMETERS}
+            self.assertEqual(berthd.api("PUT", f"/actions/{name}", put).status, 200)
+        self.assertEqual(berthd.api("PUT", "/packages/p", {"parameters": PARAMETERS[:1]}).status, 200)
+        # What is in the stead of a package of Berth's own keeps it from starting nothing else.
+        self.assertEqual(berthd.api("DELETE", "/packages/utils?force=true", key=system).status, 200)
+        self.assertEqual(berthd.api("PUT", "/actions/utils", put, key=system).status, 200)
+
+        berthd = self.start("aes-256", "new")
+        self.assertEqual(berthd.api("GET", "/actions/a").status, 500)
+        self.assertEqual(berthd.api("GET", "/packages/p").status, 500)
+        replaced = berthd.api("PUT", "/actions/a?overwrite=true", {"parameters": PARAMETERS})
+        self.assertEqual(replaced.status, 200, replaced)
+        self.check_run()
+        for path in ("/actions/b", "/packages/p"):
+            self.assertEqual(berthd.api("DELETE", path).status, 200)
+            self.assertEqual(berthd.api("GET", path).status, 404)
+        self.assertEqual(berthd.api("GET", "/packages/alarms", key=system).status, 200)
+
     def test_keys_that_are_none(self):
         self.write_key("bad", "not base64 of 32 bytes")
         for keys in (["bad"], ["old"], ["no-such-file"]):

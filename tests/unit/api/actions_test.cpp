@@ -228,6 +228,60 @@ TEST_F(ActionsTest, KeepsSequencesOfWhatIsThere) {
   EXPECT_EQ(code.json().at("parameters"), boost::json::array());
 }
 
+// All of it is in memory and found at once.
+TEST_F(ActionsTest, TakesALongSequence) {
+  bounds.max_sequence_length = 30'000;
+  create("a");
+  std::string components = R"("/_/a")";
+  for (int i = 1; i < 30'000; ++i) components += R"(,"/_/a")";
+  const Reply made =
+      put(kActions + "/s", R"({"exec":{"kind":"sequence","components":[)" + components + "]}}");
+  EXPECT_EQ(made.status, 200) << made.error();
+}
+
+TEST_F(ActionsTest, AnAnnotationIsNeverEncrypted) {
+  create("a", R"(,"annotations":[{"key":"exec","value":"forged","encryption":"aes-128"},
+                                 {"key":"x","value":"open","encryption":"aes-128"}])");
+  Reply reply = put(kActions + "/a?overwrite=true",
+                    R"({"annotations":[{"key":"exec","value":"again","encryption":"aes-256"}]})");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(reply.json().at("annotations"),
+            boost::json::parse(R"([{"key":"exec","value":"nodejs:20"},{"key":"x","value":"open"},
+                                   {"key":"provide-api-key","value":false}])"));
+}
+
+TEST_F(ActionsTest, WhatIsEncryptedCountsAsWell) {
+  bounds.max_parameters_bytes = bounds.max_annotations_bytes = 1000;
+  const std::string big(2000, 'x');
+  for (const char* list : {"parameters", "annotations"}) {
+    const std::string body = R"({"exec":{"kind":"nodejs:20","code":"x"},")" + std::string(list) +
+                             R"(":[{"key":"k","value":")" + big + R"(","encryption":"aes-128"}]})";
+    const Reply reply = put(kActions + "/a", body);
+    EXPECT_EQ(reply.status, 413) << list;
+    EXPECT_NE(reply.error().find(list), std::string::npos) << reply.error();
+  }
+  EXPECT_EQ(put(kActions + "/a", R"({"exec":{"kind":"nodejs:20","code":"x"},"parameters":
+      [{"key":"k","value":"","encryption":")" +
+                                     big + R"("}]})")
+                .status,
+            413);
+}
+
+TEST_F(ActionsTest, WhatNoKeyOpensIsReplacedAndDeleted) {
+  create("a", R"(,"parameters":[{"key":"p","value":1}])");
+  entities.use_cache = false;
+  entities.refuse_get = sdk::data_loss("no key opens it");
+  EXPECT_EQ(get(kActions + "/a").status, 500);
+  EXPECT_EQ(put(kActions + "/a?overwrite=true", R"({"publish":true})").status, 500)
+      << "its parameters are to stay";
+  const Reply replaced =
+      put(kActions + "/a?overwrite=true", R"({"parameters":[{"key":"p","value":2}]})");
+  EXPECT_EQ(replaced.status, 200) << replaced.body;
+  EXPECT_EQ(remove(kActions + "/a").status, 200);
+  entities.refuse_get = Status();
+  EXPECT_EQ(get(kActions + "/a").status, 404);
+}
+
 TEST_F(ActionsTest, CountsWhatIsInASequence) {
   bounds.max_sequence_length = 5;
   create("a");

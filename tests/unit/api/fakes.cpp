@@ -34,9 +34,14 @@ entity::ActionPtr FakeEntities::cached_action(std::string_view path) const {
 
 void FakeEntities::get_action(store::Executor on, std::string path,
                               store::Done<entity::ActionPtr> done) {
+  if (!refuse_get.ok()) return answer<entity::ActionPtr>(on, done, refuse_get);
+  get_sealed_action(std::move(on), std::move(path), std::move(done));
+}
+
+void FakeEntities::get_sealed_action(store::Executor on, std::string path,
+                                     store::Done<entity::ActionPtr> done) {
   const std::lock_guard lock(mutex_);
   const auto found = actions_.find(path);
-  if (!refuse_get.ok()) return answer<entity::ActionPtr>(on, done, refuse_get);
   if (found == actions_.end() && others_.contains(path)) {
     return answer<entity::ActionPtr>(on, done, sdk::failed_precondition(path));
   }
@@ -117,8 +122,13 @@ entity::EntityPtr FakeEntities::cached_entity(entity::Collection collection,
 
 void FakeEntities::get_entity(store::Executor on, entity::Collection collection, std::string path,
                               store::Done<entity::EntityPtr> done) {
-  const std::lock_guard lock(mutex_);
   if (!refuse_get.ok()) return answer<entity::EntityPtr>(on, done, refuse_get);
+  get_sealed_entity(std::move(on), collection, std::move(path), std::move(done));
+}
+
+void FakeEntities::get_sealed_entity(store::Executor on, entity::Collection collection,
+                                     std::string path, store::Done<entity::EntityPtr> done) {
+  const std::lock_guard lock(mutex_);
   const auto found = others_.find(path);
   if (found == others_.end()) {
     return answer<entity::EntityPtr>(

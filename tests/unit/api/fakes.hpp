@@ -21,6 +21,8 @@ class FakeEntities : public store::EntityStore {
   entity::ActionPtr cached_action(std::string_view path) const override;
   void get_action(store::Executor on, std::string path,
                   store::Done<entity::ActionPtr> done) override;
+  void get_sealed_action(store::Executor on, std::string path,
+                         store::Done<entity::ActionPtr> done) override;
   void put_action(store::Executor on, entity::Action action, std::uint64_t expected_revision,
                   store::Done<entity::ActionPtr> done) override;
   void remove_action(store::Executor on, std::string path, std::uint64_t expected_revision,
@@ -35,6 +37,8 @@ class FakeEntities : public store::EntityStore {
                                   std::string_view path) const override;
   void get_entity(store::Executor on, entity::Collection collection, std::string path,
                   store::Done<entity::EntityPtr> done) override;
+  void get_sealed_entity(store::Executor on, entity::Collection collection, std::string path,
+                         store::Done<entity::EntityPtr> done) override;
   void change_entities(store::Executor on, std::vector<store::EntityChange> changes,
                        store::Done<std::vector<entity::EntityPtr>> done) override;
   void list_entities(store::Executor on, store::EntityQuery query,
@@ -43,7 +47,7 @@ class FakeEntities : public store::EntityStore {
                       store::Done<std::int64_t> done) override;
 
   bool use_cache = true;
-  // What the next put, or the next get, answers instead; OK: as usual.
+  // What puts, or gets that open what is encrypted, answer instead; OK: as usual.
   Status refuse_put;
   Status refuse_get;
 

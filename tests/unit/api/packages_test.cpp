@@ -46,6 +46,37 @@ class PackagesTest : public ApiTest {
   }
 };
 
+TEST_F(PackagesTest, WhatNoKeyOpensIsReplacedAndDeleted) {
+  const std::string triggers = "/api/v1/namespaces/_/triggers";
+  const std::string body = R"({"parameters":[{"key":"p","value":1}]})";
+  make("p", body);
+  ASSERT_EQ(put(triggers + "/t", body).status, 200);
+  entities.use_cache = false;
+  entities.refuse_get = sdk::data_loss("no key opens it");
+  for (const std::string& path : {kPackages + "/p", triggers + "/t"}) {
+    EXPECT_EQ(get(path).status, 500) << path;
+    EXPECT_EQ(put(path + "?overwrite=true", R"({"publish":true})").status, 500) << path;
+    EXPECT_EQ(put(path + "?overwrite=true", body).status, 200) << path;
+    EXPECT_EQ(remove(path).status, 200) << path;
+  }
+  entities.refuse_get = Status();
+  EXPECT_EQ(get(kPackages + "/p").status, 404);
+  EXPECT_EQ(get(triggers + "/t").status, 404);
+}
+
+// Before any of it is read: it is no JSON.
+TEST_F(PackagesTest, ABodyLargerThanItsListsCanBeIsRefusedUnread) {
+  bounds.max_parameters_bytes = bounds.max_annotations_bytes = 1000;
+  const std::string body(4000 + (1u << 20) + 1, '[');
+  const std::string space = "/api/v1/namespaces/_/";
+  for (const char* path : {"packages/p", "triggers/t", "rules/r"}) {
+    const Reply reply = put(space + path, body);
+    EXPECT_EQ(reply.status, 413) << path;
+    EXPECT_EQ(reply.error(), "Request larger than allowed: 1052577 > 1052576 bytes.");
+  }
+  EXPECT_EQ(post(space + "rules/r", body).status, 413);
+}
+
 TEST_F(PackagesTest, AreCreatedReadUpdatedAndDeleted) {
   Reply reply = put(kPackages + "/demo", R"({"parameters":[{"key":"p","value":1}],
     "annotations":[{"key":"x","value":"y"}],"namespace":"_","name":"ignored"})");

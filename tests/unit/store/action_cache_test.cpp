@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/action_cache.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "store/entity_cache.hpp"
 #include "store_fixture.hpp"
 
 namespace berth::store {
@@ -48,6 +52,43 @@ TEST(ActionCache, EvictsWhatWasNotUsed) {
   EXPECT_NE(cache.find("guest/hot"), nullptr);
   EXPECT_EQ(cache.find("guest/cold"), nullptr);
   EXPECT_NE(cache.find("guest/new"), nullptr);
+}
+
+TEST(ActionCache, CountsWhatParametersAndAnnotationsHold) {
+  const std::string big(20'000, 'x');
+  const std::vector<entity::Parameter> kBig = {
+      {.key = "k", .value = boost::json::value(big)},
+      {.key = "k", .value = boost::json::object{{big, boost::json::array{1, 2}}}},
+      {.key = "k", .encryption = "aes-128", .sealed = big},
+      {.key = big}};
+  for (const entity::Parameter& parameter : kBig) {
+    for (const auto list : {&entity::Action::parameters, &entity::Action::annotations}) {
+      ActionCache cache(20'000);
+      auto action = std::make_shared<entity::Action>(*sized("a", 10));
+      ((*action).*list).push_back(parameter);
+      cache.put(action);
+      EXPECT_EQ(cache.find("guest/a"), nullptr);
+    }
+  }
+}
+
+TEST(EntityCache, EvictsWhatWasNotUsed) {
+  EntityCache cache(100'000);
+  const auto named = [](const std::string& name) { return make_package(name); };
+  cache.put(named("a-hot"), 30'000);
+  cache.put(named("b-cold"), 30'000);
+  EXPECT_NE(cache.find("guest/a-hot"), nullptr);
+  cache.put(named("c-new"), 60'000);
+  EXPECT_NE(cache.find("guest/a-hot"), nullptr) << "its path is the smallest";
+  EXPECT_EQ(cache.find("guest/b-cold"), nullptr);
+  EXPECT_NE(cache.find("guest/c-new"), nullptr);
+  cache.put(named("d"), 100'000);
+  EXPECT_EQ(cache.find("guest/d"), nullptr) << "bigger than the cache with what it costs itself";
+  EXPECT_NE(cache.find("guest/a-hot"), nullptr);
+  cache.remove_namespace("guest");
+  EXPECT_EQ(cache.find("guest/a-hot"), nullptr);
+  cache.put(named("e"), 90'000);
+  EXPECT_NE(cache.find("guest/e"), nullptr);
 }
 
 TEST(ActionCache, TakesNothingBiggerThanItself) {

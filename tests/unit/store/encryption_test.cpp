@@ -228,6 +228,38 @@ TEST_F(EncryptionTest, WithoutTheKeyAnActionCannotBeRead) {
   EXPECT_TRUE(get("guest/a")) << "nothing was lost by it";
 }
 
+TEST_F(EncryptionTest, WhatNoKeyOpensCanBeReplacedAndRemoved) {
+  open_with("aes-128", {kOld});
+  ASSERT_TRUE(put(make_secret("a")));
+  auto package = make_package("p");
+  package->parameters = {{.key = "p", .value = kSecret}};
+  ASSERT_TRUE(change({.put = package}));
+  open_with("aes-256", {kNew});
+  const auto action = await<entity::ActionPtr>([&](Executor on, auto done) {
+    store_->entities().get_sealed_action(on, "guest/a", std::move(done));
+  });
+  ASSERT_TRUE(action) << action.error().to_string();
+  EXPECT_NE((*action)->parameters[0].sealed, "");
+  EXPECT_FALSE((*action)->exec.code.empty());
+  EXPECT_EQ(code_of(get("guest/a")), StatusCode::kDataLoss) << "the cache did not get it";
+  const auto sealed_package = await<entity::EntityPtr>([&](Executor on, auto done) {
+    store_->entities().get_sealed_entity(on, entity::Collection::kPackages, "guest/p",
+                                         std::move(done));
+  });
+  ASSERT_TRUE(sealed_package) << sealed_package.error().to_string();
+  EXPECT_EQ(code_of(get_entity(entity::Collection::kPackages, "guest/p")), StatusCode::kDataLoss);
+
+  entity::Action replaced = **action;
+  replaced.parameters = {{.key = "p", .value = "new"}};
+  const auto stored = put(replaced, replaced.revision);
+  ASSERT_TRUE(stored) << stored.error().to_string();
+  EXPECT_EQ((*get("guest/a"))->parameters[0].value, "new");
+  EXPECT_TRUE(remove("guest/a", (*stored)->revision));
+  EXPECT_TRUE(change({.collection = entity::Collection::kPackages,
+                      .path = "guest/p",
+                      .expected_revision = (*sealed_package)->revision}));
+}
+
 TEST_F(EncryptionTest, AClientMaySendBackWhatItWasShown) {
   open_with("aes-128", {kOld});
   const auto stored = put(make_secret("a"));
