@@ -201,6 +201,7 @@ Status Daemon::build_house() {
 
   auto pool_options_now = pool_options(config_, address_);
   pool_options_now.owner = data_->owner();
+  const bool record_before_reply = config_.boolean("activations.record_before_reply");
   house_->invoker = std::make_unique<activation::PooledInvoker>(
       activation::InvokerDependencies{.io = io,
                                       .clock = system_clock(),
@@ -211,16 +212,17 @@ Status Daemon::build_house() {
                                       .manifest = *manifest_,
                                       .work = &store_->work(),
                                       .ledger = ledger_.get()},
-      activation::InvokerOptions{
-          .pool = std::move(pool_options_now),
-          .bounds = limit_bounds(config_),
-          .record_before_reply = config_.boolean("activations.record_before_reply")});
+      activation::InvokerOptions{.pool = std::move(pool_options_now),
+                                 .bounds = limit_bounds(config_),
+                                 .record_before_reply = record_before_reply});
   house_->builtins = std::make_unique<activation::BuiltinInvoker>(
       activation::BuiltinDependencies{.io = io,
                                       .clock = system_clock(),
                                       .next = *house_->invoker,
                                       .activations = store_->activations(),
-                                      .work = store_->work()});
+                                      .work = store_->work(),
+                                      .max_response_bytes = limit_bounds(config_).max_result_bytes,
+                                      .record_before_reply = record_before_reply});
   house_->alarms = std::make_unique<activation::AlarmClock>(activation::AlarmDependencies{
       .io = io,
       .clock = system_clock(),
@@ -254,10 +256,11 @@ Status Daemon::build_house() {
           .next = *house_->builtins,
           .activations = store_->activations(),
           .work = &store_->work(),
-          .resolve = activation::resolve_by_name(io, store_->entities())},
+          .resolve = activation::resolve_by_name(io, store_->entities()),
+          .runtimes = &*manifest_},
       activation::ComposerOptions{
           .max_steps = static_cast<std::size_t>(limit_bounds(config_).max_sequence_length),
-          .record_before_reply = config_.boolean("activations.record_before_reply")});
+          .record_before_reply = record_before_reply});
   house_->durable = std::make_unique<activation::DurableInvoker>(
       activation::DurableDependencies{.io = io,
                                       .clock = system_clock(),
@@ -280,7 +283,6 @@ Status Daemon::build_house() {
                         .limits = limit_bounds(config_),
                         .throttles = throttles(config_),
                         .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
-                        .resolve_step = activation::resolve_by_name(io, store_->entities()),
                         .not_ready = [this] {
                           return ready_ ? std::string() : std::string("starting or stopping");
                         }});

@@ -75,6 +75,9 @@ void BuiltinInvoker::run(const std::shared_ptr<Task>& task) {
 
 void BuiltinInvoker::finish(const std::shared_ptr<Task>& task, Response response) {
   const Invocation& invocation = task->invocation;
+  if (with_.max_response_bytes != 0 && response.result.size() > with_.max_response_bytes) {
+    response = too_long_response(std::move(response.result), with_.max_response_bytes);
+  }
   entity::Activation record = record_of(invocation);
   record.end_ms = with_.clock.wall_ms();
   record.start_ms = task->start_ms != 0 ? task->start_ms : record.end_ms;
@@ -85,9 +88,20 @@ void BuiltinInvoker::finish(const std::shared_ptr<Task>& task, Response response
   Timing timing;
   timing.wait_ms = std::max<std::int64_t>(0, record.start_ms - invocation.received_ms);
   record.annotations = annotations_json(*invocation.action, timing, !record.cause.empty());
-  --running_;
-  if (task->handler) std::exchange(task->handler, nullptr)(record);
-  with_.activations.put_later(std::move(record));
+  OutcomeHandler handler = std::move(task->handler);
+  if (!with_.record_before_reply || !invocation.blocking) {
+    --running_;
+    if (handler) handler(record);
+    return with_.activations.put_later(std::move(record));
+  }
+  auto shared = std::make_shared<const entity::Activation>(record);
+  with_.activations.put(with_.io.get_executor(), std::move(record),
+                        [this, handler = std::move(handler), shared](const Result<void>& stored) {
+                          --running_;
+                          // There may be room later, and the caller need not wait for it.
+                          if (!stored) with_.activations.put_later(*shared);
+                          if (handler) handler(*shared);
+                        });
 }
 
 boost::asio::awaitable<void> BuiltinInvoker::shut_down(SteadyTime deadline) {

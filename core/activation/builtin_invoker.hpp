@@ -12,6 +12,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -43,6 +44,9 @@ struct BuiltinDependencies {
   Invoker& next;
   store::ActivationStore& activations;
   store::WorkStore& work;
+  // As those of the PooledInvoker; 0: as long as it likes.
+  std::uint64_t max_response_bytes = 0;
+  bool record_before_reply = false;
 };
 
 class BuiltinInvoker final : public Invoker {
@@ -60,6 +64,7 @@ class BuiltinInvoker final : public Invoker {
   bool logs_pending(std::string_view activation_id) const override {
     return with_.next.logs_pending(activation_id);
   }
+  void leave_waiting() override { with_.next.leave_waiting(); }
   boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
 
  private:

@@ -45,6 +45,14 @@ FlowContext::FlowContext(ComposerDependencies the_dependencies, ComposerOptions 
   }
 }
 
+bool FlowContext::has_room(const std::string& namespace_name) const {
+  if (flows.size() < options.max_flows) return true;
+  const auto own = by_namespace.find(namespace_name);
+  const std::size_t has = own == by_namespace.end() ? 0 : own->second;
+  const std::size_t others = by_namespace.size() - (has == 0 ? 0 : 1);
+  return others > 0 && has < options.max_flows / (others + 1);
+}
+
 std::shared_ptr<Flow> make_flow(std::shared_ptr<FlowContext> context, Invocation invocation,
                                 OutcomeHandler handler) {
   if (invocation.action->flow == entity::Flow::kSequence) {
@@ -106,7 +114,7 @@ Status Composer::invoke(Invocation invocation, OutcomeHandler handler) {
     return context_->with.next.invoke(std::move(invocation), std::move(handler));
   }
   if (context_->stopping) return sdk::unavailable("Berth is shutting down");
-  if (context_->flows.size() >= context_->options.max_flows) {
+  if (!context_->has_room(invocation.user.namespace_name)) {
     return sdk::resource_exhausted("too many sequences are under way");
   }
   make_flow(context_, std::move(invocation), std::move(handler))->start();
@@ -139,7 +147,9 @@ boost::asio::awaitable<void> Composer::shut_down(SteadyTime deadline) {
     if (flow.waits_for_room()) left.push_back(flow.shared_from_this());
   }
   for (const std::shared_ptr<Flow>& flow : left) flow->drop();
-  // The next Invoker takes nothing once it stops, and flows still have steps to run.
+  // The next Invoker takes nothing once it stops, and flows still have steps to run: for those it
+  // has its containers, and not for what the next start runs.
+  context->with.next.leave_waiting();
   boost::asio::steady_timer timer(context->with.io);
   while (!context->flows.empty() && clock.steady_now() < deadline) {
     timer.expires_after(kPoll);

@@ -26,6 +26,7 @@
 #include "activation/invoker.hpp"
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
+#include "entity/runtimes.hpp"
 #include "store/stores.hpp"
 #include "store/work_store.hpp"
 
@@ -46,6 +47,8 @@ struct ComposerDependencies {
   store::ActivationStore& activations;
   store::WorkStore* work = nullptr;  // null: nothing is durable
   ResolveStep resolve;
+  // What is deprecated there is not run as a step; null: nothing is.
+  const entity::RuntimesManifest* runtimes = nullptr;
 };
 
 // By a Resolver of its own.
@@ -55,7 +58,8 @@ struct ComposerOptions {
   // Actions in a sequence, nested ones counted in; components of a composition, which may ask its
   // conductor twice as often and once more.
   std::size_t max_steps = 50;
-  // Flows at a time. One waits for nothing but its steps, so it costs only memory.
+  // Flows at a time. One waits for nothing but its steps, so it costs only memory. A namespace that
+  // has less than its share of them is taken all the same: the namespaces with flows share evenly.
   std::size_t max_flows = 20'000;
   // As InvokerOptions::record_before_reply.
   bool record_before_reply = false;

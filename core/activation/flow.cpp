@@ -44,6 +44,7 @@ Flow::~Flow() = default;
 void Flow::start() {
   self_ = shared_from_this();
   context_->flows.push_back(*this);
+  ++context_->by_namespace[invocation_.user.namespace_name];
   context_->in_flight.add(1);
   if (const auto tell = std::exchange(invocation_.on_taken, nullptr)) {
     tell(invocation_, [weak = weak_from_this()] {
@@ -93,6 +94,8 @@ void Flow::leave() {
   if (is_linked()) {
     context_->flows.erase(context_->flows.iterator_to(*this));
     context_->in_flight.add(-1);
+    const auto own = context_->by_namespace.find(invocation_.user.namespace_name);
+    if (--own->second == 0) context_->by_namespace.erase(own);
   }
   const std::shared_ptr<Flow> last = std::move(self_);
 }
@@ -152,6 +155,12 @@ void Flow::run_step(const entity::ActionPtr& action, std::string payload,
 }
 
 void Flow::run_action(const entity::ActionPtr& action, std::string_view payload) {
+  const entity::RuntimesManifest* runtimes = context_->with.runtimes;
+  const entity::Runtime* runtime =
+      runtimes == nullptr ? nullptr : runtimes->find(action->exec.kind);
+  if (runtime != nullptr && runtime->deprecated) {
+    return finish(application_error(entity::deprecated_text(action->exec.kind)));
+  }
   const entity::NamespaceLimits* own = invocation_.user.limits.get();
   if (own != nullptr && !own->allows_kind(action->exec.kind)) {
     return finish(application_error(

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "activation/composer.hpp"
@@ -118,6 +119,9 @@ std::shared_ptr<Flow> make_inner_flow(std::shared_ptr<Flow> parent, Invocation i
 struct FlowContext {
   FlowContext(ComposerDependencies the_dependencies, ComposerOptions the_options);
 
+  // Whether another flow of that namespace is taken.
+  bool has_room(const std::string& namespace_name) const;
+
   const ComposerDependencies with;
   const ComposerOptions options;
   entity::DefaultsCache defaults;
@@ -126,7 +130,8 @@ struct FlowContext {
   Gauge& in_flight;
   bool stopping = false;
   boost::intrusive::list<Flow> flows;  // without an outcome; inner ones after outer ones
-  std::size_t writing = 0;             // records on their way to the disk before their reply
+  std::unordered_map<std::string, std::size_t> by_namespace;  // how many of them; none is not there
+  std::size_t writing = 0;  // records on their way to the disk before their reply
 };
 
 // The annotations of a flow's record as JSON text.

@@ -91,6 +91,9 @@ class Invoker {
   // wait for them, so who shows logs does.
   virtual bool logs_pending(std::string_view) const { return false; }
 
+  // Berth is about to stop: what is durable and did not start is dropped, for the next start to
+  // run. Before shut_down(), by who still has steps of its own for this Invoker.
+  virtual void leave_waiting() {}
   // Stops accepting; done when every accepted activation has its record or `deadline` passed: what
   // still runs then is recorded as interrupted.
   virtual boost::asio::awaitable<void> shut_down(SteadyTime deadline) = 0;

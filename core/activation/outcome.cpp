@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "activation/outcome.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <utility>
 
@@ -53,15 +54,19 @@ std::string with_body(std::string_view text, std::string body) {
   return whole + ": " + to_utf8(std::move(body));
 }
 
-Response too_long(Outcome outcome, Reply& reply, const ReplyContext& context) {
-  const std::uint64_t limit = context.max_response_bytes;
-  const std::uint64_t length = reply.length > limit ? reply.length : reply.body.size();
+Response too_long(Outcome outcome, std::uint64_t length, std::uint64_t limit, std::string begin) {
   return error_text(
       outcome,
       fmt::format("The action produced a response that exceeded the allowed length: {} > {} bytes. "
                   "The truncated response was: {}",
-                  length, limit, to_utf8(std::move(reply.body))),
+                  length, limit, to_utf8(std::move(begin))),
       length);
+}
+
+Response too_long(Outcome outcome, Reply& reply, const ReplyContext& context) {
+  const std::uint64_t limit = context.max_response_bytes;
+  const std::uint64_t length = reply.length > limit ? reply.length : reply.body.size();
+  return too_long(outcome, length, limit, std::move(reply.body));
 }
 
 std::string timeout_text(std::int64_t timeout_ms, bool init) {
@@ -144,6 +149,12 @@ Response start_failed_response(const Status& why, std::string_view image) {
                         with_body(fmt::format("Failed to pull container image '{}'", image),
                                   std::string(why.message())));
   }
+}
+
+Response too_long_response(std::string result, std::uint64_t max_bytes) {
+  const std::uint64_t length = result.size();
+  result.resize(std::min(length, max_bytes));
+  return too_long(Outcome::kApplicationError, length, max_bytes, std::move(result));
 }
 
 Response application_error(std::string_view text) {

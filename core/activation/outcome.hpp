@@ -34,6 +34,8 @@ Response run_response(container::Reply& reply, const ReplyContext& context);
 Response init_response(container::Reply& reply, const ReplyContext& context);
 // No container could be made. `exec_image` is the image as the author gave it.
 Response start_failed_response(const Status& why, std::string_view image);
+// In place of a result of more than `max_bytes`.
+Response too_long_response(std::string result, std::uint64_t max_bytes);
 // The reason is the action's own, told by us.
 Response application_error(std::string_view text);
 // Ours: the reason is no fault of the action.

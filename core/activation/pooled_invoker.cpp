@@ -79,12 +79,11 @@ const Invocation* PooledInvoker::set_durable(std::string_view activation_id, boo
   return nullptr;
 }
 
-boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
+void PooledInvoker::leave_waiting() {
   const std::shared_ptr<RunContext> context = impl_->context;
-  const Clock& clock = context->with.clock;
-  context->stopping = true;
+  context->leaving = true;
   context->no_room.stop();
-  // What is durable and did not start is the next start's to run: no grace is spent on it.
+  // It is the next start's to run: no grace is spent on it.
   std::vector<std::shared_ptr<Run>> left;
   for (Run& run : context->runs) {
     if (run.waits_durably()) left.push_back(run.shared_from_this());
@@ -94,6 +93,13 @@ boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
   for (const std::shared_ptr<Run>& run : left) {
     if (run->waits_durably()) run->drop();
   }
+}
+
+boost::asio::awaitable<void> PooledInvoker::shut_down(SteadyTime deadline) {
+  const std::shared_ptr<RunContext> context = impl_->context;
+  const Clock& clock = context->with.clock;
+  context->stopping = true;
+  leave_waiting();
   boost::asio::steady_timer timer(context->with.io);
   while (context->running > 0 && clock.steady_now() < deadline) {
     timer.expires_after(kPoll);

@@ -80,6 +80,7 @@ class PooledInvoker final : public Invoker {
   std::chrono::seconds retry_after() const override;
   bool logs_pending(std::string_view activation_id) const override;
   const Invocation* set_durable(std::string_view activation_id, bool durable) override;
+  void leave_waiting() override;
   boost::asio::awaitable<void> shut_down(SteadyTime deadline) override;
 
   // For the administration and tests.

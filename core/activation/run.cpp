@@ -200,7 +200,7 @@ void Run::marked(Result<void> result) {
               {"activation", invocation_.activation_id},
               {"reason", result.error().to_string()}});
   // It was not accepted, or the store is closing and the next start runs it.
-  if (no_row || context_->stopping) return drop();
+  if (no_row || context_->leaving) return drop();
   lease_.give_back();
   context_->no_room.rest(shared_from_this());
 }

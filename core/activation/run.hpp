@@ -113,6 +113,7 @@ struct RunContext {
   LogCollector logs;
   RunMetrics metrics;
   bool stopping = false;
+  bool leaving = false;  // nothing durable waits for another chance any more
 
   boost::intrusive::list<Run> runs;  // in the order of acceptance; those without an outcome
   std::size_t running = 0;

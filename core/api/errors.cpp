@@ -18,10 +18,7 @@ Failure too_large(std::string_view field, std::uint64_t is, std::uint64_t allowe
 }
 
 Failure deprecated_kind(std::string_view kind) {
-  return {400,
-          fmt::format("The '{}' runtime is no longer supported. You may read and delete but not "
-                      "update or invoke this action.",
-                      kind)};
+  return {400, entity::deprecated_text(kind)};
 }
 
 Failure forbidden_kind(std::string_view kind) {

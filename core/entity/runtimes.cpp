@@ -330,4 +330,10 @@ boost::json::object RuntimesManifest::to_json() const {
   return families;
 }
 
+std::string deprecated_text(std::string_view kind) {
+  return std::string("The '").append(kind).append(
+      "' runtime is no longer supported. You may read and delete but not update or invoke this "
+      "action.");
+}
+
 }  // namespace berth::entity

@@ -30,6 +30,9 @@ struct StemCell {
   std::optional<ReactiveStemCell> reactive;
 };
 
+// What is said of a kind that is deprecated.
+std::string deprecated_text(std::string_view kind);
+
 struct Runtime {
   std::string family;  // "python"
   std::string kind;    // "python:3.11"

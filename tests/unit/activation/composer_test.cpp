@@ -46,7 +46,8 @@ class ComposerTest : public InvokerTest {
                                                         .next = *invoker,
                                                         .activations = records,
                                                         .work = &rows,
-                                                        .resolve = resolve_by_name(io, actions)},
+                                                        .resolve = resolve_by_name(io, actions),
+                                                        .runtimes = &runtimes},
                                    composer_options);
     durable = std::make_unique<DurableInvoker>(
         DurableDependencies{io, clock, metrics, *composer, rows, records, actions, namespaces},
@@ -107,6 +108,10 @@ class ComposerTest : public InvokerTest {
     return records.records.front();
   }
 
+  entity::RuntimesManifest runtimes = *entity::RuntimesManifest::parse(R"({"runtimes":{
+    "python":[{"kind":"python:2","deprecated":true,"image":{"prefix":"img","name":"old"}},
+              {"kind":"python:3","default":true,"image":{"prefix":"img","name":"python"}}]},
+    "blackboxes":[]})");
   ComposerOptions composer_options{.mark_retry = 1ms, .mark_retry_max = 4ms};
   std::map<std::string, std::function<Answer(const boost::json::value&)>> scripts;
   std::vector<std::string> arguments;  // "NAME {...}" of each /run
@@ -414,6 +419,65 @@ TEST_F(ComposerTest, AStopLetsItEndInItsGrace) {
   EXPECT_THAT(replied[kTop].logs, SizeIs(3));
   submit("late", "s", true);
   EXPECT_EQ(accepted["late"].code(), StatusCode::kUnavailable);
+}
+
+TEST_F(ComposerTest, AStopStartsNothingInItsGraceThatTheNextStartRuns) {
+  add("slow", 512);
+  add("quick", 512);
+  add("waits", 512);
+  add_sequence("s", {"slow"});
+  scripts["slow"] = [](const boost::json::value&) { return Answer{.delay = 300ms}; };
+  scripts["quick"] = [](const boost::json::value&) { return Answer{.delay = 20ms}; };
+  submit(kTop, "s", true);
+  submit("quick", "quick", true);
+  ASSERT_TRUE(test::run_until(io, [&] { return arguments.size() == 2; }));
+  // There is no container for it until one of the others ends.
+  submit("waits", "waits", false);
+  ASSERT_TRUE(test::run_until(io, [&] { return accepted.count("waits") != 0; }));
+  bool done = false;
+  boost::asio::co_spawn(io, durable->shut_down(clock.steady_now() + 30s),
+                        [&](std::exception_ptr) { done = true; });
+  ASSERT_TRUE(test::run_until(io, [&] { return done; }));
+  EXPECT_EQ(replied[kTop].outcome, Outcome::kSuccess);
+  EXPECT_EQ(arguments.size(), 2u) << arguments.back();
+  EXPECT_EQ(rows.rows.at("waits").started_ms, 0) << "the next start runs it";
+}
+
+TEST_F(ComposerTest, WhoeverComesFirstDoesNotKeepOthersOut) {
+  composer_options.max_flows = 4;
+  composer.reset();
+  make_composer();
+  add("a");
+  const entity::ActionPtr sequence = add_sequence("s", {"a"});
+  const auto begin = [&](const std::string& id, const std::string& space) {
+    Invocation invocation = make(id, sequence);
+    invocation.user = test::make_identity(space);
+    return composer
+        ->invoke(std::move(invocation), [this, id](const entity::Activation&) { ++replies[id]; })
+        .code();
+  };
+  for (const char* id : {"1", "2", "3", "4"}) EXPECT_EQ(begin(id, "guest"), StatusCode::kOk);
+  EXPECT_EQ(begin("5", "guest"), StatusCode::kResourceExhausted);
+  EXPECT_EQ(begin("6", "other"), StatusCode::kOk);
+  EXPECT_EQ(begin("7", "other"), StatusCode::kOk) << "half of them is its share";
+  EXPECT_EQ(begin("8", "other"), StatusCode::kResourceExhausted);
+  EXPECT_EQ(begin("9", "third"), StatusCode::kOk);
+  EXPECT_EQ(begin("10", "third"), StatusCode::kResourceExhausted);
+  ASSERT_TRUE(test::run_until(io, [&] { return replies.size() == 7; }));
+  EXPECT_EQ(composer->flows(), 0u);
+  EXPECT_EQ(begin("11", "guest"), StatusCode::kOk);
+  ASSERT_TRUE(test::run_until(io, [&] { return replies.count("11") != 0; }));
+}
+
+TEST_F(ComposerTest, ADeprecatedKindIsNoStep) {
+  auto old = std::make_shared<entity::Action>(*add("a"));
+  old->exec.kind = "python:2";
+  actions.actions["guest/a"] = old;
+  add_sequence("s", {"a"});
+  const entity::Activation& reply = run_flow("s");
+  EXPECT_EQ(reply.outcome, Outcome::kApplicationError);
+  EXPECT_THAT(reply.result, HasSubstr("The 'python:2' runtime is no longer supported."));
+  EXPECT_THAT(arguments, IsEmpty());
 }
 
 TEST_F(ComposerTest, AStopWithoutGraceInterruptsFlowsAndSteps) {

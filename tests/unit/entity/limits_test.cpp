@@ -96,6 +96,15 @@ TEST(NamespaceLimits, AreReadOverWhatIsThere) {
       "/allowedKinds/0: must be a string");
 }
 
+TEST(NamespaceLimits, BerthsOwnActionsAreOfNoKindThatMayBeForbidden) {
+  NamespaceLimits limits;
+  EXPECT_TRUE(limits.allows_kind("python:3.11"));
+  limits.allowed_kinds = std::vector<std::string>{"nodejs:20"};
+  EXPECT_TRUE(limits.allows_kind("nodejs:20"));
+  EXPECT_TRUE(limits.allows_kind("builtin"));
+  EXPECT_FALSE(limits.allows_kind("python:3.11"));
+}
+
 TEST(NamespaceLimits, NarrowTheBoundsAndNeverWidenThem) {
   const LimitBounds system;
   EXPECT_EQ(narrow(system, nullptr).memory_mb.max, 512);
