@@ -10,6 +10,7 @@
 
 #include "activation/utilities.hpp"
 #include "base/clock.hpp"
+#include "base/log.hpp"
 #include "worker.hpp"
 
 namespace berth::daemon {
@@ -92,6 +93,16 @@ Status ensure_action(store::EntityStore& entities, const char* package, std::str
   return stored ? Status() : stored.error();
 }
 
+// What is there already in a package's stead, or is damaged, keeps Berth from nothing else.
+Status only_fatal(const char* package, Status status) {
+  if (status.code() != StatusCode::kFailedPrecondition && status.code() != StatusCode::kDataLoss) {
+    return status.ok() ? status : status.with_context("packages of whisk.system");
+  }
+  log::error("berthd", "a package of whisk.system cannot be made",
+             {{"package", package}, {"reason", status.to_string()}});
+  return {};
+}
+
 }  // namespace
 
 Status ensure_system_packages(store::SqliteStore& store) {
@@ -103,16 +114,17 @@ Status ensure_system_packages(store::SqliteStore& store) {
   }
   store::EntityStore& entities = store.entities();
   Status status = ensure_package(entities, kUtils, "Building blocks for sequences");
-  if (status.ok()) status = ensure_package(entities, kAlarms, "Feeds of the clock");
   for (const activation::Utility& utility : activation::utilities(system_clock())) {
     if (!status.ok()) break;
     status = ensure_action(entities, kUtils, utility.name, utility.description, false);
   }
+  if (Status fatal = only_fatal(kUtils, std::move(status)); !fatal.ok()) return fatal;
+  status = ensure_package(entities, kAlarms, "Feeds of the clock");
   for (const Feed& feed : kFeeds) {
     if (!status.ok()) break;
     status = ensure_action(entities, kAlarms, to_string(feed.kind), feed.description, true);
   }
-  return status.ok() ? status : status.with_context("packages of whisk.system");
+  return only_fatal(kAlarms, std::move(status));
 }
 
 void add_system_actions(activation::BuiltinInvoker& builtins, activation::AlarmClock& alarms) {
