@@ -28,6 +28,7 @@ int run(int argc, char** argv) {
   berth::cli::add_action_commands(program, options);
   berth::cli::add_activation_commands(program, options);
   berth::cli::add_container_commands(program, options);
+  berth::cli::add_deploy_commands(program, options);
   berth::cli::add_namespace_commands(program, options);
   berth::cli::add_package_commands(program, options);
   berth::cli::add_rule_commands(program, options);

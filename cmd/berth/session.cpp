@@ -66,8 +66,8 @@ HttpReply rest(const GlobalOptions& options, const std::string& method, const st
                const std::string& body, bool status_is_data) {
   HttpRequest request;
   request.method = method;
-  request.url =
-      api_host(options) + (path.starts_with("/api/") ? path : "/api/v1/namespaces/_" + path);
+  const bool is_whole = path == "/" || path.starts_with("/api/");
+  request.url = api_host(options) + (is_whole ? path : "/api/v1/namespaces/_" + path);
   request.authorization = auth_key(options);
   request.body = body;
   request.insecure = options.insecure;

@@ -49,3 +49,8 @@ class Examples(BerthTest):
         for path in ("/rules/ticking", "/triggers/every-second"):
             self.addCleanup(self.berthd.api, "DELETE", path)
         self.follow("alarm")
+
+    def test_project(self):
+        for path in ("/rules/welcome", "/triggers/visitor", "/packages/greetings?force=true"):
+            self.addCleanup(self.berthd.api, "DELETE", path)
+        self.follow("project")

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "deploy_file.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "base/files.hpp"
+#include "code_file.hpp"
+#include "exit_code.hpp"
+#include "names.hpp"
+#include "project_node.hpp"
+
+namespace berth::cli {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+constexpr std::size_t kMaxFile = 1024 * 1024;
+
+class Reader {
+ public:
+  explicit Reader(const std::string& file) : folder_(fs::path(file).parent_path()) {
+    project_.file = file;
+  }
+
+  Project read(const YamlNode& root);
+
+ private:
+  void read_package(const std::string& name, const YamlNode& node);
+  void read_action(const std::string& package, const std::string& name, const YamlNode& node);
+  void read_sequence(const std::string& package, const std::string& name, const YamlNode& node);
+  void read_trigger(const std::string& name, const YamlNode& node);
+  void read_rule(const std::string& package, const std::string& name, const YamlNode& node);
+
+  ProjectEntity entity(EntityKind kind, const std::string& name, const ProjectNode& node);
+  void read_code(const ProjectNode& node, json::object& exec);
+  json::object read_limits(const ProjectNode& node);
+  void export_to_web(const ProjectNode& node, json::object& annotations);
+  void add(ProjectEntity entity, const ProjectNode& node);
+  template <typename Read>
+  void each(const ProjectNode& package, std::string_view key, Read read);
+
+  fs::path folder_;
+  Project project_;
+  std::map<std::pair<EntityKind, std::string>, int> lines_;  // of what there is already
+};
+
+// An action of the same package unless the name has a package or a namespace of its own.
+std::string action_name(const std::string& package, const std::string& name) {
+  const bool is_whole = package.empty() || name.find('/') != std::string::npos;
+  return qualified(is_whole ? name : package + '/' + name);
+}
+
+ProjectEntity Reader::entity(EntityKind kind, const std::string& name, const ProjectNode& node) {
+  ProjectEntity out;
+  out.kind = kind;
+  out.name = name;
+  out.line = node.node().line;
+  out.annotations = node.annotations();
+  if (node.find("description") != nullptr)
+    out.annotations["description"] = node.text("description");
+  if (out.annotations.contains(kProjectAnnotation)) {
+    node.fail(node.node(), std::string("the annotation '") + kProjectAnnotation +
+                               "' is kept by deploy itself: leave it out");
+  }
+  if (!project_.name.empty()) out.annotations[kProjectAnnotation] = project_.name;
+  return out;
+}
+
+void Reader::add(ProjectEntity entity, const ProjectNode& node) {
+  const std::string last = entity.name.substr(entity.name.find('/') + 1);
+  if (last.empty() || last.find('/') != std::string::npos) {
+    node.fail(node.node(), "a name must not be empty, and has no '/'");
+  }
+  const auto [found, is_new] = lines_.try_emplace({entity.kind, entity.name}, entity.line);
+  if (!is_new) {
+    node.fail(node.node(), "is in the file already, in line " + std::to_string(found->second) +
+                               ": give one of them another name");
+  }
+  project_.entities.push_back(std::move(entity));
+}
+
+json::object Reader::read_limits(const ProjectNode& node) {
+  json::object out;
+  const YamlNode* given = node.find("limits");
+  if (given == nullptr) return out;
+  const ProjectNode limits(project_.file, *given, node.owner() + ", limits");
+  limits.only({"timeout", "memorySize", "logSize", "concurrency", "memory", "logs"});
+  constexpr std::pair<const char*, const char*> kNames[] = {
+      {"timeout", "timeout"}, {"memorySize", "memory"}, {"memory", "memory"},
+      {"logSize", "logs"},    {"logs", "logs"},         {"concurrency", "concurrency"},
+  };
+  for (const auto& [key, name] : kNames) {
+    const YamlNode* value = limits.find(key);
+    if (value == nullptr) continue;
+    if (!value->scalar.is_int64()) {
+      limits.fail(*value, std::string("'") + key +
+                              "' must be a number without a unit: timeouts are in milliseconds, "
+                              "sizes in MB");
+    }
+    if (out.contains(name)) limits.fail(*value, std::string("'") + name + "' is given twice");
+    out[name] = value->scalar;
+  }
+  return out;
+}
+
+// As `berth action create --web` does it; what the annotations of the file say comes first.
+void Reader::export_to_web(const ProjectNode& node, json::object& annotations) {
+  const YamlNode* web = node.find("web");
+  if (web == nullptr) return;
+  const bool raw = web->scalar.is_string() && web->scalar.get_string() == "raw";
+  if (!raw && !node.flag("web", false)) return;
+  annotations.emplace("web-export", true);
+  annotations.emplace("raw-http", raw);
+  annotations.emplace("final", true);
+}
+
+void Reader::read_code(const ProjectNode& node, json::object& exec) {
+  std::string runtime = node.text(node.find("kind") != nullptr ? "kind" : "runtime");
+  std::replace(runtime.begin(), runtime.end(), '@', ':');
+  if (!runtime.empty() && runtime.find(':') == std::string::npos) runtime += ":default";
+  const std::string image = node.text("docker");
+  const YamlNode* function = node.find("function");
+  if (!image.empty()) {
+    exec["kind"] = "blackbox";
+    exec["image"] = image;
+    if (!runtime.empty()) node.fail(node.node(), "'runtime' and 'docker' exclude each other");
+  }
+  if (function == nullptr) {
+    if (image.empty()) {
+      node.fail(node.node(), "'function' is missing: the path of the code, relative to this file");
+    }
+    return;
+  }
+  const fs::path path = folder_ / node.text("function");
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    node.fail(*function, "there is no file " + path.string() + ": 'function' is relative to " +
+                             (folder_.empty() ? "the current folder" : folder_.string()));
+  }
+  if (!fs::is_regular_file(path, error)) {
+    node.fail(*function, path.string() + " is no file: make a zip of a folder with 'cd " +
+                             path.string() + " && zip -r ../code.zip .'");
+  }
+  Code code;
+  try {
+    code = cli::read_code(path.string(), runtime);
+  } catch (const Exit& end) {
+    node.fail(*function, end.what());
+  }
+  if (image.empty()) {
+    if (code.kind.empty()) {
+      node.fail(*function, "which runtime is " + path.string() +
+                               "? Give it, for example 'runtime: python:default'");
+    }
+    exec["kind"] = code.kind;
+  }
+  exec["code"] = std::move(code.text);
+  exec["binary"] = code.binary;
+}
+
+void Reader::read_action(const std::string& package, const std::string& name,
+                         const YamlNode& value) {
+  const ProjectNode node(project_.file, value, "action '" + name + "'");
+  node.only({"function", "runtime", "kind", "main", "docker", "web", "inputs", "annotations",
+             "limits", "description"});
+  ProjectEntity action =
+      entity(EntityKind::kAction, package.empty() ? name : package + '/' + name, node);
+  read_code(node, action.exec);
+  if (const std::string main = node.text("main"); !main.empty()) action.exec["main"] = main;
+  action.inputs = node.inputs(action.hidden);
+  action.limits = read_limits(node);
+  export_to_web(node, action.annotations);
+  add(std::move(action), node);
+}
+
+void Reader::read_sequence(const std::string& package, const std::string& name,
+                           const YamlNode& value) {
+  const ProjectNode node(project_.file, value, "sequence '" + name + "'");
+  node.only({"actions", "web", "annotations", "limits", "description"});
+  ProjectEntity sequence =
+      entity(EntityKind::kAction, package.empty() ? name : package + '/' + name, node);
+  std::vector<std::string> names;
+  const YamlNode* actions = node.find("actions");
+  if (actions != nullptr && actions->kind == YamlNode::Kind::kList) {
+    for (const YamlNode& item : actions->items) {
+      if (!item.scalar.is_string()) node.fail(item, "'actions' must be names of actions");
+      names.emplace_back(item.scalar.get_string());
+    }
+  } else {
+    const std::string text = node.text("actions", true) + ',';
+    for (std::size_t begin = 0; begin < text.size();) {
+      const std::size_t end = text.find(',', begin);
+      std::string word = text.substr(begin, end - begin);
+      word.erase(0, word.find_first_not_of(' '));
+      word.erase(word.find_last_not_of(' ') + 1);
+      names.push_back(std::move(word));
+      begin = end + 1;
+    }
+  }
+  json::array components;
+  for (const std::string& component : names) {
+    if (component.empty()) node.fail(*actions, "'actions' has an empty name: as in 'a, b'");
+    components.push_back(json::string(action_name(package, component)));
+  }
+  if (components.empty()) node.fail(*actions, "'actions' names no action");
+  sequence.exec = {{"kind", "sequence"}, {"components", std::move(components)}};
+  sequence.limits = read_limits(node);
+  export_to_web(node, sequence.annotations);
+  add(std::move(sequence), node);
+}
+
+void Reader::read_trigger(const std::string& name, const YamlNode& value) {
+  const ProjectNode node(project_.file, value, "trigger '" + name + "'");
+  node.only({"feed", "inputs", "annotations", "description"});
+  ProjectEntity trigger = entity(EntityKind::kTrigger, name, node);
+  trigger.inputs = node.inputs(trigger.hidden);
+  trigger.feed = node.text("feed");
+  if (!trigger.feed.empty()) trigger.feed = qualified(trigger.feed);
+  if (name.find('/') != std::string::npos) node.fail(value, "a trigger is of no package: no '/'");
+  add(std::move(trigger), node);
+}
+
+void Reader::read_rule(const std::string& package, const std::string& name, const YamlNode& value) {
+  const ProjectNode node(project_.file, value, "rule '" + name + "'");
+  node.only({"trigger", "action", "annotations", "description"});
+  ProjectEntity rule = entity(EntityKind::kRule, name, node);
+  rule.trigger = qualified(node.text("trigger", true));
+  rule.action = action_name(package, node.text("action", true));
+  if (name.find('/') != std::string::npos) node.fail(value, "a rule is of no package: no '/'");
+  add(std::move(rule), node);
+}
+
+template <typename Read>
+void Reader::each(const ProjectNode& package, std::string_view key, Read read) {
+  const YamlNode* given = package.find(key);
+  if (given == nullptr) return;
+  const ProjectNode all(project_.file, *given, package.owner() + ", " + std::string(key));
+  for (const auto& [name, value] : all.node().members) read(name, value);
+}
+
+void Reader::read_package(const std::string& name, const YamlNode& value) {
+  const ProjectNode node(project_.file, value, "package '" + name + "'");
+  node.only({"actions", "sequences", "triggers", "rules", "inputs", "annotations", "public",
+             "description", "version", "license"});
+  // `default` stands for no package: then there is nothing to have inputs or annotations.
+  const std::string package = name == "default" ? "" : name;
+  if (package.empty()) {
+    for (const char* key : {"inputs", "annotations", "public", "description"}) {
+      if (const YamlNode* given = node.find(key)) {
+        node.fail(*given, std::string("'") + key + "' needs a package with a name of its own");
+      }
+    }
+  } else {
+    ProjectEntity out = entity(EntityKind::kPackage, package, node);
+    out.inputs = node.inputs(out.hidden);
+    out.is_public = node.flag("public", false);
+    if (name.find('/') != std::string::npos) node.fail(value, "a package's name has no '/'");
+    add(std::move(out), node);
+  }
+  each(node, "actions",
+       [&](const auto& key, const auto& action) { read_action(package, key, action); });
+  each(node, "sequences",
+       [&](const auto& key, const auto& sequence) { read_sequence(package, key, sequence); });
+  each(node, "triggers", [&](const auto& key, const auto& trigger) { read_trigger(key, trigger); });
+  each(node, "rules", [&](const auto& key, const auto& rule) { read_rule(package, key, rule); });
+}
+
+// Packages, actions, sequences after those that they name, triggers, rules; else as in the file.
+void put_in_order(Project& project) {
+  std::map<std::string, const ProjectEntity*> waiting;
+  std::vector<ProjectEntity> ordered;
+  const auto rank = [](const ProjectEntity& entity) {
+    return std::pair(static_cast<int>(entity.kind), entity.is_sequence());
+  };
+  std::stable_sort(project.entities.begin(), project.entities.end(),
+                   [&rank](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  for (const ProjectEntity& entity : project.entities) {
+    if (entity.is_sequence()) waiting[qualified(entity.name)] = &entity;
+  }
+  std::vector<std::string> open;  // the sequences that are being placed, each named by the last
+  const auto place = [&](auto& self, const ProjectEntity& entity) -> void {
+    const std::string name = qualified(entity.name);
+    if (std::find(open.begin(), open.end(), name) != open.end()) {
+      fail_at(project.file, entity.line,
+              "sequence '" + entity.name + "' has itself among its actions");
+    }
+    if (!waiting.contains(name)) return;  // placed
+    open.push_back(name);
+    for (const json::value& component : entity.exec.at("components").as_array()) {
+      const auto found = waiting.find(std::string(component.as_string()));
+      if (found != waiting.end()) self(self, *found->second);
+    }
+    open.pop_back();
+    waiting.erase(name);
+    ordered.push_back(entity);
+  };
+  for (const ProjectEntity& entity : project.entities) {
+    if (entity.is_sequence()) {
+      place(place, entity);
+    } else {
+      ordered.push_back(entity);
+    }
+  }
+  project.entities = std::move(ordered);
+}
+
+Project Reader::read(const YamlNode& root) {
+  const ProjectNode top(project_.file, root, "");
+  if (top.find("service") != nullptr && top.find("functions") != nullptr) {
+    fail_at(project_.file, 0,
+            "is a file of the serverless framework: deploy it with 'serverless deploy', or write "
+            "its functions as 'packages: NAME: actions:'");
+  }
+  top.only({"project", "packages"});
+  const YamlNode* packages = top.find("packages");
+  if (const YamlNode* given = top.find("project")) {
+    const ProjectNode project(project_.file, *given, "project");
+    project.only({"name", "packages"});
+    project_.name = project.text("name");
+    if (const YamlNode* inner = project.find("packages")) {
+      if (packages != nullptr) project.fail(*inner, "'packages' is given twice");
+      packages = inner;
+    }
+  }
+  if (packages == nullptr) {
+    fail_at(project_.file, 0, "'packages' is missing: as in 'packages: NAME: actions:'");
+  }
+  const ProjectNode all(project_.file, *packages, "packages");
+  for (const auto& [name, value] : all.node().members) read_package(name, value);
+  put_in_order(project_);
+  return std::move(project_);
+}
+
+}  // namespace
+
+const char* word_of(EntityKind kind) {
+  switch (kind) {
+    case EntityKind::kPackage: return "package";
+    case EntityKind::kAction: return "action";
+    case EntityKind::kTrigger: return "trigger";
+    case EntityKind::kRule: return "rule";
+  }
+  return "";
+}
+
+std::string collection_of(EntityKind kind) {
+  return std::string(word_of(kind)) + 's';
+}
+
+bool ProjectEntity::is_sequence() const {
+  const json::value* given = exec.if_contains("kind");
+  return given != nullptr && *given == "sequence";
+}
+
+Project read_project(const std::string& file) {
+  const Result<std::string> text = read_file(file, kMaxFile);
+  if (!text) throw Exit(ExitCode::kUsage, text.error().message());
+  const YamlNode root = parse_yaml(*text, file);
+  return Reader(file).read(root);
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""berth deploy: a project file against a real berthd."""
+
+import json
+import os
+import shutil
+import tempfile
+
+from support import BerthTest
+
+EXAMPLE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../../examples/project"))
+
+CLOCKED = """
+project: {name: clocked}
+packages:
+  default:
+    actions:
+      clocked-tick: {function: tick.py, runtime: "python:default"}
+    triggers:
+      clocked-hour:
+        feed: /whisk.system/alarms/alarm
+        inputs: {cron: "0 0 * * * *", trigger_payload: {from: $CLOCKED_FROM}}
+    rules:
+      clocked-rule: {trigger: clocked-hour, action: clocked-tick}
+"""
+
+
+class Deploy(BerthTest):
+    def setUp(self):
+        super().setUp()
+        self.work = tempfile.mkdtemp(prefix="bth-")
+        self.addCleanup(shutil.rmtree, self.work, ignore_errors=True)
+
+    def write(self, name, text):
+        path = os.path.join(self.work, name)
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def deploy(self, file, *options, code=0):
+        done = self.berthd.cli("deploy", file, *options)
+        self.assertEqual(done.returncode, code, done)
+        return done
+
+    def example(self):
+        """A copy of the example, which goes when the test ends."""
+        folder = os.path.join(self.work, "project")
+        shutil.copytree(EXAMPLE, folder)
+        for path in ("/rules/welcome", "/triggers/visitor", "/packages/greetings?force=true"):
+            self.addCleanup(self.berthd.api, "DELETE", path)
+        return os.path.join(folder, "berth.yaml")
+
+    def edit(self, file, old, new):
+        with open(file) as source:
+            text = source.read()
+        self.assertEqual(text.count(old), 1, old)
+        with open(file, "w") as target:
+            target.write(text.replace(old, new))
+
+    def test_second_time_and_one_change(self):
+        file = self.example()
+        looked = self.deploy(file, "--dry-run").stdout.splitlines()
+        self.assertEqual(looked, [
+            "+ package greetings", "+ action greetings/hello", "+ action greetings/shout", "+ action greetings/loud",
+            "+ trigger visitor", "+ rule welcome", "6 to create, 0 to update, 0 to delete, 0 unchanged"])
+        self.assertEqual(self.berthd.api("GET", "/packages/greetings").status, 404)
+        refused = self.deploy(file, code=2)
+        self.assertIn("--yes", refused.stderr)
+        self.assertEqual(self.berthd.api("GET", "/packages/greetings").status, 404)
+
+        made = self.deploy(file, "--yes").stdout.splitlines()
+        self.assertEqual(made[7:], [
+            "created package greetings", "created action greetings/hello", "created action greetings/shout",
+            "created action greetings/loud", "created trigger visitor", "created rule welcome"])
+        reply = self.invoke({"name": "Ada"}, "greetings/loud", "blocking=true&result=true")
+        self.assertEqual(reply.json, {"text": "HELLO, ADA!"})
+        action = self.berthd.api("GET", "/actions/greetings/hello?code=false").json
+        self.assertEqual((action["limits"]["timeout"], action["limits"]["memory"]), (10000, 128))
+
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 6 unchanged\n")
+        self.assertEqual(self.berthd.api("GET", "/actions/greetings/hello?code=false").json, action)
+
+        self.edit(file, "timeout: 10000", "timeout: 20000")
+        expected = ["~ action greetings/hello", "    ~ limit timeout: 10000 -> 20000",
+                    "0 to create, 1 to update, 0 to delete, 5 unchanged"]
+        self.assertEqual(self.deploy(file, "--dry-run").stdout.splitlines(), expected)
+        plan = json.loads(self.deploy(file, "--dry-run", "--json").stdout)
+        self.assertEqual((plan["project"], plan["applied"]), ("greeter", False))
+        self.assertEqual([(change["name"], change["differences"]) for change in plan["changes"]
+                          if change["change"] != "unchanged"],
+                         [("greetings/hello", [{"what": "limit timeout", "before": "10000", "after": "20000"}])])
+        self.assertEqual(self.deploy(file, "--yes").stdout.splitlines(),
+                         expected + ["updated action greetings/hello"])
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 6 unchanged\n")
+
+    def test_code_and_annotations(self):
+        file = self.example()
+        self.deploy(file, "--yes")
+        self.edit(os.path.join(os.path.dirname(file), "src/shout.js"), '"!"', '"!!"')
+        self.edit(file, "        web: true\n", "")
+        self.edit(file, "hello, shout", "hello, shout, shout")
+        shown = self.deploy(file, "--yes").stdout.splitlines()
+        self.assertEqual(shown[0], "~ action greetings/shout")
+        self.assertRegex(shown[1], r"^    ~ code: \d+ bytes -> \d+ bytes, from line 4$")
+        self.assertEqual(sorted(shown[2:5]), ["    - annotation final: true", "    - annotation raw-http: false",
+                                              "    - annotation web-export: true"])
+        self.assertEqual(shown[5], "~ action greetings/loud")
+        self.assertIn('"/guest/greetings/hello","/guest/greetings/shout","/guest/greetings/shout"]', shown[6])
+        self.assertEqual(shown[7], "0 to create, 2 to update, 0 to delete, 4 unchanged")
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 6 unchanged\n")
+        reply = self.invoke({}, "greetings/loud", "blocking=true&result=true")
+        self.assertEqual(reply.json, {"text": "HELLO, WORLD!!!!"})
+
+    def test_prune(self):
+        file = self.example()
+        self.deploy(file, "--yes")
+        self.create("def main(args):\n  return {}\n")
+        self.edit(file, "    rules:\n      welcome:\n        trigger: visitor\n        action: loud\n", "")
+        self.edit(file, "    sequences:\n      loud:\n        actions: hello, shout\n", "")
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 4 unchanged\n")
+        self.assertEqual(self.deploy(file, "--prune", "--yes").stdout.splitlines(), [
+            "- rule welcome", "- action greetings/loud", "0 to create, 0 to update, 2 to delete, 4 unchanged",
+            "deleted rule welcome", "deleted action greetings/loud"])
+        self.assertEqual(self.berthd.api("GET", "/actions/greetings/loud").status, 404)
+        self.assertEqual(self.berthd.api("GET", "/actions/" + self.name).status, 200)
+        self.assertEqual(self.deploy(file, "--prune").stdout, "nothing to do: 4 unchanged\n")
+
+    def test_of_another_project(self):
+        file = self.example()
+        self.deploy(file, "--yes")
+        self.edit(file, "name: greeter", "name: other")
+        refused = self.deploy(file, "--yes", code=6)
+        self.assertIn("is of the project 'greeter'", refused.stderr)
+        self.assertEqual(self.berthd.api("GET", "/packages/greetings").json["version"], "0.0.1")
+
+    def test_what_is_not_there(self):
+        file = self.example()
+        self.edit(file, "action: loud", "action: quiet")
+        refused = self.deploy(file, "--yes", code=2)
+        self.assertIn("/_/greetings/quiet' is neither in this file nor on the server", refused.stderr)
+        self.assertEqual(self.berthd.api("GET", "/packages/greetings").status, 404)
+        self.assertIn("there is no file", self.deploy(self.write("lost.yaml", CLOCKED), code=2).stderr)
+
+    def test_feed_and_environment(self):
+        for path in ("/rules/clocked-rule", "/actions/clocked-tick"):
+            self.addCleanup(self.berthd.api, "DELETE", path)
+        self.addCleanup(self.berthd.cli, "trigger", "delete", "--force", "clocked-hour")
+        self.write("tick.py", "def main(args):\n  return args\n")
+        file = self.write("clocked.yaml", CLOCKED)
+        self.assertIn("clocked.yaml:10: trigger 'clocked-hour', inputs: $CLOCKED_FROM is not set",
+                      self.deploy(file, "--yes", code=2).stderr)
+        os.environ["CLOCKED_FROM"] = "tell-nobody-of-this"
+        self.addCleanup(os.environ.pop, "CLOCKED_FROM")
+        self.assertIn("created trigger clocked-hour", self.deploy(file, "--yes").stdout)
+        told = json.loads(self.berthd.cli("trigger", "get", "clocked-hour").stdout)
+        self.assertEqual(told["config"]["cron"], "0 0 * * * *")
+        self.assertEqual(told["config"]["trigger_payload"], {"from": "tell-nobody-of-this"})
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 3 unchanged\n")
+        self.edit(file, "0 0 * * * *", "0 30 * * * *")
+        os.environ["CLOCKED_FROM"] = "another-secret"
+        self.assertEqual(self.deploy(file, "--yes").stdout.splitlines(), [
+            "~ trigger clocked-hour", '    ~ input cron: "0 0 * * * *" -> "0 30 * * * *"',
+            "    ~ input trigger_payload: (not shown) -> (from the environment)",
+            "0 to create, 1 to update, 0 to delete, 2 unchanged", "updated trigger clocked-hour"])
+        told = json.loads(self.berthd.cli("trigger", "get", "clocked-hour").stdout)
+        self.assertEqual(told["config"]["cron"], "0 30 * * * *")
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 3 unchanged\n")
+        nothing = self.write("nothing.yaml", "project: {name: clocked}\npackages: {}\n")
+        self.assertEqual(self.deploy(nothing, "--prune", "--yes").stdout.splitlines()[-3:], [
+            "deleted rule clocked-rule", "deleted trigger clocked-hour", "deleted action clocked-tick"])
