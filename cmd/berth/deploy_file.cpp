@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr std::size_t kMaxFile = 1024 * 1024;
+constexpr std::size_t kMaxNesting = 50;  // of sequences
 
 class Reader {
  public:
@@ -63,9 +64,11 @@ ProjectEntity Reader::entity(EntityKind kind, const std::string& name, const Pro
   out.annotations = node.annotations();
   if (node.find("description") != nullptr)
     out.annotations["description"] = node.text("description");
-  if (out.annotations.contains(kProjectAnnotation)) {
-    node.fail(node.node(), std::string("the annotation '") + kProjectAnnotation +
-                               "' is kept by deploy itself: leave it out");
+  for (const char* reserved : {kProjectAnnotation, "exec", "binding"}) {
+    if (out.annotations.contains(reserved)) {
+      node.fail(node.node(),
+                std::string("the annotation '") + reserved + "' is not for files: leave it out");
+    }
   }
   if (!project_.name.empty()) out.annotations[kProjectAnnotation] = project_.name;
   return out;
@@ -219,6 +222,9 @@ void Reader::read_trigger(const std::string& name, const YamlNode& value) {
   node.only({"feed", "inputs", "annotations", "description"});
   ProjectEntity trigger = entity(EntityKind::kTrigger, name, node);
   trigger.inputs = node.inputs(trigger.hidden);
+  if (trigger.annotations.contains("feed")) {
+    node.fail(value, "the annotation 'feed' is not for files: write 'feed: NAME' instead");
+  }
   trigger.feed = node.text("feed");
   if (!trigger.feed.empty()) trigger.feed = qualified(trigger.feed);
   if (name.find('/') != std::string::npos) node.fail(value, "a trigger is of no package: no '/'");
@@ -290,6 +296,11 @@ void put_in_order(Project& project) {
               "sequence '" + entity.name + "' has itself among its actions");
     }
     if (!waiting.contains(name)) return;  // placed
+    if (open.size() >= kMaxNesting) {
+      fail_at(project.file, entity.line,
+              "sequence '" + entity.name + "' is in sequences in sequences, " +
+                  std::to_string(kMaxNesting) + " deep: name the actions themselves");
+    }
     open.push_back(name);
     for (const json::value& component : entity.exec.at("components").as_array()) {
       const auto found = waiting.find(std::string(component.as_string()));

@@ -7,6 +7,7 @@
 
 #include "exit_code.hpp"
 #include "feed.hpp"
+#include "output.hpp"
 #include "parameters.hpp"
 #include "session.hpp"
 
@@ -266,7 +267,8 @@ Change plan_change(const Project& project, const ProjectEntity& wanted, const js
     throw Exit(ExitCode::kConflict,
                fmt::format("{}:{}: {} '{}' is of the project '{}' on the server: give it another "
                            "name here, or delete it there first",
-                           project.file, wanted.line, word_of(wanted.kind), wanted.name, owner));
+                           project.file, wanted.line, word_of(wanted.kind), wanted.name,
+                           printable(owner)));
   }
   std::vector<Difference>& found = change.differences;
   std::set<std::string> sealed;

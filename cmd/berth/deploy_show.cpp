@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "deploy_plan.hpp"
-#include "names.hpp"
 #include "output.hpp"
 #include "session.hpp"
 

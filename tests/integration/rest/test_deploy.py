@@ -3,9 +3,12 @@
 
 import json
 import os
+import pty
 import shutil
+import subprocess
 import tempfile
 
+from berthd_process import PATIENCE
 from support import BerthTest
 
 EXAMPLE = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../../examples/project"))
@@ -124,6 +127,38 @@ class Deploy(BerthTest):
         self.assertEqual(self.berthd.api("GET", "/actions/greetings/loud").status, 404)
         self.assertEqual(self.berthd.api("GET", "/actions/" + self.name).status, 200)
         self.assertEqual(self.deploy(file, "--prune").stdout, "nothing to do: 4 unchanged\n")
+
+    def test_goes_on_where_it_failed(self):
+        file = self.example()
+        self.edit(file, "memorySize: 128", "memorySize: 1")
+        failed = self.deploy(file, "--yes", code=1)
+        self.assertRegex(failed.stderr, "create action greetings/hello: memory .*; 1 changes were made before")
+        self.edit(file, "memorySize: 1", "memorySize: 128")
+        self.assertIn("5 to create, 0 to update, 0 to delete, 1 unchanged", self.deploy(file, "--yes").stdout)
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 6 unchanged\n")
+
+    def test_asks_on_a_terminal(self):
+        file = self.example()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
+        environment["BERTH_DATA_DIR"] = self.berthd.data_dir
+        for answer, code in (("n", 1), ("", 1), ("y", 0)):
+            ours, theirs = pty.openpty()
+            try:
+                os.write(ours, f"{answer}\n".encode())
+                done = subprocess.run(
+                    [os.path.join(self.berthd.bin_dir, "berth"), "deploy", file], stdin=theirs, capture_output=True,
+                    text=True, timeout=PATIENCE, env=environment)
+            finally:
+                os.close(ours)
+                os.close(theirs)
+            self.assertEqual(done.returncode, code, done)
+            self.assertIn("Apply this? [y/N]", done.stderr)
+            self.assertIn("+ rule welcome\n", done.stdout)
+            self.assertEqual(self.berthd.api("GET", "/rules/welcome").status, 404 if code else 200)
+        self.edit(file, "greeting: Hello", "greeting: Hi")
+        done = json.loads(self.deploy(file, "--json", "--yes").stdout)
+        self.assertEqual([change["change"] for change in done["changes"]], ["update"] + ["unchanged"] * 5)
+        self.assertTrue(done["applied"])
 
     def test_of_another_project(self):
         file = self.example()

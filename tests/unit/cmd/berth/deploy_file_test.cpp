@@ -218,6 +218,8 @@ TEST_F(ProjectFile, TellsMistakesWithLineAndMend) {
   EXPECT_NE(
       action_error("function: hello.py, annotations: {berth-project: x}").find("leave it out"),
       std::string::npos);
+  EXPECT_NE(error("packages: {p: {triggers: {t: {annotations: {feed: x}}}}}").find("'feed: NAME'"),
+            std::string::npos);
   EXPECT_NE(error("packages: {default: {inputs: {a: 1}}}").find("a name of its own"),
             std::string::npos);
   EXPECT_NE(error("packages: {p: {rules: {r: {trigger: t}}}}").find("'action' is missing"),
@@ -237,6 +239,14 @@ TEST_F(ProjectFile, RefusesWhatIsThereTwiceOrNamesItself) {
   EXPECT_NE(error("packages: {p: {sequences: {a: {actions: b}, b: {actions: a}}}}")
                 .find("has itself among its actions"),
             std::string::npos);
+}
+
+TEST_F(ProjectFile, BoundsSequencesInSequences) {
+  std::string text = "packages:\n p:\n  sequences:\n";
+  for (int i = 0; i < 5000; ++i) {
+    text += "   s" + std::to_string(i) + ": {actions: s" + std::to_string(i + 1) + "}\n";
+  }
+  EXPECT_NE(error(text).find("50 deep"), std::string::npos);
 }
 
 TEST_F(ProjectFile, RefusesLargeAndMissingFiles) {

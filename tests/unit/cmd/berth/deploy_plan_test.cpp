@@ -216,7 +216,7 @@ TEST_F(Plan, ShowsOneLineForEachThing) {
   action.annotations["x"] = "\033[2J";
   std::vector<Change> changes = {plan(action, on_server), plan(action, nullptr)};
   EXPECT_EQ(show_plan(changes),
-            "~ action p/a\n    + annotation x: \"\\u001B[2J\"\n+ action p/a\n"
+            "~ action p/a\n    + annotation x: \"\\u001b[2J\"\n+ action p/a\n"
             "1 to create, 1 to update, 0 to delete, 0 unchanged\n");
   action.annotations.erase("x");
   EXPECT_EQ(show_plan({plan(action, on_server)}), "nothing to do: 1 unchanged\n");
