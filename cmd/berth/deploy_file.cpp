@@ -162,7 +162,7 @@ void Reader::read_code(const ProjectNode& node, json::object& exec) {
     }
     exec["kind"] = code.kind;
   }
-  exec["code"] = std::move(code.text);
+  exec["code"] = code.text;
   exec["binary"] = code.binary;
 }
 
