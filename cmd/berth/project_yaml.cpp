@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <string_view>
 #include <unordered_set>
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include "exit_code.hpp"
@@ -134,6 +135,8 @@ YamlNode parse_yaml(const std::string& text, const std::string& file, const Yaml
       fail_at(file, documents[1].Mark().line + 1, "a second document: one file is one project");
     }
     return Converter(file, bounds).convert(documents[0], 1, 0);
+  } catch (const YAML::DeepRecursion& error) {
+    fail_at(file, error.mark.is_null() ? 0 : error.mark.line + 1, "is nested too deep");
   } catch (const YAML::Exception& error) {
     fail_at(file, error.mark.is_null() ? 0 : error.mark.line + 1, error.msg);
   }

@@ -76,7 +76,7 @@ TEST(ProjectYaml, RefusesBombs) {
   EXPECT_NE(yaml_error(std::string(100, '[') + std::string(100, ']')).find("levels deep"),
             std::string::npos);
   EXPECT_NE(yaml_error("a: &a [*a]").find("p.yaml:1: "), std::string::npos);
-  EXPECT_NE(yaml_error(std::string(200'000, '[')), "");
+  EXPECT_NE(yaml_error(std::string(200'000, '[')).find("nested too deep"), std::string::npos);
 }
 
 class ProjectFile : public ::testing::Test {
