@@ -12,10 +12,9 @@
 
 namespace berth::cli {
 
-// One request to the REST API: `path` is below /api/v1/namespaces/_ , or whole, from /api/ on; "/" is
-// the info document.
-// Answers of 400 and more throw, unless `status_is_data`: then only 401, 403, 404, 429 and replies
-// without JSON do.
+// One request to the REST API: `path` is below /api/v1/namespaces/_ , or whole, from /api/ on; "/"
+// is the info document. Answers of 400 and more throw, unless `status_is_data`: then only 401, 403,
+// 404, 429 and replies without JSON do.
 HttpReply rest(const GlobalOptions& options, const std::string& method, const std::string& path,
                const std::string& body = "", bool status_is_data = false);
 
