@@ -56,18 +56,6 @@ std::optional<Failure> resolve_kind(entity::Exec& exec, std::string kind, bool h
   return std::nullopt;
 }
 
-// Whether the text is "/ns/[pkg/]name", the slash in front or not.
-bool is_full_name(std::string_view text) {
-  if (text.starts_with('/')) text.remove_prefix(1);
-  int segments = 0;
-  while (true) {
-    const std::size_t end = std::min(text.find('/'), text.size());
-    if (!entity::is_entity_name(text.substr(0, end)) || ++segments > 3) return false;
-    if (end == text.size()) return segments > 1;
-    text.remove_prefix(end + 1);
-  }
-}
-
 // How many there may be depends on what they are; see sequence_check.hpp.
 Checked<entity::Exec> parse_sequence(const json::object& object,
                                      const entity::LimitBounds& bounds) {
@@ -82,7 +70,7 @@ Checked<entity::Exec> parse_sequence(const json::object& object,
   exec.kind = "sequence";
   for (std::size_t i = 0; i < array->size(); ++i) {
     const json::string* name = (*array)[i].if_string();
-    if (name == nullptr || !is_full_name({name->data(), name->size()})) {
+    if (name == nullptr || entity::names_in_path({name->data(), name->size()}) < 2) {
       return wrong(fmt::format("/exec/components/{}", i),
                    "must be the full name of an action, as in \"/_/name\" or \"/_/package/name\"");
     }

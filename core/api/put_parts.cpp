@@ -61,11 +61,6 @@ Failure refused(const Status& status) {
   return {400, status.message()};
 }
 
-const json::value* given(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value == nullptr || value->is_null() ? nullptr : value;
-}
-
 Checked<std::string> text_member(const json::object& object, std::string_view key,
                                  std::string_view pointer) {
   const json::value* value = given(object, key);

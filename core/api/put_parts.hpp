@@ -11,6 +11,7 @@
 
 #include "api/errors.hpp"
 #include "entity/action.hpp"
+#include "entity/json_read.hpp"
 #include "entity/limits.hpp"
 
 namespace berth::api {
@@ -28,8 +29,7 @@ Failure wrong(std::string_view pointer, std::string_view reason);
 // Errors of shape begin with the JSON pointer; those of meaning are OpenWhisk's own sentences.
 Failure refused(const Status& status);
 
-// A member, or null if it is absent or null: clients send both for "not given".
-const boost::json::value* given(const boost::json::object& object, std::string_view key);
+using entity::given;
 // A string member; empty if it is not given.
 Checked<std::string> text_member(const boost::json::object& object, std::string_view key,
                                  std::string_view pointer);

@@ -12,24 +12,13 @@ namespace {
 namespace json = boost::json;
 using entity::TriggerPtr;
 
-// "/ns/[pkg/]name" or without the namespace.
-bool is_entity_path(std::string_view path) {
-  if (path.starts_with('/')) path.remove_prefix(1);
-  int segments = 0;
-  while (true) {
-    const std::size_t end = std::min(path.find('/'), path.size());
-    if (!entity::is_entity_name(path.substr(0, end)) || ++segments > 3) return false;
-    if (end == path.size()) return true;
-    path.remove_prefix(end + 1);
-  }
-}
-
 std::optional<Failure> check_feed(const CommonPut& put) {
   if (!put.annotations) return std::nullopt;
   for (const entity::Parameter& annotation : *put.annotations) {
     if (annotation.key != "feed") continue;
     const json::string* text = annotation.value.if_string();
-    if (text != nullptr && (text->empty() || is_entity_path({text->data(), text->size()}))) {
+    if (text != nullptr &&
+        (text->empty() || entity::names_in_path({text->data(), text->size()}) > 0)) {
       continue;
     }
     return Failure{400, "Feed name is not valid"};

@@ -24,4 +24,15 @@ bool is_entity_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), is_inner);
 }
 
+int names_in_path(std::string_view path) {
+  if (path.starts_with('/')) path.remove_prefix(1);
+  int names = 0;
+  while (true) {
+    const std::size_t end = std::min(path.find('/'), path.size());
+    if (!is_entity_name(path.substr(0, end)) || ++names > 3) return 0;
+    if (end == path.size()) return names;
+    path.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace berth::entity

@@ -37,4 +37,8 @@ struct Identity {
 // OpenWhisk's rule: [\w]|[\w][\w@ .&-]{0,254}[\w@.&-], ASCII.
 bool is_entity_name(std::string_view name);
 
+// Of how many names, 1 to 3, "/ns/[pkg/]name" consists, the slash in front or not and the namespace
+// given or not; 0: it is none.
+int names_in_path(std::string_view path);
+
 }  // namespace berth::entity
