@@ -27,8 +27,9 @@ class InstantEngine {
   void serve(int fd, bool engine);
   std::string answer(std::string_view method, std::string_view target);
 
-  UniqueFd api_, functions_;
-  std::string function_ip_;
+  UniqueFd api_;
+  std::string function_ip_;  // before functions_, whose making writes it
+  UniqueFd functions_;
   std::atomic<std::uint64_t> containers_{0};
   std::mutex mutex_;
   std::list<int> connections_;      // open ones; guarded by mutex_
