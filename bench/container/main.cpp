@@ -68,12 +68,15 @@ void shell(const std::string& command) {
   if (std::system(command.c_str()) != 0) throw std::runtime_error(command + " failed");
 }
 
+// As the core reads: LogCollectorOptions::read_bytes.
+constexpr std::uint64_t kReadBytes = 128 * 1024;
+
 // Reads all there is, until `bytes` of text have come.
 void read_all(bench::BenchPlugin& plugin, const std::string& id, std::uint64_t bytes) {
   std::string cursor;
   for (std::uint64_t got = 0; got < bytes;) {
     const plugin::LogBatch batch = plugin.await(
-        plugin.factory().read_logs(id, cursor, 1 << 20, bench::BenchPlugin::deadline()));
+        plugin.factory().read_logs(id, cursor, kReadBytes, bench::BenchPlugin::deadline()));
     if (batch.records.empty()) throw std::runtime_error("the log is too short");
     for (const auto& record : batch.records) got += record.bytes.size();
     cursor = batch.next_cursor;

@@ -64,7 +64,7 @@ double frame(const std::vector<std::string>& lines) {
   activation::LogFramer framer(1 << 20);
   Counter counter;
   const double begin = wall_seconds();
-  for (plugin::LogRecord& record : records) framer.feed(std::move(record), counter);
+  for (const plugin::LogRecord& record : records) framer.feed(record, counter);
   const double seconds = wall_seconds() - begin;
   if (counter.bytes != bytes_of(lines)) throw std::runtime_error("framing lost bytes");
   return static_cast<double>(counter.bytes) / kMega / seconds;

@@ -132,7 +132,7 @@ struct LogCollector::Impl : std::enable_shared_from_this<LogCollector::Impl> {
       more = bytes >= options.read_bytes / 4;
       read_something = bytes > 0;
       reader.cursor = batch->next_cursor;
-      reader.take(std::move(*batch), issued_at);
+      reader.take(*batch, issued_at);
     } else {
       more = failed(reader, batch.error());
     }

@@ -30,7 +30,8 @@
 namespace berth::activation {
 
 struct LogCollectorOptions {
-  std::size_t read_bytes = 256 * 1024;               // of one read
+  // Of one read. More is slower: allocations from 128 KB on are fresh pages each time.
+  std::size_t read_bytes = 128 * 1024;
   std::size_t max_line_bytes = 1024 * 1024;          // longer lines are cut into several
   std::size_t max_batch_bytes = 512 * 1024;          // of one append
   std::size_t max_pending_bytes = 64 * 1024 * 1024;  // lines not yet appended, of all activations

@@ -11,7 +11,7 @@ LogFramer::Unfinished& LogFramer::unfinished(plugin::Stream stream) {
   return unfinished_[stream == plugin::Stream::kStderr ? 1 : 0];
 }
 
-void LogFramer::feed(plugin::LogRecord record, Sink& sink) {
+void LogFramer::feed(const plugin::LogRecord& record, Sink& sink) {
   Unfinished& begun = unfinished(record.stream);
   std::string_view rest = record.bytes;
   for (;;) {
@@ -42,8 +42,6 @@ void LogFramer::feed(plugin::LogRecord record, Sink& sink) {
       line.append(rest.substr(0, end));
       time_ns = begun.time_ns;
       time_is_ours = begun.time_is_ours;
-    } else if (last && rest.size() == record.bytes.size()) {
-      line = std::move(record.bytes);
     } else {
       line = std::string(rest.substr(0, end));
     }

@@ -35,7 +35,7 @@ class LogFramer {
   explicit LogFramer(std::size_t max_line_bytes) : max_line_bytes_(max_line_bytes) {}
 
   // Takes the next piece of the output, in its order.
-  void feed(plugin::LogRecord record, Sink& sink);
+  void feed(const plugin::LogRecord& record, Sink& sink);
   // What stands unfinished on the stream becomes a line.
   void flush(plugin::Stream stream, Sink& sink);
   // What stands unfinished on both streams is forgotten.

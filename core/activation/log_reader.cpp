@@ -40,8 +40,8 @@ Entry* LogReader::at(std::size_t position) {
 void LogReader::begin(const Ticket& entry) {
   entries_.push_back(entry);
   entry->reader = this;
-  for (plugin::LogRecord& stray : std::exchange(strays_, {})) {
-    add(*entry, stray.stream, stray.time_ns, std::move(stray.bytes));
+  for (Stray& stray : std::exchange(strays_, {})) {
+    add(*entry, stray.stream, stray.time_ns, std::move(stray.text));
   }
   stray_bytes_ = 0;
 }
@@ -76,7 +76,7 @@ std::chrono::milliseconds LogReader::patience() const {
   return options_.quiet;
 }
 
-void LogReader::take(plugin::LogBatch batch, SteadyTime issued_at) {
+void LogReader::take(const plugin::LogBatch& batch, SteadyTime issued_at) {
   // Where several have begun, the output that is left does not tell whose sentinels are missing.
   if (std::exchange(reads_oldest_, false) && entries_.size() > 1) lost_track_ = true;
   if (batch.records.empty()) {
@@ -86,7 +86,7 @@ void LogReader::take(plugin::LogBatch batch, SteadyTime issued_at) {
     quiet_ = false;
     last_output_ = clock_.steady_now();
   }
-  for (plugin::LogRecord& record : batch.records) framer_.feed(std::move(record), *this);
+  for (const plugin::LogRecord& record : batch.records) framer_.feed(record, *this);
   if (batch.ended) over_ = true;
 }
 
@@ -127,11 +127,7 @@ void LogReader::on_line(Stream stream, std::int64_t time_ns, bool time_is_ours, 
   }
   stray_bytes_ += text.size() + 1;
   if (stray_bytes_ > kStrayBytes) return;
-  plugin::LogRecord stray;
-  stray.stream = stream;
-  stray.time_ns = time_ns;
-  stray.bytes = std::move(text);
-  strays_.push_back(std::move(stray));
+  strays_.push_back({stream, time_ns, std::move(text)});
 }
 
 void LogReader::on_sentinel(Stream stream) {

@@ -59,7 +59,7 @@ class LogReader final : public std::enable_shared_from_this<LogReader>, private 
   void cancel(const Ticket& entry);
 
   // Output came. `issued_at`: when it was asked for.
-  void take(plugin::LogBatch batch, SteadyTime issued_at);
+  void take(const plugin::LogBatch& batch, SteadyTime issued_at);
   // Output is missing: for whom it is looked for now, it is lost.
   void lose();
   // It was overwritten before it was read; reads go on with the oldest that is left.
@@ -94,15 +94,21 @@ class LogReader final : public std::enable_shared_from_this<LogReader>, private 
   bool waits_for_sentinel(const LogCollector::Entry& entry) const;
   void complete(const Ticket& entry, bool lost);
 
+  struct Stray {
+    plugin::Stream stream;
+    std::int64_t time_ns;
+    std::string text;
+  };
+
   const std::string container_id_;
   LogAppender& appender_;
   const Clock& clock_;
   const LogCollectorOptions& options_;
   LogFramer framer_;
   std::deque<Ticket> entries_;
-  std::size_t first_ = 0;                  // the position of entries_.front()
-  std::size_t position_[2] = {0, 0};       // whose lines come next, by stream
-  std::vector<plugin::LogRecord> strays_;  // lines that came when nobody ran
+  std::size_t first_ = 0;             // the position of entries_.front()
+  std::size_t position_[2] = {0, 0};  // whose lines come next, by stream
+  std::vector<Stray> strays_;         // lines that came when nobody ran
   std::size_t stray_bytes_ = 0;
   bool sentinel_seen_[2] = {false, false};
   bool over_ = false;

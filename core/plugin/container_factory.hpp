@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -57,13 +59,15 @@ struct LogRecord {
   bool partial_line = false;
   bool time_is_ours = false;
   std::int64_t time_ns = 0;
-  std::string bytes;
+  std::string_view bytes;  // in its batch's text
 };
 
+// One allocation for all the text: a batch of a chatty function has ten thousand records.
 struct LogBatch {
   std::vector<LogRecord> records;
   std::string next_cursor;
   bool ended = false;
+  std::shared_ptr<const char[]> text = {};  // what the records lie in
 };
 
 struct Capacity {

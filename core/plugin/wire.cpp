@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugin/wire.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 
 namespace berth::plugin {
 namespace {
@@ -131,12 +133,21 @@ Result<LogBatch> read_answer(const berth_status* from, const void* result) {
   read.next_cursor = text(batch->next_cursor);
   read.ended = batch->ended != 0;
   read.records.reserve(batch->count);
+  std::size_t bytes = 0;
+  for (std::uint64_t i = 0; i < batch->count; ++i) bytes += to_view(batch->records[i].bytes).size();
+  const std::shared_ptr<char[]> copy = std::make_shared_for_overwrite<char[]>(bytes);
+  char* to = copy.get();
   for (std::uint64_t i = 0; i < batch->count; ++i) {
     const berth_log_record& record = batch->records[i];
-    read.records.push_back(
-        {read_stream(record.stream), (record.flags & BERTH_LOG_PARTIAL_LINE) != 0,
-         (record.flags & BERTH_LOG_TIME_IS_OURS) != 0, record.time_ns, text(record.bytes)});
+    const std::string_view from = to_view(record.bytes);
+    std::copy(from.begin(), from.end(), to);
+    read.records.push_back({read_stream(record.stream),
+                            (record.flags & BERTH_LOG_PARTIAL_LINE) != 0,
+                            (record.flags & BERTH_LOG_TIME_IS_OURS) != 0, record.time_ns,
+                            std::string_view(to, from.size())});
+    to += from.size();
   }
+  read.text = copy;
   return read;
 }
 

@@ -15,7 +15,9 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::size_t kSmallPiece = 16u << 10;
 constexpr std::size_t kPiece = 256u << 10;
+constexpr std::size_t kUsualLine = 64;
 // The engine cuts lines at 16 KiB of text; even all of it escaped is far below this.
 constexpr std::size_t kLongestLine = 1u << 20;
 constexpr int kMostRotations = 1000;
@@ -308,7 +310,7 @@ std::size_t JsonLogFile::take_lines(std::string_view piece, FileCursor& cursor,
 sdk::Status JsonLogFile::read_on(FileCursor& cursor, std::uint64_t max_bytes, sdk::LogBatch& batch,
                                  bool& added) {
   const std::size_t had = batch.size();
-  std::size_t size = kPiece;
+  std::size_t size = std::clamp<std::size_t>(max_bytes + max_bytes / 2, kSmallPiece, kPiece);
   while (batch.bytes() < max_bytes || batch.size() == had) {
     // From the end of the line before: if that is not there, somebody has emptied the file.
     const std::size_t before = cursor.offset > 0 ? 1 : 0;
@@ -321,6 +323,10 @@ sdk::Status JsonLogFile::read_on(FileCursor& cursor, std::uint64_t max_bytes, sd
       return sdk::out_of_range("the log file was emptied before it was read");
     }
     const std::size_t got = static_cast<std::size_t>(n) - before;
+    // Much has been printed: better one allocation than several that grow.
+    if (had == 0 && batch.empty() && got == size) {
+      batch.reserve(max_bytes / kUsualLine, max_bytes + kUsualLine * 16);
+    }
     const std::size_t left =
         take_lines(std::string_view(buffer_).substr(before, got), cursor, max_bytes, batch);
     if (left == got) {        // not one line's end

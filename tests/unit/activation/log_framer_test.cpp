@@ -56,8 +56,8 @@ class Framing : public testing::Test, public LogFramer::Sink {
     record.stream = stream;
     record.partial_line = partial;
     record.time_ns = time_ns;
-    record.bytes = std::move(bytes);
-    framer.feed(std::move(record), *this);
+    record.bytes = bytes;
+    framer.feed(record, *this);
   }
   using Seen = std::vector<std::string>;
 

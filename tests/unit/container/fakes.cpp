@@ -160,7 +160,7 @@ void FakeFactory::print(const std::string& id, plugin::Stream stream, std::strin
   record.stream = stream;
   record.partial_line = partial;
   record.time_ns = system_clock().wall_now().time_since_epoch().count();
-  record.bytes = std::move(text);
+  record.bytes = found->second->printed->emplace_back(std::move(text));
   found->second->output.push_back(std::move(record));
 }
 
@@ -270,6 +270,7 @@ plugin::Awaitable<plugin::LogBatch> FakeFactory::read_logs(std::string id, std::
     while (at < box.output.size() && bytes < max_bytes) {
       bytes += box.output[at].bytes.size();
       batch.records.push_back(box.output[at++]);
+      batch.text = std::shared_ptr<const char[]>(box.printed, "");
     }
     batch.ended = box.ended && at == box.output.size();
     batch.next_cursor = std::to_string(at);

@@ -69,7 +69,9 @@ class FakeFactory final : public plugin::ContainerFactory {
     std::string id;
     bool paused = false;
     std::uint64_t used_bytes = 0;
+    // The text lies in `printed`, which grows without moving what it has, and which batches share.
     std::vector<plugin::LogRecord> output;
+    std::shared_ptr<std::deque<std::string>> printed = std::make_shared<std::deque<std::string>>();
     bool ended = false;
     std::unique_ptr<FakeProxy> proxy;
   };

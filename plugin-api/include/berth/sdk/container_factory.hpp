@@ -118,6 +118,11 @@ class LogBatch {
     records_.push_back({stream, flags, time_ns, bytes_.size(), bytes.size()});
     bytes_.append(bytes);
   }
+  // Room for so many bytes of text in so many records, where it is known that they will come.
+  void reserve(std::size_t records, std::size_t bytes) {
+    records_.reserve(records);
+    bytes_.reserve(bytes);
+  }
   std::size_t size() const { return records_.size(); }
   bool empty() const { return records_.empty(); }
   std::size_t bytes() const { return bytes_.size(); }

@@ -328,7 +328,7 @@ TEST_F(MesosPlugin, ReadsLogsFromTheAgentAcrossARotation) {
       ASSERT_TRUE(batch) << batch.error().to_string();
       ASSERT_FALSE(batch->records.empty()) << "nothing until the deadline; seen: " << seen;
       for (const LogRecord& record : batch->records) {
-        seen += (record.stream == Stream::kStderr ? "e:" : "o:") + record.bytes + ";";
+        seen += (record.stream == Stream::kStderr ? "e:" : "o:") + std::string(record.bytes) + ";";
       }
       cursor = batch->next_cursor;
     }
