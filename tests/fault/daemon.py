@@ -74,6 +74,8 @@ class Witness:
 
 
 class Daemon:
+    on_stop = "kill"  # what becomes of the containers
+
     def __init__(self, bin_dir, work, settings=()):
         self.bin = bin_dir
         self.work = work
@@ -81,12 +83,17 @@ class Daemon:
         self.settings = settings
         self.process = None
 
+    def options(self):
+        """Further words of the command line."""
+        return []
+
     def start(self):
         (self.data / "apihost").unlink(missing_ok=True)
         command = [self.bin / "berthd", "--data-dir", self.data, "--listen", "127.0.0.1:0",
-                   "--set", "containers.prewarm=false", "--set", "containers.on_stop=kill"]
+                   "--set", "containers.prewarm=false", "--set", f"containers.on_stop={self.on_stop}"]
         for setting in self.settings:
             command += ["--set", setting]
+        command += self.options()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
         with open(self.work / "log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,

@@ -8,7 +8,6 @@ BERTH_KILLS=N: so many kills instead of 12; BERTH_SEED=N repeats a run's choices
 What was accepted (a 202 named it), what is stored (records) and what ran (each run of the function tells a listener
 of this process) are compared in the end.
 """
-import http.client
 import json
 import os
 import pathlib
@@ -17,11 +16,11 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
 from daemon import PATIENCE, STEP, Daemon, Witness
+from load import Load
 
 BIN = None
 KILLS = int(os.environ.get("BERTH_KILLS", "12"))
@@ -30,44 +29,10 @@ BACKLOG = 300
 INTERRUPTED = "The activation was interrupted because Berth stopped while it was running."
 
 
-class Load:
-    """Clients that invoke without waiting for results, until berthd is gone."""
-
-    def __init__(self, daemon, port, seed):
-        self.daemon = daemon
-        self.port = port
-        self.accepted = []  # activation ids that a 202 named
-        self.refused = 0
-        self.odd = []
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, args=(seed + i,)) for i in range(CLIENTS)]
-        for thread in self.threads:
-            thread.start()
-
-    def run(self, seed):
-        chance = random.Random(seed)
-        connection = self.daemon.connect()
-        try:
-            while True:
-                action = chance.choice(["a0", "a1", "a2", "s"])
-                seconds = chance.choice([0, 0, 0, 0.005, 0.05])
-                status, _, answer = self.daemon.ask(connection, "POST", f"/actions/{action}",
-                                                    {"seconds": seconds, "port": self.port})
-                with self.lock:
-                    if status == 202:
-                        self.accepted.append(answer["activationId"])
-                    elif status in (429, 503):
-                        self.refused += 1
-                    else:
-                        self.odd.append((status, answer))
-        except (OSError, http.client.HTTPException, ValueError):
-            pass  # berthd is gone
-        finally:
-            connection.close()
-
-    def join(self):
-        for thread in self.threads:
-            thread.join()
+def choose(port):
+    def one(chance):
+        return chance.choice(["a0", "a1", "a2", "s"]), {"seconds": chance.choice([0, 0, 0, 0.005, 0.05]), "port": port}
+    return one
 
 
 class Kill(unittest.TestCase):
@@ -111,7 +76,7 @@ class Kill(unittest.TestCase):
         self.daemon.create("step", STEP)
         self.daemon.create_sequence("s", ["step", "step"])
         for round_number in range(KILLS):
-            load = Load(self.daemon, witness.port, seed + 1000 * round_number)
+            load = Load(self.daemon, seed + 1000 * round_number, CLIENTS, choose(witness.port))
             # Some at once, some while containers start, some in full flight.
             time.sleep(chance.choice([0.0, 0.05, 0.2, 0.5, 1.0]) * chance.random())
             before = self.records()

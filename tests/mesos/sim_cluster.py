@@ -208,6 +208,8 @@ class Task:
         if failed:
             return self.update(pb.TASK_FAILED, source=pb.TaskStatus.SOURCE_AGENT, message=failed, container=False,
                                reason=pb.TaskStatus.REASON_CONTAINER_LAUNCH_FAILED)
+        if self.killed.is_set():
+            cluster.containers.kill(self, 0)
         if cluster.start_delay:
             await asyncio.sleep(cluster.start_delay)
         if not self.killed.is_set():
@@ -268,6 +270,7 @@ class Cluster:
         self.task_killing = True
         self.deaf = False  # executors do not obey when they are told to kill
         self.files_port = 0
+        self.scheme = "http"
         # A TASK_RUNNING of a Docker task carries the inspection of its container.
         self.inspection = json.dumps([{"Id": "0" * 64, "Config": {"Env": ["X=" + "y" * options.inspection]}}]).encode()
         self.agents = {}

@@ -30,6 +30,10 @@ class Nothing:
     def kill(self, task, grace):
         task.killed.set()
 
+    def end(self, task, code):
+        """What runs in it ends by itself. False: nothing runs."""
+        return False
+
 
 class Listeners(Nothing):
     """The same, and something accepts connections where they are reached."""
@@ -101,9 +105,15 @@ class Processes:
         code = await task.process.wait()
         return 128 - code if code < 0 else code
 
+    def end(self, task, code):
+        if task.process is None:
+            return False
+        self._signal(task, signal.SIGKILL)
+        return True
+
     def kill(self, task, grace):
-        if task.process.returncode is not None:
-            return
+        if task.process is None or task.process.returncode is not None:
+            return  # not begun: the task looks whether it was killed when it has
         self._signal(task, signal.SIGTERM if grace > 0 else signal.SIGKILL)
         asyncio.get_running_loop().call_later(grace, self._signal, task, signal.SIGKILL)
 

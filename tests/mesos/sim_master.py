@@ -339,7 +339,7 @@ class Master:
             pool.write(o.resources, r, role if multi else None, refinement)
         for name, value in agent.attributes.items():
             o.attributes.add(name=name, type=pb.Value.TEXT).text.value = value
-        o.url.scheme, o.url.path = "http", "/slave(1)"
+        o.url.scheme, o.url.path = self.cluster.scheme, "/slave(1)"
         o.url.address.hostname = o.url.address.ip = self.cluster.address
         o.url.address.port = self.cluster.files_port
         if multi:

@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import shutil
+import ssl
 import sys
 import tempfile
 import time
@@ -40,6 +41,7 @@ def parse_options():
     parser.add_argument("--reregister", type=float, default=0.1, help="after a change of leaders")
     parser.add_argument("--inspection", type=int, default=11000, help="bytes of data in a TASK_RUNNING")
     parser.add_argument("--credential", default="", help="principal:secret")
+    parser.add_argument("--tls", default="", help="CERTIFICATE:KEY of the masters and the agents")
     parser.add_argument("--run", choices=["none", "listeners", "processes"], default="none")
     parser.add_argument("--bin-dir", default="")
     return parser.parse_args()
@@ -304,8 +306,9 @@ class Simulator:
         import berth_mesos_v1_pb2 as pb
         for t in self.cluster.tasks.values():
             if t.id == task or (task is None and t.state == pb.TASK_RUNNING):
-                t.runner.cancel()
-                t.update(pb.TASK_FAILED, message=f"Container exited with status {code}")
+                if not self.containers.end(t, code):
+                    t.runner.cancel()
+                    t.update(pb.TASK_FAILED, message=f"Container exited with status {code}")
                 return {"task": t.id}
         return {"task": None}
 
@@ -317,16 +320,23 @@ class Simulator:
 
     async def run(self):
         servers = []
+        context, scheme = None, "http"
+        if self.options.tls:
+            context, scheme = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "https"
+            context.load_cert_chain(*self.options.tls.split(":"))
+        self.cluster.scheme = scheme
         for index in range(self.options.masters):
             server = await asyncio.start_server(
-                lambda r, w, i=index: self.guard(self.serve_master(i, r, w)), "127.0.0.1", 0, limit=1 << 20)
+                lambda r, w, i=index: self.guard(self.serve_master(i, r, w)), "127.0.0.1", 0, limit=1 << 20,
+                ssl=context)
             self.ports.append(server.sockets[0].getsockname()[1])
             servers.append(server)
         self.master.port = self.ports[0]
-        files = await asyncio.start_server(lambda r, w: self.guard(self.serve_files(r, w)), self.cluster.address, 0)
+        files = await asyncio.start_server(lambda r, w: self.guard(self.serve_files(r, w)), self.cluster.address, 0,
+                                           ssl=context)
         self.cluster.files_port = files.sockets[0].getsockname()[1]
         control = await asyncio.start_server(lambda r, w: self.guard(self.serve_control(r, w)), "127.0.0.1", 0)
-        print(json.dumps({"masters": [f"http://127.0.0.1:{port}" for port in self.ports],
+        print(json.dumps({"masters": [f"{scheme}://127.0.0.1:{port}" for port in self.ports],
                           "control": f"http://127.0.0.1:{control.sockets[0].getsockname()[1]}/"}), flush=True)
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

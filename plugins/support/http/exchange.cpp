@@ -157,8 +157,13 @@ sdk::Status Exchange::status_of(CURLcode code) const {
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ISSUER_ERROR: return sdk::permission_denied(std::move(text));
     case CURLE_SSL_CONNECT_ERROR:
-      return is_cut_off(text) ? sdk::unavailable(std::move(text))
-                              : sdk::permission_denied(std::move(text));
+      // OpenSSL's own words, as for a certificate that somebody else of the authority's name
+      // signed, need not speak of certificates.
+      return is_cut_off(text)
+                 ? sdk::unavailable(std::move(text))
+                 : sdk::permission_denied(
+                       "the TLS handshake failed (certificate, authority, name or version): " +
+                       text);
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_SSL_CACERT_BADFILE:
