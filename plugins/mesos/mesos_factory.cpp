@@ -44,6 +44,9 @@ MesosFactory::MesosFactory(const sdk::OpenArgs& args)
       m.gauge("tasks", "Tasks of this framework that were launched and have not ended");
   metrics_.pending = m.gauge("pending", "Launches that wait for an offer");
   metrics_.offers = m.gauge("offers", "Offers held");
+  metrics_.doubted =
+      m.gauge("doubted_agents",
+              "Agents that failed to start tasks: they get some only where no other has room");
   metrics_.subscribed = m.gauge("subscribed", "1 while subscribed to a master");
   metrics_.launched = m.counter("launches_total", "Tasks launched");
   metrics_.failed = m.counter("launch_failures_total", "Launches that failed");
@@ -113,6 +116,7 @@ void MesosFactory::count() {
   metrics_.tasks.record(static_cast<double>(scheduler_.tasks().size()));
   metrics_.pending.record(static_cast<double>(scheduler_.pending()));
   metrics_.offers.record(static_cast<double>(scheduler_.offers()));
+  metrics_.doubted.record(static_cast<double>(scheduler_.doubted_agents()));
   metrics_.subscribed.record(scheduler_.subscribed() ? 1 : 0);
   const auto grow = [](const sdk::Series& series, std::uint64_t was, std::uint64_t is) {
     if (is > was) series.record(static_cast<double>(is - was));

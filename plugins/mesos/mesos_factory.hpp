@@ -100,7 +100,7 @@ class MesosFactory final : public sdk::ContainerFactory, private Observer {
   std::vector<sdk::Promise<void>> draining_;
 
   struct Metrics {
-    sdk::Series tasks, pending, offers, subscribed, launched, failed, relaunched, orphans,
+    sdk::Series tasks, pending, offers, doubted, subscribed, launched, failed, relaunched, orphans,
         subscriptions, create_seconds;
   };
   Metrics metrics_;

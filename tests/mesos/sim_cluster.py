@@ -109,6 +109,7 @@ class Agent:
         self.tasks = {}
         self.connected = True  # to the master
         self.unavailability = None
+        self.broken = False  # its engine starts nothing
 
     def give_back(self, pools):
         for role, pool in pools.items():
@@ -201,6 +202,8 @@ class Task:
     async def run(self):
         cluster = self.cluster
         docker = self.info.container.docker
+        if self.agent.broken:
+            return self.update(pb.TASK_FAILED, message="Container exited with status 125: no space left on device")
         try:
             failed = await cluster.containers.start(self)
         except OSError as e:

@@ -242,6 +242,11 @@ class Simulator:
         self.failure(agent)
         return {"agent": agent.id}
 
+    def do_break_agent(self, number=0, broken=True):
+        """Its engine starts nothing any more; what runs goes on."""
+        self.agent(number).broken = broken
+        return {"agent": self.agent(number).id}
+
     def do_rescind(self):
         offers = list(self.master.offers.values())
         for offer in offers:

@@ -13,6 +13,8 @@ using Clock = std::chrono::steady_clock;
 
 // What an offer leaves is wanted back at once: others may wait for it.
 constexpr double kRefuseNothing = 0.0;
+// Before a launch goes to a doubted agent: the offers of others may be on their way.
+constexpr milliseconds kDoubtPatience{500};
 constexpr milliseconds kLongestRevivePause{5'000};
 
 double seconds(milliseconds time) {
@@ -49,8 +51,8 @@ std::uint64_t Scheduler::launch(TaskSpec spec, SteadyTime deadline, LaunchDone d
     asio::post(context_, [why = trouble_, done = std::move(done)] { done(why, nullptr); });
     return number;
   }
-  pending_.push_back({number, std::move(spec), deadline, std::move(done)});
   last_needed_ = Clock::now();
+  pending_.push_back({number, std::move(spec), deadline, std::move(done), last_needed_});
   revive_pause_ = settings_.revive_interval;
   schedule_match();
   return number;
@@ -132,26 +134,35 @@ void Scheduler::schedule_match() {
 void Scheduler::match() {
   if (!ready_ || pending_.empty()) return;
   last_needed_ = Clock::now();
-  if (!offers_.empty()) {
-    std::vector<const Demand*> demands;
-    std::vector<std::list<Pending>::iterator> waiting;
-    std::vector<HeldOffer*> offers;
-    for (auto it = pending_.begin(); it != pending_.end(); ++it) {
-      demands.push_back(&it->spec.demand);
-      waiting.push_back(it);
-    }
-    for (HeldOffer& offer : offers_) offers.push_back(&offer);
-    std::map<HeldOffer*, Placement> placed;
-    std::vector<std::list<Pending>::iterator> done;
-    matcher_->match(demands, offers, groups_, [&](std::size_t task, std::size_t offer) {
-      place(*waiting[task], *offers[offer], placed[offers[offer]]);
-      done.push_back(waiting[task]);
-    });
-    for (const auto& it : done) pending_.erase(it);
-    for (auto& [offer, placement] : placed) accept(*offer, std::move(placement));
-    offers_.remove_if([](const HeldOffer& offer) { return offer.taken() > 0; });
+  const SteadyTime now = Clock::now();
+  std::vector<HeldOffer*> good, doubted;
+  for (HeldOffer& offer : offers_) {
+    (trust_.doubted(offer.agent(), now) ? doubted : good).push_back(&offer);
   }
+  match_with(good, now);
+  match_with(doubted, now - kDoubtPatience);
+  offers_.remove_if([](const HeldOffer& offer) { return offer.taken() > 0; });
   if (!pending_.empty() && offers_.empty()) ask_for_offers();
+}
+
+void Scheduler::match_with(std::vector<HeldOffer*>& offers, SteadyTime waiting_since) {
+  if (offers.empty()) return;
+  std::vector<const Demand*> demands;
+  std::vector<std::list<Pending>::iterator> waiting;
+  for (auto it = pending_.begin(); it != pending_.end(); ++it) {
+    if (it->since > waiting_since) continue;
+    demands.push_back(&it->spec.demand);
+    waiting.push_back(it);
+  }
+  if (demands.empty()) return;
+  std::map<HeldOffer*, Placement> placed;
+  std::vector<std::list<Pending>::iterator> done;
+  matcher_->match(demands, offers, groups_, [&](std::size_t task, std::size_t offer) {
+    place(*waiting[task], *offers[offer], placed[offers[offer]]);
+    done.push_back(waiting[task]);
+  });
+  for (const auto& it : done) pending_.erase(it);
+  for (auto& [offer, placement] : placed) accept(*offer, std::move(placement));
 }
 
 std::string Scheduler::fresh_id(const std::string& name) {

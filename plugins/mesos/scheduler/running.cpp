@@ -13,6 +13,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kReconcileBatch = 1000;
 constexpr unsigned kKillsBeforeShutdown = 2;
+constexpr unsigned kFailuresToTell = 3;
 
 }  // namespace
 
@@ -94,6 +95,7 @@ void Scheduler::learn(Task& task, const v1::TaskStatus& status) {
 void Scheduler::started(Task& task) {
   launching_.erase(task.launch);
   task.deadline = SteadyTime::max();
+  trust_.started(task.agent_id);
   if (!task.launched) return;
   // Its owner may kill it from inside, and with it `task`.
   const LaunchDone done = std::exchange(task.launched, nullptr);
@@ -113,8 +115,8 @@ void Scheduler::discard(Task& task) {
 void Scheduler::relaunch(Task& task, const Ending& why) {
   if (!task.launched || task.attempts >= settings_.launch_attempts) return ended(task, why);
   ++counters_.relaunched;
-  Pending again{task.launch, std::move(task.spec), task.deadline, std::move(task.launched),
-                task.attempts};
+  Pending again{task.launch,  std::move(task.spec), task.deadline, std::move(task.launched),
+                Clock::now(), task.attempts};
   task.launched = nullptr;
   task.spec.demand.group = again.spec.demand.group;  // for its counts
   const std::vector<KillDone> killed = std::exchange(task.killed, {});
@@ -134,7 +136,15 @@ void Scheduler::ended(Task& task, const Ending& ending) {
   last->phase = Phase::kEnded;
   if (launched) {
     ++counters_.failed;
-    launched(launch_error(ending, last->spec.image, last->spec.user_image), nullptr);
+    const sdk::Status why = launch_error(ending, last->spec.image, last->spec.user_image);
+    // What the image did itself is ABORTED; a pull is the registry's.
+    if (ending.state == v1::TASK_FAILED && why.code() == sdk::StatusCode::kUnavailable &&
+        trust_.failed(last->agent_id, Clock::now()) == kFailuresToTell) {
+      observer_.on_note("agent " + last->hostname + " failed to start " +
+                        std::to_string(kFailuresToTell) +
+                        " tasks in a row: others are preferred; the last: " + ending.text());
+    }
+    launched(why, nullptr);
   } else if (!last->unwanted) {
     observer_.on_ended(*last, ending);
   }

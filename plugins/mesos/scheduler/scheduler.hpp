@@ -29,6 +29,7 @@
 #include "mesos/scheduler/master_link.hpp"
 #include "mesos/scheduler/settings.hpp"
 #include "mesos/scheduler/store.hpp"
+#include "mesos/tasks/agent_trust.hpp"
 #include "mesos/tasks/held_offer.hpp"
 #include "mesos/tasks/task_matcher.hpp"
 #include "mesos/tasks/task_state.hpp"
@@ -151,6 +152,8 @@ class Scheduler final : private MasterLink::Listener {
     std::uint64_t launched = 0, failed = 0, relaunched = 0, orphans = 0, subscriptions = 0;
   };
   const Counters& counters() const { return counters_; }
+  // Agents that get tasks only where no other has room, as they failed to start some.
+  std::size_t doubted_agents() const { return trust_.doubts(std::chrono::steady_clock::now()); }
 
  private:
   struct Pending {
@@ -158,6 +161,7 @@ class Scheduler final : private MasterLink::Listener {
     TaskSpec spec;
     SteadyTime deadline;
     LaunchDone done;
+    SteadyTime since;
     unsigned attempts = 0;
   };
 
@@ -177,6 +181,8 @@ class Scheduler final : private MasterLink::Listener {
   void on_inverse_offers(const v1::Event::InverseOffers& offers);
   void schedule_match();
   void match();
+  // Of the launches that have been pending since then or longer.
+  void match_with(std::vector<HeldOffer*>& offers, SteadyTime waiting_since);
   // What is accepted of one offer.
   struct Placement {
     std::vector<std::string> ids;
@@ -240,6 +246,7 @@ class Scheduler final : private MasterLink::Listener {
     std::string inverse_offer;
   };
   std::unordered_map<std::string, Leaving> leaving_;  // agents with maintenance
+  AgentTrust trust_;
   GroupTable groups_;
   bool match_scheduled_ = false;
   bool suppressed_ = false;

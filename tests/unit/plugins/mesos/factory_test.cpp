@@ -398,6 +398,34 @@ TEST_F(MesosPlugin, ShutsDownAnExecutorThatDoesNotObey) {
   EXPECT_TRUE(eventually_tasks(0));
 }
 
+// It fails at once, is free at once, and would get the next one too.
+TEST_F(MesosPlugin, PrefersOtherAgentsToOneThatStartsNothing) {
+  simulate({"--agents", "2", "--cpus", "32", "--mem", "65536"});
+  ASSERT_TRUE(open());
+  for (const char* number : {"0", "1"}) {
+    simulator_->control(std::string(R"({"do":"break_agent","number":)") + number + "}");
+    int failed = 0;
+    for (int i = 0; i < 20; ++i) {
+      const auto made = create(request("n" + std::string(number) + "-" + std::to_string(i)));
+      if (made) continue;
+      ++failed;
+      EXPECT_THAT(made.error().to_string(), HasSubstr("no space left on device"));
+    }
+    // Each time its doubt ends it is tried once more, and the doubt doubles.
+    EXPECT_LT(failed, 8) << "agent " << number;
+    simulator_->control(std::string(R"({"do":"break_agent","broken":false,"number":)") + number +
+                        "}");
+  }
+  // Where no other has room, it is asked all the same.
+  simulator_->control(R"({"do":"break_agent","number":0})");
+  simulator_->control(R"({"do":"break_agent","number":1})");
+  EXPECT_FALSE(create(request("all-broken-1")));
+  EXPECT_FALSE(create(request("all-broken-2")));
+  simulator_->control(R"({"do":"break_agent","broken":false,"number":0})");
+  simulator_->control(R"({"do":"break_agent","broken":false,"number":1})");
+  EXPECT_TRUE(create(request("mended")));
+}
+
 // Generated code that registered its descriptors process-wide would abort here.
 TEST_F(MesosPlugin, MayBeMappedTwice) {
   simulate();
