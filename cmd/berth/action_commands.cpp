@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // berth action create|update|get|list|delete|invoke
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -9,12 +10,14 @@
 #include <fmt/format.h>
 #include <thread>
 
+#include "action_get.hpp"
 #include "code_file.hpp"
 #include "commands.hpp"
 #include "names.hpp"
 #include "output.hpp"
 #include "parameters.hpp"
 #include "session.hpp"
+#include "table.hpp"
 
 namespace berth::cli {
 namespace {
@@ -34,6 +37,7 @@ struct ActionOptions {
   Pairs annotations;
   std::string annotation_file;
   std::vector<std::string> removed_annotations;
+  bool copy = false;       // `file` is an action's name
   std::string web;         // yes, no, raw; empty: as it is
   std::string web_secure;  // true, false or a secret; empty: as it is
   std::int64_t timeout_ms = -1;
@@ -155,8 +159,35 @@ json::object body_of(const ActionOptions& wanted, bool creating) {
   return body;
 }
 
+// Another action's code, parameters, annotations and limits under what is given.
+json::object copied(const GlobalOptions& options, const ActionOptions& wanted) {
+  if (wanted.file.empty()) throw Exit(ExitCode::kUsage, "--copy wants the name of an action");
+  const json::value from = document(rest(options, "GET", action_path(wanted.file)));
+  ActionOptions changes = wanted;
+  changes.file.clear();
+  json::object body = body_of(changes, false);
+  for (const char* member : {"exec", "limits", "parameters"}) {
+    if (!body.contains(member)) body[member] = from.at(member);
+  }
+  json::array annotations = from.at("annotations").as_array();
+  if (const json::value* given = body.if_contains("annotations")) {
+    // Of two with one key the later one counts.
+    for (const json::value& annotation : given->as_array()) {
+      annotations.erase(std::remove_if(annotations.begin(), annotations.end(),
+                                       [&annotation](const json::value& old) {
+                                         return text_of(old, "key") == text_of(annotation, "key");
+                                       }),
+                        annotations.end());
+      annotations.push_back(annotation);
+    }
+  }
+  body["annotations"] = std::move(annotations);
+  return body;
+}
+
 void put(const GlobalOptions& options, const ActionOptions& wanted, bool creating) {
-  const std::string body = json::serialize(body_of(wanted, creating));
+  const std::string body =
+      json::serialize(wanted.copy ? copied(options, wanted) : body_of(wanted, creating));
   HttpReply reply;
   {
     const Spinner spinner(fmt::format("sending {} ({} KB)", wanted.name, body.size() / 1024));
@@ -197,7 +228,7 @@ void list(const GlobalOptions& options, const ListOptions& wanted) {
                     format_duration(number_of(limits, "timeout")),
                     format_time(number_of(action, "updated"))});
   }
-  std::fputs(table(rows).c_str(), stdout);
+  print_table(rows);
 }
 
 // The record is written after the reply, when the logs are complete. Waiting for it here lets the
@@ -259,29 +290,37 @@ void invoke(const GlobalOptions& options, const InvokeOptions& wanted) {
   }
 }
 
-void add_put_options(CLI::App& command, ActionOptions& wanted) {
-  command.add_option("name", wanted.name, "name of the action")->required();
-  command.add_option("file", wanted.file,
-                     "the code: source, zip or program; '-' reads standard input");
-  command.add_option("--kind", wanted.kind,
-                     "runtime, e.g. python:default; else the file's extension tells");
+void add_put_options(CLI::App& command, ActionOptions& wanted, bool creating) {
+  command.add_option("name", wanted.name, "name of the action")
+      ->required()
+      ->type_name(creating ? "NAME" : "ACTION");
+  command
+      .add_option("file", wanted.file, "the code: source, zip or program; '-' reads standard input")
+      ->type_name("FILE");
+  command
+      .add_option("--kind", wanted.kind,
+                  "runtime, e.g. python:default; else the file's extension tells")
+      ->type_name("KIND");
   command.add_option("--main", wanted.main, "function or class to call");
   command.add_option("--docker", wanted.image, "run in this container image");
   command
       .add_option("--sequence", wanted.components,
                   "a sequence of these actions, each given the result of the one before")
-      ->type_name("A,B,...")
+      ->type_name("ACTION,...")
       ->delimiter(',')
       ->allow_extra_args(false);
   const auto add_pairs = [&command](const char* flags, Pairs& pairs, const char* help) {
     command.add_option(flags, pairs, help)->type_name("KEY VALUE")->allow_extra_args(false);
   };
   add_pairs("-p,--param", wanted.parameters, "default parameter; the value is JSON or a string");
-  command.add_option("-P,--param-file", wanted.parameter_file,
-                     "JSON object of default parameters; '-' reads standard input");
+  command
+      .add_option("-P,--param-file", wanted.parameter_file,
+                  "JSON object of default parameters; '-' reads standard input")
+      ->type_name("FILE");
   add_pairs("-e,--env", wanted.init_parameters, "parameter given as environment variable");
   add_pairs("-a,--annotation", wanted.annotations, "annotation");
-  command.add_option("-A,--annotation-file", wanted.annotation_file, "JSON object of annotations");
+  command.add_option("-A,--annotation-file", wanted.annotation_file, "JSON object of annotations")
+      ->type_name("FILE");
   command
       .add_option("--web", wanted.web,
                   "answer HTTP requests of anybody at /api/v1/web/...: raw "
@@ -308,7 +347,8 @@ void add_action_commands(CLI::App& program, const OptionsPtr& options) {
         creating ? "create" : "update",
         creating ? "create an action" : "change an action, or create it; what is not given stays");
     const auto wanted = std::make_shared<ActionOptions>();
-    add_put_options(*command, *wanted);
+    add_put_options(*command, *wanted, creating);
+    if (creating) command->add_flag("--copy", wanted->copy, "FILE is an action, to be copied");
     if (!creating) {
       command->add_option("--del-annotation", wanted->removed_annotations, "annotation to remove")
           ->allow_extra_args(false);
@@ -316,26 +356,18 @@ void add_action_commands(CLI::App& program, const OptionsPtr& options) {
     command->callback([options, wanted, creating] { put(*options, *wanted, creating); });
   }
 
-  CLI::App* get = group->add_subcommand("get", "show an action, without its code");
-  const auto shown = std::make_shared<std::string>();
-  const auto with_code = std::make_shared<bool>(false);
-  get->add_option("name", *shown, "name of the action")->required();
-  get->add_flag("--code", *with_code, "with its code");
-  get->callback([options, shown, with_code] {
-    print_outcome(*options,
-                  rest(*options, "GET", action_path(*shown) + (*with_code ? "" : "?code=false")));
-  });
+  add_action_get(*group, options);
 
   CLI::App* list_command = group->add_subcommand("list", "list actions, newest first");
   const auto page = std::make_shared<ListOptions>();
-  list_command->add_option("package", page->package, "only of this package");
+  list_command->add_option("package", page->package, "only of this package")->type_name("PACKAGE");
   list_command->add_option("-s,--skip", page->skip, "leave out the first");
   list_command->add_option("-l,--limit", page->limit, "at most so many; 0: all that berthd allows");
   list_command->callback([options, page] { list(*options, *page); });
 
   CLI::App* remove = group->add_subcommand("delete", "delete an action");
   const auto removed = std::make_shared<std::string>();
-  remove->add_option("name", *removed, "name of the action")->required();
+  remove->add_option("name", *removed, "name of the action")->required()->type_name("ACTION");
   remove->callback([options, removed] {
     const HttpReply reply = rest(*options, "DELETE", action_path(*removed));
     if (options->json) {
@@ -347,13 +379,17 @@ void add_action_commands(CLI::App& program, const OptionsPtr& options) {
 
   CLI::App* invoke_command = group->add_subcommand("invoke", "run an action");
   const auto run = std::make_shared<InvokeOptions>();
-  invoke_command->add_option("name", run->name, "name of the action")->required();
+  invoke_command->add_option("name", run->name, "name of the action")
+      ->required()
+      ->type_name("ACTION");
   invoke_command
       ->add_option("-p,--param", run->parameters, "argument; the value is JSON or a string")
       ->type_name("KEY VALUE")
       ->allow_extra_args(false);
-  invoke_command->add_option("-P,--param-file", run->parameter_file,
-                             "JSON object of arguments; '-' reads standard input");
+  invoke_command
+      ->add_option("-P,--param-file", run->parameter_file,
+                   "JSON object of arguments; '-' reads standard input")
+      ->type_name("FILE");
   invoke_command->add_flag("-b,--blocking", run->blocking, "wait, and show the whole record");
   invoke_command->add_flag("-r,--result", run->result, "wait, and show the result only");
   invoke_command->add_option("--wait", run->wait_ms, "wait at most so many milliseconds");

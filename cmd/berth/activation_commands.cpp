@@ -12,6 +12,7 @@
 #include "log_commands.hpp"
 #include "output.hpp"
 #include "session.hpp"
+#include "table.hpp"
 
 namespace berth::cli {
 namespace {
@@ -63,7 +64,7 @@ void list(const GlobalOptions& options, const ListOptions& wanted) {
                     status_text(number_of(activation, "statusCode")),
                     text_of(activation, "name") + ':' + text_of(activation, "version")});
   }
-  std::fputs(table(rows).c_str(), stdout);
+  print_table(rows);
 }
 
 std::string id_of(const GlobalOptions& options, const OneOptions& wanted) {
@@ -115,7 +116,7 @@ void trace_steps(const GlobalOptions& options, const json::value& record) {
       rows.push_back({"?", id, "", "its record is gone, or not there yet"});
     }
   }
-  std::fputs(table(rows).c_str(), stdout);
+  print_table(rows);
 }
 
 // Where the time of one activation went.
@@ -166,7 +167,7 @@ void trace(const GlobalOptions& options, const OneOptions& wanted) {
     const auto us = static_cast<double>(number_of(trace, phase.key));
     rows.push_back({phase.key, fmt::format("{:.3f}", us / 1000), phase.meaning});
   }
-  std::fputs(table(rows).c_str(), stdout);
+  print_table(rows);
 }
 
 }  // namespace
@@ -177,7 +178,7 @@ void add_activation_commands(CLI::App& program, const OptionsPtr& options) {
 
   CLI::App* list_command = group->add_subcommand("list", "list activations, newest first");
   const auto page = std::make_shared<ListOptions>();
-  list_command->add_option("action", page->name, "only of this action");
+  list_command->add_option("action", page->name, "only of this action")->type_name("ACTION");
   list_command->add_option("-s,--skip", page->skip, "leave out the first");
   list_command->add_option("-l,--limit", page->limit, "at most so many; 0: all that berthd allows");
   list_command->add_option("--since", page->since_ms, "started at or after (ms since the epoch)");
@@ -187,7 +188,7 @@ void add_activation_commands(CLI::App& program, const OptionsPtr& options) {
   CLI::App* trace_command =
       group->add_subcommand("trace", "show where the time of one activation went");
   const auto traced = std::make_shared<OneOptions>();
-  trace_command->add_option("id", traced->id, "the activation's id");
+  trace_command->add_option("id", traced->id, "the activation's id")->type_name("ACTIVATION");
   trace_command->add_flag("--last", traced->last, "the newest one");
   trace_command->callback([options, traced] { trace(*options, *traced); });
 
@@ -201,7 +202,7 @@ void add_activation_commands(CLI::App& program, const OptionsPtr& options) {
                              Command{"result", "show what it returned", "/result"}}) {
     CLI::App* command = group->add_subcommand(one.name, one.help);
     const auto wanted = std::make_shared<OneOptions>();
-    command->add_option("id", wanted->id, "the activation's id");
+    command->add_option("id", wanted->id, "the activation's id")->type_name("ACTIVATION");
     command->add_flag("--last", wanted->last, "the newest one");
     if (std::string_view(one.part) == "/logs") {
       command->add_flag("--strip", wanted->strip, "without time and stream");

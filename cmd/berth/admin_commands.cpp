@@ -60,11 +60,13 @@ void add_admin_commands(CLI::App& program, const OptionsPtr& options) {
   group->require_subcommand(1);
   const auto path = std::make_shared<std::string>();
   CLI::App* backup = group->add_subcommand("backup", "copy the store while berthd runs");
-  backup->add_option("file", *path, "the new file; berthd writes it")->required();
+  backup->add_option("file", *path, "the new file; berthd writes it")
+      ->required()
+      ->type_name("FILE");
   backup->callback([options, path] { back_up(*options, *path); });
   CLI::App* check_command =
       group->add_subcommand("check", "look for damage in the store, or in a backup of it");
-  check_command->add_option("file", *path, "a backup; else the store itself");
+  check_command->add_option("file", *path, "a backup; else the store itself")->type_name("FILE");
   check_command->callback([options, path] { check(*options, *path); });
 }
 

@@ -17,9 +17,13 @@ using OptionsPtr = std::shared_ptr<GlobalOptions>;
 
 void add_action_commands(CLI::App& program, const OptionsPtr& options);
 void add_activation_commands(CLI::App& program, const OptionsPtr& options);
+// completion.
+void add_completion_commands(CLI::App& program);
 void add_container_commands(CLI::App& program, const OptionsPtr& options);
 // deploy.
 void add_deploy_commands(CLI::App& program, const OptionsPtr& options);
+// list.
+void add_list_commands(CLI::App& program, const OptionsPtr& options);
 void add_namespace_commands(CLI::App& program, const OptionsPtr& options);
 void add_package_commands(CLI::App& program, const OptionsPtr& options);
 void add_rule_commands(CLI::App& program, const OptionsPtr& options);

@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "output.hpp"
 #include "session.hpp"
+#include "table.hpp"
 
 namespace berth::cli {
 namespace {
@@ -49,7 +50,7 @@ void list(const GlobalOptions& options, const std::string& state) {
   if (options.json) {
     std::puts(json::serialize(chosen).c_str());
   } else {
-    std::fputs(table(rows).c_str(), stdout);
+    print_table(rows);
   }
 }
 

@@ -231,7 +231,7 @@ void deploy(const GlobalOptions& options, const DeployOptions& wanted) {
     return change.verb != Verb::kUnchanged;
   });
   if (!options.json) {
-    std::fputs(show_plan(changes).c_str(), stdout);
+    std::fputs(show_plan(changes, surface()).c_str(), stdout);
     std::fflush(stdout);
   }
   const bool applies = differs && !wanted.dry_run;
@@ -249,7 +249,8 @@ void add_deploy_commands(CLI::App& program, const OptionsPtr& options) {
       "deploy", "make packages, actions, triggers and rules as a project file says");
   const auto wanted = std::make_shared<DeployOptions>();
   command->add_option("file", wanted->file, "the project file: YAML, as wskdeploy's manifests")
-      ->required();
+      ->required()
+      ->type_name("FILE");
   command->add_flag("--dry-run", wanted->dry_run, "show what differs, and change nothing");
   command->add_flag("-y,--yes", wanted->yes, "apply it without asking");
   command->add_flag("--prune", wanted->prune,

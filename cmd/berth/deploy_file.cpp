@@ -8,10 +8,11 @@
 #include <utility>
 
 #include "base/files.hpp"
-#include "code_file.hpp"
 #include "exit_code.hpp"
 #include "names.hpp"
+#include "project_code.hpp"
 #include "project_node.hpp"
+#include "serverless_file.hpp"
 
 namespace berth::cli {
 namespace {
@@ -36,6 +37,7 @@ class Reader {
   void read_sequence(const std::string& package, const std::string& name, const YamlNode& node);
   void read_trigger(const std::string& name, const YamlNode& node);
   void read_rule(const std::string& package, const std::string& name, const YamlNode& node);
+  void read_binding(const std::string& name, const YamlNode& node);
 
   ProjectEntity entity(EntityKind kind, const std::string& name, const ProjectNode& node);
   void read_code(const ProjectNode& node, json::object& exec);
@@ -123,9 +125,8 @@ void Reader::export_to_web(const ProjectNode& node, json::object& annotations) {
 }
 
 void Reader::read_code(const ProjectNode& node, json::object& exec) {
-  std::string runtime = node.text(node.find("kind") != nullptr ? "kind" : "runtime");
-  std::replace(runtime.begin(), runtime.end(), '@', ':');
-  if (!runtime.empty() && runtime.find(':') == std::string::npos) runtime += ":default";
+  const std::string runtime =
+      runtime_kind(node.text(node.find("kind") != nullptr ? "kind" : "runtime"));
   const std::string image = node.text("docker");
   const YamlNode* function = node.find("function");
   if (!image.empty()) {
@@ -139,31 +140,7 @@ void Reader::read_code(const ProjectNode& node, json::object& exec) {
     }
     return;
   }
-  const fs::path path = folder_ / node.text("function");
-  std::error_code error;
-  if (!fs::exists(path, error)) {
-    node.fail(*function, "there is no file " + path.string() + ": 'function' is relative to " +
-                             (folder_.empty() ? "the current folder" : folder_.string()));
-  }
-  if (!fs::is_regular_file(path, error)) {
-    node.fail(*function, path.string() + " is no file: make a zip of a folder with 'cd " +
-                             path.string() + " && zip -r ../code.zip .'");
-  }
-  Code code;
-  try {
-    code = cli::read_code(path.string(), runtime);
-  } catch (const Exit& end) {
-    node.fail(*function, end.what());
-  }
-  if (image.empty()) {
-    if (code.kind.empty()) {
-      node.fail(*function, "which runtime is " + path.string() +
-                               "? Give it, for example 'runtime: python:default'");
-    }
-    exec["kind"] = code.kind;
-  }
-  exec["code"] = code.text;
-  exec["binary"] = code.binary;
+  read_code_file(node, *function, folder_ / node.text("function"), runtime, exec);
 }
 
 void Reader::read_action(const std::string& package, const std::string& name,
@@ -241,6 +218,22 @@ void Reader::read_rule(const std::string& package, const std::string& name, cons
   add(std::move(rule), node);
 }
 
+// A package of somebody else's, by a name and with inputs of one's own.
+void Reader::read_binding(const std::string& name, const YamlNode& value) {
+  const ProjectNode node(project_.file, value, "dependency '" + name + "'");
+  node.only({"location", "inputs", "annotations", "description"});
+  ProjectEntity binding = entity(EntityKind::kPackage, name, node);
+  binding.inputs = node.inputs(binding.hidden);
+  binding.binding = node.text("location", true);
+  if (!binding.binding.starts_with('/') ||
+      std::count(binding.binding.begin(), binding.binding.end(), '/') != 2) {
+    node.fail(*node.find("location"),
+              "'location' must be a package of this server: /NAMESPACE/PACKAGE");
+  }
+  if (name.find('/') != std::string::npos) node.fail(value, "a package's name has no '/'");
+  add(std::move(binding), node);
+}
+
 template <typename Read>
 void Reader::each(const ProjectNode& package, std::string_view key, Read read) {
   const YamlNode* given = package.find(key);
@@ -251,8 +244,8 @@ void Reader::each(const ProjectNode& package, std::string_view key, Read read) {
 
 void Reader::read_package(const std::string& name, const YamlNode& value) {
   const ProjectNode node(project_.file, value, "package '" + name + "'");
-  node.only({"actions", "sequences", "triggers", "rules", "inputs", "annotations", "public",
-             "description", "version", "license"});
+  node.only({"actions", "sequences", "triggers", "rules", "dependencies", "inputs", "annotations",
+             "public", "description", "version", "license"});
   // `default` stands for no package: then there is nothing to have inputs or annotations.
   const std::string package = name == "default" ? "" : name;
   if (package.empty()) {
@@ -268,6 +261,8 @@ void Reader::read_package(const std::string& name, const YamlNode& value) {
     if (name.find('/') != std::string::npos) node.fail(value, "a package's name has no '/'");
     add(std::move(out), node);
   }
+  each(node, "dependencies",
+       [&](const auto& key, const auto& binding) { read_binding(key, binding); });
   each(node, "actions",
        [&](const auto& key, const auto& action) { read_action(package, key, action); });
   each(node, "sequences",
@@ -322,11 +317,6 @@ void put_in_order(Project& project) {
 
 Project Reader::read(const YamlNode& root) {
   const ProjectNode top(project_.file, root, "");
-  if (top.find("service") != nullptr && top.find("functions") != nullptr) {
-    fail_at(project_.file, 0,
-            "is a file of the serverless framework: deploy it with 'serverless deploy', or write "
-            "its functions as 'packages: NAME: actions:'");
-  }
   top.only({"project", "packages"});
   const YamlNode* packages = top.find("packages");
   if (const YamlNode* given = top.find("project")) {
@@ -343,7 +333,6 @@ Project Reader::read(const YamlNode& root) {
   }
   const ProjectNode all(project_.file, *packages, "packages");
   for (const auto& [name, value] : all.node().members) read_package(name, value);
-  put_in_order(project_);
   return std::move(project_);
 }
 
@@ -372,7 +361,9 @@ Project read_project(const std::string& file) {
   const Result<std::string> text = read_file(file, kMaxFile);
   if (!text) throw Exit(ExitCode::kUsage, text.error().message());
   const YamlNode root = parse_yaml(*text, file);
-  return Reader(file).read(root);
+  Project project = is_serverless(root) ? read_serverless(file, root) : Reader(file).read(root);
+  put_in_order(project);
+  return project;
 }
 
 }  // namespace berth::cli

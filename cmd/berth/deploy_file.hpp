@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A project file: packages with their actions, sequences, triggers and rules, as wskdeploy's
-// manifests have them. What it says is complete: an entity is to be as the file has it.
+// manifests have them, or as a serverless.yml does. What it says is complete: an entity is to be as
+// the file has it.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -33,6 +34,7 @@ struct ProjectEntity {
   bool is_sequence() const;
   // Packages.
   bool is_public = false;
+  std::string binding;  // "/ns/package" that it stands for; empty: it is a package of its own
   // Triggers: the feed, which the inputs are for; empty: none.
   std::string feed;
   // Rules: full names.
@@ -48,7 +50,8 @@ struct Project {
 };
 
 // Reads the file and the functions that it names (paths are relative to it). `$NAME` and `${NAME}`
-// in inputs are of the environment, `$$` is a dollar. Throws Exit(kUsage): "FILE:LINE: ...".
+// in a manifest's inputs are of the environment, `$$` is a dollar. Throws Exit(kUsage): "FILE:LINE:
+// ...".
 Project read_project(const std::string& file);
 
 }  // namespace berth::cli

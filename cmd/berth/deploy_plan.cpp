@@ -46,6 +46,22 @@ std::string joined(const json::value& entity, std::string_view member) {
   return part == nullptr ? "" : '/' + text_of(*part, "path") + '/' + text_of(*part, "name");
 }
 
+// "/ns/package" that a package stands for; empty: it is one of its own.
+std::string bound_by(const json::value& package) {
+  const json::value* binding = package.get_object().if_contains("binding");
+  if (binding == nullptr || !binding->is_object() || binding->get_object().empty()) return {};
+  return '/' + text_of(*binding, "namespace") + '/' + text_of(*binding, "name");
+}
+
+// Of `all` what has a name in `names`.
+json::object only(const json::object& all, const json::object& names) {
+  json::object out;
+  for (const auto& [key, value] : all) {
+    if (names.contains(key)) out[key] = value;
+  }
+  return out;
+}
+
 std::string size_of(const json::object& exec) {
   return fmt::format("{} bytes", exec.at("code").as_string().size());
 }
@@ -168,7 +184,14 @@ json::object body_of(const ProjectEntity& wanted) {
   json::object body;
   json::object annotations = wanted.annotations;
   switch (wanted.kind) {
-    case EntityKind::kPackage: body["publish"] = wanted.is_public; break;
+    case EntityKind::kPackage:
+      body["publish"] = wanted.is_public;
+      if (!wanted.binding.empty()) {
+        const std::size_t slash = wanted.binding.find('/', 1);
+        body["binding"] = json::object{{"namespace", wanted.binding.substr(1, slash - 1)},
+                                       {"name", wanted.binding.substr(slash + 1)}};
+      }
+      break;
     case EntityKind::kAction:
       body["exec"] = wanted.exec;
       if (!wanted.limits.empty()) body["limits"] = wanted.limits;
@@ -277,7 +300,10 @@ Change plan_change(const Project& project, const ProjectEntity& wanted, const js
     case EntityKind::kPackage:
       compare_text(found, "public", text_of(current, "publish"),
                    wanted.is_public ? "true" : "false");
-      compare_inputs(found, wanted, now, sealed, wanted.inputs);
+      compare_text(found, "binding", bound_by(current), with_space(wanted.binding, facts));
+      // A binding is shown with what its package has, too.
+      compare_inputs(found, wanted, wanted.binding.empty() ? now : only(now, wanted.inputs), sealed,
+                     wanted.inputs);
       break;
     case EntityKind::kAction: {
       compare_exec(found, current, wanted.exec, facts);

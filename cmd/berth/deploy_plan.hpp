@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "deploy_file.hpp"
+#include "table.hpp"
 
 namespace berth::cli {
 
@@ -71,7 +72,7 @@ std::vector<Change> plan_deletions(const Project& project,
                                    const std::map<EntityKind, boost::json::array>& listed);
 
 // For people: one line for each change, and what differs below it; then the numbers.
-std::string show_plan(const std::vector<Change>& changes);
+std::string show_plan(const std::vector<Change>& changes, const Surface& on = {});
 boost::json::value to_json(const std::string& project, const std::vector<Change>& changes,
                            bool applied);
 

@@ -75,12 +75,17 @@ std::vector<Change> plan_deletions(const Project& project,
   return changes;
 }
 
-std::string show_plan(const std::vector<Change>& changes) {
+std::string show_plan(const std::vector<Change>& changes, const Surface& on) {
   std::string out;
   for (const Change& change : changes) {
     if (change.verb == Verb::kUnchanged) continue;
     const char sign = change.verb == Verb::kCreate ? '+' : change.verb == Verb::kDelete ? '-' : '~';
-    out += printable(fmt::format("{} {} {}", sign, word_of(change.kind), change.name)) + '\n';
+    const Colour colour = sign == '+'   ? Colour::kGreen
+                          : sign == '-' ? Colour::kRed
+                                        : Colour::kYellow;
+    const std::string line =
+        printable(fmt::format("{} {} {}", sign, word_of(change.kind), change.name));
+    out += coloured(line, colour, on) + '\n';
     for (const Difference& difference : change.differences) {
       out += "    " + printable(line_of(difference)) + '\n';
     }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entity_options.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
 
 #include "names.hpp"
 #include "output.hpp"
 #include "session.hpp"
+#include "table.hpp"
 
 namespace berth::cli {
 namespace {
@@ -16,6 +18,13 @@ namespace json = boost::json;
 // "packages" and "a package".
 std::string singular(const std::string& collection) {
   return collection.substr(0, collection.size() - 1);
+}
+
+// The type of an argument that names one: "PACKAGE".
+std::string type_of(std::string kind) {
+  std::transform(kind.begin(), kind.end(), kind.begin(),
+                 [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+  return kind;
 }
 
 struct Page {
@@ -53,7 +62,7 @@ void print_list(const GlobalOptions& options, const std::string& collection, con
     row.push_back(format_time(number_of(entity, "updated")));
     rows.push_back(std::move(row));
   }
-  std::fputs(table(rows).c_str(), stdout);
+  print_table(rows);
 }
 
 }  // namespace
@@ -73,16 +82,22 @@ void add_pairs(CLI::App& command, const char* flags, Pairs& pairs, const char* h
   command.add_option(flags, pairs, help)->type_name("KEY VALUE")->allow_extra_args(false);
 }
 
-void add_entity_options(CLI::App& command, EntityOptions& wanted, const std::string& kind) {
-  command.add_option("name", wanted.name, "name of the " + kind)->required();
+void add_entity_options(CLI::App& command, EntityOptions& wanted, const std::string& kind,
+                        bool is_new) {
+  command.add_option("name", wanted.name, "name of the " + kind)
+      ->required()
+      ->type_name(is_new ? "NAME" : type_of(kind));
   if (kind != "rule") {
     add_pairs(command, "-p,--param", wanted.parameters,
               "default parameter; the value is JSON or a string");
-    command.add_option("-P,--param-file", wanted.parameter_file,
-                       "JSON object of default parameters; '-' reads standard input");
+    command
+        .add_option("-P,--param-file", wanted.parameter_file,
+                    "JSON object of default parameters; '-' reads standard input")
+        ->type_name("FILE");
   }
   add_pairs(command, "-a,--annotation", wanted.annotations, "annotation");
-  command.add_option("-A,--annotation-file", wanted.annotation_file, "JSON object of annotations");
+  command.add_option("-A,--annotation-file", wanted.annotation_file, "JSON object of annotations")
+      ->type_name("FILE");
 }
 
 void print_document(const GlobalOptions& options, const HttpReply& reply) {
@@ -97,7 +112,7 @@ void add_get(CLI::App& group, const OptionsPtr& options, const std::string& coll
   const std::string kind = singular(collection);
   CLI::App* command = group.add_subcommand("get", "show a " + kind);
   const auto name = std::make_shared<std::string>();
-  command->add_option("name", *name, "name of the " + kind)->required();
+  command->add_option("name", *name, "name of the " + kind)->required()->type_name(type_of(kind));
   command->callback([options, name, collection] {
     print_document(*options, rest(*options, "GET", entity_path(collection, *name)));
   });

@@ -28,8 +28,10 @@ struct EntityOptions {
 };
 
 void add_pairs(CLI::App& command, const char* flags, Pairs& pairs, const char* help);
-// The name, and parameters and annotations unless it is a rule.
-void add_entity_options(CLI::App& command, EntityOptions& wanted, const std::string& kind);
+// The name, and parameters and annotations unless it is a rule. `is_new`: there is none of the name
+// yet to complete it by.
+void add_entity_options(CLI::App& command, EntityOptions& wanted, const std::string& kind,
+                        bool is_new);
 
 // "NAME is sent; what is printed: the document, or one line".
 void print_document(const GlobalOptions& options, const HttpReply& reply);

@@ -2,6 +2,7 @@
 // Where berthd is and which key to use: options, then environment, then the data directory.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@ struct GlobalOptions {
   std::string auth;      // BERTH_AUTH only: options are seen by everyone on the machine
   bool json = false;
   bool insecure = false;
+  std::chrono::seconds patience{120};  // of each request
 };
 
 // /var/lib/berth for root, else ${XDG_STATE_HOME:-~/.local/state}/berth.

@@ -274,7 +274,7 @@ void follow_logs(const GlobalOptions& options, const std::string& id, bool strip
 void add_log_commands(CLI::App& group, const std::shared_ptr<GlobalOptions>& options) {
   CLI::App* poll_command = group.add_subcommand("poll", "show the logs of what ends from now on");
   const auto polled = std::make_shared<PollOptions>();
-  poll_command->add_option("action", polled->action, "only of this action");
+  poll_command->add_option("action", polled->action, "only of this action")->type_name("ACTION");
   poll_command->add_option("-e,--exit", polled->exit_s, "end after so many seconds");
   poll_command->add_option("--since", polled->since, "from then on: 15m, 2h, 7d, a time, or ms");
   poll_command->callback([options, polled] { poll(*options, *polled); });
@@ -283,7 +283,7 @@ void add_log_commands(CLI::App& group, const std::shared_ptr<GlobalOptions>& opt
       group.add_subcommand("grep", "search the logs of activations for a regular expression");
   const auto wanted = std::make_shared<GrepOptions>();
   grep_command->add_option("pattern", wanted->pattern, "what to look for in a line")->required();
-  grep_command->add_option("action", wanted->action, "only of this action");
+  grep_command->add_option("action", wanted->action, "only of this action")->type_name("ACTION");
   grep_command
       ->add_option("--since", wanted->since, "started then or later: 15m, 2h, 7d, a time, ms")
       ->capture_default_str();

@@ -3,9 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "commands.hpp"
+#include "completion.hpp"
 #include "exit_code.hpp"
+#include "server_names.hpp"
 
 namespace {
 
@@ -14,9 +19,11 @@ int run(int argc, char** argv) {
   CLI::App program("Functions on Berth: create them, invoke them, read their logs", "berth");
   const auto options = std::make_shared<berth::cli::GlobalOptions>();
   program.set_version_flag("--version", BERTH_VERSION);
-  program.add_option("--data-dir", options->data_dir,
-                     "berthd's data directory (BERTH_DATA_DIR; root: /var/lib/berth, else "
-                     "~/.local/state/berth): address and key are found there");
+  program
+      .add_option("--data-dir", options->data_dir,
+                  "berthd's data directory (BERTH_DATA_DIR; root: /var/lib/berth, else "
+                  "~/.local/state/berth): address and key are found there")
+      ->type_name("DIR");
   program.add_option("--apihost", options->api_host,
                      "address of a berthd elsewhere (BERTH_APIHOST)");
   program.add_flag("-i,--insecure", options->insecure, "do not check the server's certificate");
@@ -29,6 +36,7 @@ int run(int argc, char** argv) {
   berth::cli::add_activation_commands(program, options);
   berth::cli::add_container_commands(program, options);
   berth::cli::add_deploy_commands(program, options);
+  berth::cli::add_list_commands(program, options);
   berth::cli::add_namespace_commands(program, options);
   berth::cli::add_package_commands(program, options);
   berth::cli::add_rule_commands(program, options);
@@ -36,6 +44,13 @@ int run(int argc, char** argv) {
   berth::cli::add_plugin_commands(program, options);
   berth::cli::add_server_commands(program, options);
   berth::cli::add_admin_commands(program, options);
+  berth::cli::add_completion_commands(program);
+  // Before anything is parsed: what is to be completed need not be right.
+  if (argc > 2 && std::string_view(argv[1]) == berth::cli::kCompleteWord) {
+    const std::vector<std::string> words(argv + 3, argv + argc);  // after "--"
+    std::fputs(to_lines(complete(program, words, berth::cli::server_names)).c_str(), stdout);
+    return static_cast<int>(ExitCode::kOk);
+  }
   try {
     program.parse(argc, argv);
     return static_cast<int>(ExitCode::kOk);

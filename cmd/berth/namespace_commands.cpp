@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "output.hpp"
 #include "session.hpp"
+#include "table.hpp"
 
 namespace berth::cli {
 namespace {
@@ -42,7 +43,7 @@ void list(const GlobalOptions& options) {
     rows.push_back(
         {text_of(entry, "name"), text_of(entry, "uuid"), format_time(number_of(entry, "created"))});
   }
-  std::fputs(table(rows).c_str(), stdout);
+  print_table(rows);
 }
 
 // "KEY=VALUE" of one limit: VALUE is a number, a list of kinds with commas between, or "none".
@@ -96,7 +97,7 @@ void limits(const GlobalOptions& options, const std::string& name,
   for (const auto& limit : set.as_object()) {
     rows.push_back({std::string(limit.key()), json::serialize(limit.value())});
   }
-  std::fputs(table(rows).c_str(), stdout);
+  print_table(rows);
 }
 
 }  // namespace
@@ -117,7 +118,7 @@ void add_namespace_commands(CLI::App& program, const OptionsPtr& options) {
 
   CLI::App* remove = group->add_subcommand("delete", "delete a namespace and its key");
   const auto force = std::make_shared<bool>(false);
-  remove->add_option("name", *name, "name of the namespace")->required();
+  remove->add_option("name", *name, "name of the namespace")->required()->type_name("NAMESPACE");
   remove->add_flag("--force", *force, "delete its actions, too");
   remove->callback([options, name, force] {
     const HttpReply reply =
@@ -131,7 +132,9 @@ void add_namespace_commands(CLI::App& program, const OptionsPtr& options) {
 
   CLI::App* limits_command =
       group->add_subcommand("limits", "show or set what one namespace may, over the limits of all");
-  limits_command->add_option("name", *name, "name of the namespace")->required();
+  limits_command->add_option("name", *name, "name of the namespace")
+      ->required()
+      ->type_name("NAMESPACE");
   const auto settings = std::make_shared<std::vector<std::string>>();
   limits_command->add_option(
       "settings", *settings,
@@ -144,12 +147,12 @@ void add_namespace_commands(CLI::App& program, const OptionsPtr& options) {
   CLI::App* key = group->add_subcommand("key", "the key of a namespace");
   key->require_subcommand(1);
   CLI::App* show = key->add_subcommand("show", "show the key");
-  show->add_option("name", *name, "name of the namespace")->required();
+  show->add_option("name", *name, "name of the namespace")->required()->type_name("NAMESPACE");
   show->callback([options, name] {
     print_key(*options, admin(*options, "GET", path_of(*name) + "/key"), "");
   });
   CLI::App* rotate = key->add_subcommand("rotate", "make a new secret; the old one ends at once");
-  rotate->add_option("name", *name, "name of the namespace")->required();
+  rotate->add_option("name", *name, "name of the namespace")->required()->type_name("NAMESPACE");
   rotate->callback([options, name] {
     print_key(*options, admin(*options, "POST", path_of(*name) + "/key"),
               "the key of namespace " + *name + " is new");

@@ -44,13 +44,6 @@ void append(std::string& out, const json::value& value, std::size_t depth) {
   }
 }
 
-// Columns of a text: one for each code point, which is right for most scripts.
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  }));
-}
-
 }  // namespace
 
 std::string pretty(const json::value& value) {
@@ -64,26 +57,6 @@ std::string printable(std::string_view text) {
   std::replace_if(
       out.begin(), out.end(),
       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return out;
-}
-
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      widths[i] = std::max(widths[i], width(printable(row[i])));
-    }
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      const std::string cell = printable(row[i]);
-      out += cell;
-      if (i + 1 < row.size()) out.append(widths[i] - width(cell) + 2, ' ');
-    }
-    out += '\n';
-  }
   return out;
 }
 

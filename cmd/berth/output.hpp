@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the commands print: JSON for people, tables, times, and a spinner while something takes
-// long.
+// What the commands print: JSON for people, times, and a spinner while something takes long; tables
+// are in table.hpp.
 #pragma once
 
 #include <boost/json/value.hpp>
@@ -10,16 +10,11 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 namespace berth::cli {
 
 // Indented by two, members in their order, with a newline at the end.
 std::string pretty(const boost::json::value& value);
-
-// Columns as wide as their widest cell, two blanks between; the first row is the head. With a
-// newline at the end; control characters in cells are shown as '?'.
-std::string table(const std::vector<std::vector<std::string>>& rows);
 
 // "2026-11-23 17:40:12" in UTC.
 std::string format_time(std::int64_t ms);

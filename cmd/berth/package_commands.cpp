@@ -51,7 +51,7 @@ void add_package_commands(CLI::App& program, const OptionsPtr& options) {
         creating ? "create" : "update",
         creating ? "create a package" : "change a package, or create it; what is not given stays");
     const auto wanted = std::make_shared<PackageOptions>();
-    add_entity_options(*command, *wanted, "package");
+    add_entity_options(*command, *wanted, "package", creating);
     command->add_option("--shared", wanted->shared, "whether other namespaces may use its actions")
         ->check(CLI::IsMember({"yes", "no", "true", "false"}));
     command->callback([options, wanted, creating] {
@@ -62,8 +62,9 @@ void add_package_commands(CLI::App& program, const OptionsPtr& options) {
   CLI::App* bind = group->add_subcommand("bind", "give a package another name and own parameters");
   const auto bound = std::make_shared<PackageOptions>();
   bind->add_option("provider", bound->provider, "/NAMESPACE/PACKAGE that it stands for")
-      ->required();
-  add_entity_options(*bind, *bound, "new package");
+      ->required()
+      ->type_name("PACKAGE");
+  add_entity_options(*bind, *bound, "new package", true);
   bind->callback([options, bound] { put(*options, *bound, "bound", false); });
 
   add_get(*group, options, "packages");
@@ -72,7 +73,7 @@ void add_package_commands(CLI::App& program, const OptionsPtr& options) {
   CLI::App* remove = group->add_subcommand("delete", "delete a package");
   const auto removed = std::make_shared<std::string>();
   const auto force = std::make_shared<bool>(false);
-  remove->add_option("name", *removed, "name of the package")->required();
+  remove->add_option("name", *removed, "name of the package")->required()->type_name("PACKAGE");
   remove->add_flag("-f,--force", *force, "with the actions that are in it");
   remove->callback([options, removed, force] {
     const HttpReply reply =

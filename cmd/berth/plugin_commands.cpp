@@ -80,15 +80,19 @@ void add_plugin_commands(CLI::App& program, const OptionsPtr& options) {
   const auto wanted = std::make_shared<PluginOptions>();
 
   CLI::App* list_command = group->add_subcommand("list", "list the plugin directory");
-  list_command->add_option("--plugin-dir", wanted->directory,
-                           "another directory (BERTH_PLUGINS__DIRECTORY)");
+  list_command
+      ->add_option("--plugin-dir", wanted->directory,
+                   "another directory (BERTH_PLUGINS__DIRECTORY)")
+      ->type_name("DIR");
   list_command->add_flag("--running", wanted->running, "what the running berthd has loaded");
   list_command->callback([options, wanted] { list(*options, *wanted); });
 
   CLI::App* inspect_command =
       group->add_subcommand("inspect", "examine a plugin without running a line of it");
-  inspect_command->add_option("plugin", wanted->subject, "its file, or its name");
-  inspect_command->add_option("--plugin-dir", wanted->directory, "where a name is looked for");
+  inspect_command->add_option("plugin", wanted->subject, "its file, or its name")
+      ->type_name("PLUGIN");
+  inspect_command->add_option("--plugin-dir", wanted->directory, "where a name is looked for")
+      ->type_name("DIR");
   inspect_command->add_flag("--running", wanted->running, "ask the running berthd instead");
   inspect_command->callback([options, wanted] { inspect(*options, *wanted); });
 }

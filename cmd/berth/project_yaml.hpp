@@ -20,6 +20,7 @@ struct YamlNode {
   std::vector<YamlNode> items;      // of a list
   std::vector<YamlMember> members;  // of a map, as in the file
   int line = 0;                     // from 1; of a member: its key's
+  bool from_environment = false;    // a part of the scalar is a variable of the environment
 };
 
 struct YamlMember {

@@ -37,7 +37,7 @@ CLI::App* add_named(CLI::App& group, const std::string& word, const std::string&
                     std::function<void(const std::string& name)> run) {
   CLI::App* command = group.add_subcommand(word, help);
   const auto name = std::make_shared<std::string>();
-  command->add_option("name", *name, "name of the rule")->required();
+  command->add_option("name", *name, "name of the rule")->required()->type_name("RULE");
   command->callback([name, run = std::move(run)] { run(*name); });
   return command;
 }
@@ -52,9 +52,13 @@ void add_rule_commands(CLI::App& program, const OptionsPtr& options) {
         group->add_subcommand(creating ? "create" : "update",
                               creating ? "create an active rule" : "change a rule, or create it");
     const auto wanted = std::make_shared<RuleOptions>();
-    add_entity_options(*command, *wanted, "rule");
-    command->add_option("trigger", wanted->trigger, "trigger that it waits for")->required();
-    command->add_option("action", wanted->action, "action that it invokes")->required();
+    add_entity_options(*command, *wanted, "rule", creating);
+    command->add_option("trigger", wanted->trigger, "trigger that it waits for")
+        ->required()
+        ->type_name("TRIGGER");
+    command->add_option("action", wanted->action, "action that it invokes")
+        ->required()
+        ->type_name("ACTION");
     command->callback([options, wanted, creating] { put(*options, *wanted, creating); });
   }
   add_get(*group, options, "rules");
@@ -70,9 +74,12 @@ void add_rule_commands(CLI::App& program, const OptionsPtr& options) {
     add_named(*group, enabling ? "enable" : "disable",
               enabling ? "make a rule active" : "make a rule inactive",
               [options, enabling](const std::string& name) {
-                rest(*options, "POST", path_of(name),
-                     enabling ? R"({"status":"active"})" : R"({"status":"inactive"})");
-                std::printf("%s rule %s\n", enabling ? "enabled" : "disabled", name.c_str());
+                const std::string body =
+                    enabling ? R"({"status":"active"})" : R"({"status":"inactive"})";
+                rest(*options, "POST", path_of(name), body);
+                // berthd itself answers nothing.
+                const std::string done = enabling ? "enabled rule " : "disabled rule ";
+                std::puts(options->json ? body.c_str() : (done + name).c_str());
               });
   }
 }

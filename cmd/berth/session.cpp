@@ -69,6 +69,7 @@ HttpReply rest(const GlobalOptions& options, const std::string& method, const st
   const bool is_whole = path == "/" || path.starts_with("/api/");
   request.url = api_host(options) + (is_whole ? path : "/api/v1/namespaces/_" + path);
   request.authorization = auth_key(options);
+  request.timeout = options.patience;
   request.body = body;
   request.insecure = options.insecure;
   HttpReply reply = send(request, ": is it running? Start it with 'berthd', or set BERTH_APIHOST");
@@ -83,7 +84,7 @@ HttpReply admin(const GlobalOptions& options, const std::string& method, const s
                 const std::string& body, std::chrono::seconds timeout) {
   HttpRequest request;
   request.method = method;
-  request.timeout = timeout;
+  request.timeout = timeout.count() > 0 ? timeout : options.patience;
   request.unix_socket = admin_socket(options).string();
   request.url = "http://localhost" + path;
   request.body = body;

@@ -18,10 +18,10 @@ namespace berth::cli {
 HttpReply rest(const GlobalOptions& options, const std::string& method, const std::string& path,
                const std::string& body = "", bool status_is_data = false);
 
-// One request to the admin socket.
+// One request to the admin socket. `timeout` 0: as the options have it.
 HttpReply admin(const GlobalOptions& options, const std::string& method, const std::string& path,
                 const std::string& body = "",
-                std::chrono::seconds timeout = std::chrono::seconds(120));
+                std::chrono::seconds timeout = std::chrono::seconds(0));
 
 // The reply's document. Throws for one that is none: then something else answers there.
 boost::json::value document(const HttpReply& reply);

@@ -102,7 +102,7 @@ void fire(const GlobalOptions& options, const EntityOptions& wanted) {
       rest(options, "POST", path_of(wanted.name),
            json::serialize(parse_parameters(wanted.parameter_file, wanted.parameters)));
   if (reply.status == 204) {
-    if (!options.json) std::printf("trigger %s has no active rule\n", wanted.name.c_str());
+    std::puts(options.json ? "{}" : ("trigger " + wanted.name + " has no active rule").c_str());
     return;
   }
   print_done(options, reply, "fired " + wanted.name + ", activation " + reply.activation_id);
@@ -125,11 +125,13 @@ void add_trigger_commands(CLI::App& program, const OptionsPtr& options) {
         creating ? "create a trigger"
                  : "change a trigger and tell its feed, or create it; what is not given stays");
     const auto wanted = std::make_shared<TriggerOptions>();
-    add_entity_options(*command, *wanted, "trigger");
+    add_entity_options(*command, *wanted, "trigger", creating);
     if (creating) {
-      command->add_option("-f,--feed", wanted->feed,
-                          "action that sends the events, e.g. /whisk.system/alarms/alarm; the "
-                          "parameters are for it");
+      command
+          ->add_option("-f,--feed", wanted->feed,
+                       "action that sends the events, e.g. /whisk.system/alarms/alarm; the "
+                       "parameters are for it")
+          ->type_name("FEED");
     }
     command->callback([options, wanted, creating] {
       creating ? create(*options, *wanted) : update(*options, *wanted);
@@ -137,24 +139,30 @@ void add_trigger_commands(CLI::App& program, const OptionsPtr& options) {
   }
   CLI::App* get_command = group->add_subcommand("get", "show a trigger; what its feed says of it");
   const auto shown = std::make_shared<std::string>();
-  get_command->add_option("name", *shown, "name of the trigger")->required();
+  get_command->add_option("name", *shown, "name of the trigger")->required()->type_name("TRIGGER");
   get_command->callback([options, shown] { get(*options, *shown); });
   add_list(*group, options, "triggers");
 
   CLI::App* delete_command = group->add_subcommand("delete", "delete a trigger and tell its feed");
   const auto removed = std::make_shared<std::string>();
   const auto force = std::make_shared<bool>(false);
-  delete_command->add_option("name", *removed, "name of the trigger")->required();
+  delete_command->add_option("name", *removed, "name of the trigger")
+      ->required()
+      ->type_name("TRIGGER");
   delete_command->add_flag("--force", *force, "also if its feed refuses, or is gone");
   delete_command->callback([options, removed, force] { remove(*options, *removed, *force); });
 
   CLI::App* fire_command = group->add_subcommand("fire", "fire a trigger");
   const auto event = std::make_shared<EntityOptions>();
-  fire_command->add_option("name", event->name, "name of the trigger")->required();
+  fire_command->add_option("name", event->name, "name of the trigger")
+      ->required()
+      ->type_name("TRIGGER");
   add_pairs(*fire_command, "-p,--param", event->parameters,
             "member of the event; the value is JSON or a string");
-  fire_command->add_option("-P,--param-file", event->parameter_file,
-                           "JSON object of the event; '-' reads standard input");
+  fire_command
+      ->add_option("-P,--param-file", event->parameter_file,
+                   "JSON object of the event; '-' reads standard input")
+      ->type_name("FILE");
   fire_command->callback([options, event] { fire(*options, *event); });
 
   for (const char* word : {"pause", "unpause"}) {
@@ -162,7 +170,7 @@ void add_trigger_commands(CLI::App& program, const OptionsPtr& options) {
     CLI::App* command = group->add_subcommand(
         name, name == "pause" ? "have the feed send no events" : "have the feed go on");
     const auto target = std::make_shared<std::string>();
-    command->add_option("name", *target, "name of the trigger")->required();
+    command->add_option("name", *target, "name of the trigger")->required()->type_name("TRIGGER");
     command->callback([options, target, event_name = name == "pause" ? "PAUSE" : "UNPAUSE"] {
       tell_feed(*options, *target, event_name);
     });

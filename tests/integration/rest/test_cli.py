@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The berth program against a real berthd."""
 
+import fcntl
 import json
 import os
+import pty
+import re
 import stat
+import struct
+import subprocess
 import tempfile
+import termios
 
+from berthd_process import PATIENCE
 from support import NATIVE, PYTHON, BerthTest
 
 
@@ -126,6 +133,59 @@ class Cli(BerthTest):
         self.berth("namespace", "delete", "team", "--force")
         self.berth("action", "list", key=new_key, code=4)
         self.berth("namespace", "delete", "team", code=5)
+
+    def test_get_saves_copies_and_says_where(self):
+        path = self.file("code.py", PYTHON)
+        self.make(path, "-p", "name", "Default", "-a", "description", "greets", "--web", "yes")
+        saved = os.path.join(self.folder.name, "saved.py")
+        self.berth("action", "get", self.name, "--save-as", saved)
+        with open(saved) as file:
+            self.assertEqual(file.read(), PYTHON)
+        done = self.berth("action", "get", self.name, "--save-as", saved, code=2)
+        self.assertIn("File exists", done.stderr)
+        url = self.berth("action", "get", self.name, "--url").stdout.strip()
+        self.assertEqual(url, f"{self.berthd.api_host}/api/v1/web/guest/default/{self.name}")
+        summary = self.berth("action", "get", self.name, "--summary").stdout
+        self.assertEqual(summary, f"action /guest/{self.name}: greets\n  parameters: name\n")
+        self.addCleanup(self.berthd.api, "DELETE", "/actions/the-copy")
+        self.berth("action", "create", "the-copy", self.name, "--copy", "-p", "name", "Copy", "-a", "note", "1")
+        done = self.berth("action", "invoke", "the-copy", "-r")
+        self.assertEqual(json.loads(done.stdout), {"greeting": "Hello, Copy"})
+        copy = json.loads(self.berth("action", "get", "the-copy").stdout)
+        for annotation in ({"key": "description", "value": "greets"}, {"key": "note", "value": 1}):
+            self.assertIn(annotation, copy["annotations"])
+        self.berth("action", "create", "the-copy", "no-such-action", "--copy", code=5)
+        listed = json.loads(self.berth("list", "--json").stdout)
+        self.assertLessEqual({"the-copy", self.name}, {action["name"] for action in listed["actions"]})
+        self.assertRegex(self.berth("list").stdout, r"\naction +the-copy +0\.0\.1 ")
+
+    def on_a_terminal(self, *arguments, **environment):
+        """What the program prints on a terminal of 60 columns."""
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 25, 60, 0, 0))
+        with os.fdopen(slave, "wb") as terminal:
+            done = subprocess.run(
+                [os.path.join(self.berthd.bin_dir, "berth"), *arguments], stdout=terminal, stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, timeout=PATIENCE,
+                env={"BERTH_DATA_DIR": self.berthd.data_dir, "TERM": "xterm", "PATH": os.environ["PATH"], **environment})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return os.read(master, 1 << 16).decode().replace("\r\n", "\n")
+
+    def test_tables_fit_the_terminal_and_have_colours_there(self):
+        path = self.file("code.py", PYTHON)
+        name = "a-name-that-is-longer-than-the-whole-terminal-would-be-wide"
+        self.addCleanup(self.berthd.api, "DELETE", "/actions/" + name)
+        self.berth("action", "create", name, path)
+        plain = self.on_a_terminal("action", "list", "--limit", "1", NO_COLOR="1")
+        self.assertNotIn("\x1b", plain)
+        self.assertIn("…", plain)
+        self.assertNotIn("\x1b", self.on_a_terminal("action", "list", "--limit", "1", TERM="dumb"))
+        coloured = self.on_a_terminal("action", "list", "--limit", "1")
+        self.assertTrue(coloured.startswith("\x1b[1mNAME\x1b[0m"), coloured)
+        self.assertEqual(re.sub("\x1b\\[[0-9]*m", "", coloured), plain)
+        # Into a pipe it is whole.
+        self.assertIn(name, self.berth("action", "list", "--limit", "1").stdout)
 
     def test_wskprops(self):
         lines = dict(line.split("=", 1) for line in self.berth("wskprops").stdout.splitlines())

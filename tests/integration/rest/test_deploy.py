@@ -28,6 +28,30 @@ packages:
 """
 
 
+SERVERLESS = """
+service: slsshop
+frameworkVersion: "3"
+plugins: [serverless-openwhisk]
+provider: {name: openwhisk, runtime: "nodejs:default"}
+custom: {greeting: Hi}
+functions:
+  hello:
+    handler: hello.greet
+    runtime: python
+    timeout: 5
+    memory: 128
+    parameters: {greeting: "${self:custom.greeting}"}
+    events:
+      - trigger: order
+      - schedule: cron(0 9 1 1 *)
+  loud: {handler: loud.loud, name: tools/loud}
+  both: {sequence: [hello, loud]}
+resources:
+  packages:
+    lib: {binding: /whisk.system/utils, parameters: {payload: "a,b"}}
+"""
+
+
 class Deploy(BerthTest):
     def setUp(self):
         super().setUp()
@@ -136,6 +160,38 @@ class Deploy(BerthTest):
         self.edit(file, "memorySize: 1", "memorySize: 128")
         self.assertIn("5 to create, 0 to update, 0 to delete, 1 unchanged", self.deploy(file, "--yes").stdout)
         self.assertEqual(self.deploy(file).stdout, "nothing to do: 6 unchanged\n")
+
+    def test_serverless(self):
+        with open(os.path.join(self.work, "hello.py"), "w") as file:
+            file.write("def greet(args):\n    return {'text': args['greeting'] + ' ' + args.get('name', '?')}\n")
+        with open(os.path.join(self.work, "loud.js"), "w") as file:
+            file.write("exports.loud = ({text}) => ({text: text.toUpperCase()});\n")
+        file = self.write("serverless.yml", SERVERLESS)
+        for path in ("/rules/slsshop_order_to_hello", "/rules/slsshop_hello_schedule_rule", "/triggers/order",
+                     "/triggers/slsshop_hello_schedule_trigger", "/packages/tools?force=true", "/packages/lib",
+                     "/actions/slsshop-dev-hello", "/actions/slsshop-dev-both"):
+            self.addCleanup(self.berthd.api, "DELETE", path)
+        made = self.deploy(file, "--yes").stdout.splitlines()
+        self.assertIn("9 to create, 0 to update, 0 to delete, 0 unchanged", made)
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 9 unchanged\n")
+        reply = self.invoke({"name": "Ada"}, "slsshop-dev-both", "blocking=true&result=true")
+        self.assertEqual(reply.json, {"text": "HI ADA"})
+        action = self.berthd.api("GET", "/actions/slsshop-dev-hello?code=false").json
+        self.assertEqual((action["limits"]["timeout"], action["limits"]["memory"]), (5000, 128))
+        rule = self.berthd.api("GET", "/rules/slsshop_order_to_hello").json
+        self.assertEqual((rule["trigger"]["name"], rule["action"]["name"]), ("order", "slsshop-dev-hello"))
+        fired = self.berthd.api("POST", "/triggers/order", {"name": "Bo"})
+        self.assertEqual(fired.status, 202, fired)
+        clock = json.loads(self.berthd.cli("trigger", "get", "slsshop_hello_schedule_trigger").stdout)
+        self.assertEqual(clock["config"]["cron"], "0 9 1 1 *")
+        self.assertTrue(clock["status"]["active"])
+        # A package of another's, by a name of one's own.
+        reply = self.invoke({"separator": ","}, "lib/split", "blocking=true&result=true")
+        self.assertEqual(reply.json["lines"], ["a", "b"])
+        self.edit(file, "timeout: 5", "timeout: 6")
+        self.assertIn("    ~ limit timeout: 5000 -> 6000", self.deploy(file, "--yes").stdout)
+        wrong = self.deploy(self.write("wrong.yml", SERVERLESS.replace("trigger: order", "http: GET /x")), code=2)
+        self.assertRegex(wrong.stderr, r"wrong\.yml:\d+: function 'hello', events: 'http' events")
 
     def test_asks_on_a_terminal(self):
         file = self.example()

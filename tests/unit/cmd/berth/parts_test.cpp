@@ -17,6 +17,7 @@
 #include "http.hpp"
 #include "output.hpp"
 #include "parameters.hpp"
+#include "table.hpp"
 
 namespace berth::cli {
 namespace {
@@ -117,6 +118,29 @@ TEST_F(CliTest, AlignsTables) {
             "NAME    X\nä       1\nlonger  2\n");
   EXPECT_EQ(table({{"a\x1b[31m\n", "b"}}),
             "a?[31m?  b\n");  // no escapes of the server's reach the terminal
+}
+
+TEST_F(CliTest, TablesFitTheTerminal) {
+  const std::string id(32, 'a');
+  const Rows rows = {{"ACTIVATION ID", "NAME", "STATUS"},
+                     {id, "a-name-that-is-quite-long", "success"}};
+  EXPECT_EQ(table(rows, {.width = 200}), table(rows));
+  EXPECT_EQ(table(rows, {.width = 58}),
+            "ACTIVATION ID                     NAME             STATUS\n" + id +
+                "  a-name-that-is…  success\n");
+  // An id is never cut, nor anything to nothing.
+  EXPECT_EQ(table(rows, {.width = 10}), "ACTIVATION ID                     NAME          STATUS\n" +
+                                            id + "  a-name-that…  success\n");
+  EXPECT_EQ(table({{"NAME"}, {"ääääääääääääää"}}, {.width = 12}), "NAME\näääääääääää…\n");
+  EXPECT_EQ(table({}), "");
+}
+
+TEST_F(CliTest, ColoursAreOnlyWhereThereAreSome) {
+  const Rows rows = {{"STATUS", "X"}, {"success", "1"}, {"failed", "2"}};
+  EXPECT_EQ(table(rows).find('\x1b'), std::string::npos);
+  EXPECT_EQ(table(rows, {.colours = true}),
+            "\x1b[1mSTATUS\x1b[0m   \x1b[1mX\x1b[0m\n\x1b[32msuccess\x1b[0m  1\n"
+            "\x1b[31mfailed\x1b[0m   2\n");
 }
 
 TEST_F(CliTest, FormatsTimes) {
