@@ -24,6 +24,7 @@
 #include "protocol/fork_request.hpp"
 #include "sandboxer/shell.hpp"
 #include "sandboxer/sys.hpp"
+#include "zygote/huge_pages.hpp"
 
 #define BERTH_ZYGOTE_CALL extern "C" __attribute__((visibility("default")))
 
@@ -82,6 +83,7 @@ BERTH_ZYGOTE_CALL int berth_zygote_ready(const char* problems) {
                                 "(CONFIG_CHECKPOINT_RESTORE)");
     return -1;
   }
+  collapse_heap();
   Writer out;
   out.u8('R');
   out.u32(kProtocolVersion);
