@@ -27,6 +27,7 @@
 #include "activation/pooled_invoker.hpp"
 #include "api/admin.hpp"
 #include "api/api.hpp"
+#include "api/remove_trigger.hpp"
 #include "backends.hpp"
 #include "base/files.hpp"
 #include "base/log.hpp"
@@ -239,6 +240,11 @@ Status Daemon::build_house() {
                                 [done = std::move(done)](const Result<entity::EntityPtr>& found) {
                                   done(found ? Status() : found.error());
                                 });
+          },
+      .delete_trigger =
+          [&io, &entities = store_->entities()](const std::string& trigger, bool and_rules,
+                                                std::function<void(const Status&)> done) {
+            api::remove_trigger(io, entities, trigger, and_rules, std::move(done));
           },
       .owner =
           [&auth = store_->auth()](const std::string& name) {

@@ -85,6 +85,7 @@ class AlarmClock::Impl : public std::enable_shared_from_this<Impl> {
   void ring_due();
   void ring(const std::string& trigger);
   void fire(const std::string& trigger, std::uint64_t identity);
+  void end(const std::string& trigger, std::uint64_t identity);
   void keep(const std::string& trigger, Entry entry, const BuiltinDone& done);
   void restore(const std::string& trigger, const std::optional<Entry>& before);
   void create(const std::string& trigger, Entry entry, const BuiltinDone& done);
@@ -112,6 +113,7 @@ void AlarmClock::Impl::load(const Result<std::vector<store::Alarm>>& alarms) {
     });
     return;
   }
+  std::vector<std::pair<std::string, std::uint64_t>> rung;
   for (const store::Alarm& alarm : *alarms) {
     auto entry = from_stored(alarm);
     if (!entry) {
@@ -125,9 +127,12 @@ void AlarmClock::Impl::load(const Result<std::vector<store::Alarm>>& alarms) {
       continue;
     }
     entry->identity = ++last_identity_;
+    rung.emplace_back(alarm.trigger, entry->identity);
     set(alarm.trigger, std::move(*entry));
   }
   loaded_ = true;
+  // Some rang just before Berth ended.
+  for (const auto& [trigger, identity] : rung) end(trigger, identity);
   arm();
 }
 
@@ -252,11 +257,29 @@ void AlarmClock::Impl::fire(const std::string& trigger, std::uint64_t identity) 
   if (!is_owner(found->second)) return drop(trigger, identity);
   with_.fire(trigger, alarm_payload(found->second),
              [self = shared_from_this(), trigger, identity](const Status& fired) {
-               if (fired.ok()) return;
+               if (fired.ok()) return self->end(trigger, identity);
                log::warn("alarms", "a trigger could not be fired",
                          {{"trigger", trigger}, {"reason", fired.to_string()}});
                if (is_gone(fired)) self->drop(trigger, identity);
              });
+}
+
+// Has the trigger deleted, if it was to go when it has rung for the last time.
+void AlarmClock::Impl::end(const std::string& trigger, std::uint64_t identity) {
+  const auto found = entries_.find(trigger);
+  if (abandoned_ || found == entries_.end() || found->second.identity != identity) return;
+  const Entry& entry = found->second;
+  const auto after = parse_after_fire(entry.config);
+  if (entry.kind != AlarmKind::kOnce || !after || *after == AfterFire::kKeep) return;
+  // Paused, or told another time meanwhile.
+  if (entry.paused || entry.next_ms != 0) return;
+  if (!is_owner(entry)) return drop(trigger, identity);
+  with_.delete_trigger(trigger, *after == AfterFire::kDeleteRulesToo,
+                       [self = shared_from_this(), trigger, identity](const Status& deleted) {
+                         if (deleted.ok() || is_gone(deleted)) return self->drop(trigger, identity);
+                         log::warn("alarms", "a trigger that has rung could not be deleted",
+                                   {{"trigger", trigger}, {"reason", deleted.to_string()}});
+                       });
 }
 
 // In memory first, so that no ring in between writes what was there before.
@@ -288,7 +311,7 @@ void AlarmClock::Impl::schedule(const std::string& trigger, Entry entry, const B
     return done(application_error("an alarm's parameters must not be longer than " +
                                   std::to_string(kMaxConfigBytes) + " bytes"));
   }
-  auto parsed = AlarmSchedule::parse(entry.kind, entry.config, entry.created_ms);
+  auto parsed = AlarmSchedule::parse(entry.kind, entry.config, entry.created_ms, trigger);
   if (!parsed) return done(application_error(parsed.error().message()));
   const auto next = parsed->next(with_.clock.wall_ms());
   if (!next) return done(application_error("the alarm would never ring: its time is past"));

@@ -3,7 +3,9 @@
 // and has triggers fired when their time has come.
 //
 // Each ring is on disk as done before its trigger is fired: a crash in between loses one ring and
-// repeats none. What should have rung while Berth was not running rings once, when it starts.
+// repeats none. A trigger that is to go with its alarm is deleted once it has been fired, also
+// after a crash in between. What should have rung while Berth was not running rings once, when it
+// starts.
 //
 //   AlarmClock clock({.io = io, .alarms = store.alarms(), .fire = ...});
 //   builtins.add("whisk.system/alarms/alarm", clock.feed(AlarmKind::kCron));
@@ -34,6 +36,9 @@ using FireTrigger = std::function<void(const std::string& trigger, std::string p
 // Whether there is a trigger "ns/name": OK, NOT_FOUND, FAILED_PRECONDITION as above.
 using FindTrigger =
     std::function<void(const std::string& trigger, std::function<void(const Status&)> done)>;
+// Deletes the trigger "ns/name", if it is there; with the rules that it has if `and_rules`.
+using DeleteTrigger = std::function<void(const std::string& trigger, bool and_rules,
+                                         std::function<void(const Status&)> done)>;
 // The uuid of the namespace that has the name now; empty: none. Alarms of one with another uuid are
 // those of a deleted namespace: they ring no more and nobody is shown them.
 using FindOwner = std::function<std::string(const std::string& namespace_name)>;
@@ -45,6 +50,7 @@ struct AlarmDependencies {
   store::AlarmStore& alarms;
   FireTrigger fire;
   FindTrigger find_trigger;
+  DeleteTrigger delete_trigger;
   FindOwner owner;
   std::size_t max_per_namespace = 1000;
 };

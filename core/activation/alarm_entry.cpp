@@ -25,7 +25,8 @@ std::string body_of(const AlarmEntry& entry) {
 
 json::object alarm_config(const json::object& arguments) {
   json::object config;
-  for (const char* key : {"cron", "minutes", "date", "startDate", "stopDate", "trigger_payload"}) {
+  for (const char* key : {"cron", "timezone", "strict", "minutes", "date", "deleteAfterFire",
+                          "startDate", "stopDate", "trigger_payload"}) {
     if (const json::value* value = arguments.if_contains(key)) config.emplace(key, *value);
   }
   return config;
@@ -58,7 +59,7 @@ Result<AlarmEntry> from_stored(const store::Alarm& alarm) {
                    .next_ms = alarm.next_ms};
   const json::value* owner = body->if_contains(kOwner);
   if (owner != nullptr && owner->is_string()) entry.namespace_uuid = owner->get_string();
-  auto schedule = AlarmSchedule::parse(entry.kind, entry.config, entry.created_ms);
+  auto schedule = AlarmSchedule::parse(entry.kind, entry.config, entry.created_ms, alarm.trigger);
   if (!schedule) return schedule.error();
   entry.schedule = std::move(*schedule);
   return entry;

@@ -24,8 +24,8 @@ struct AlarmEntry {
   std::uint64_t identity = 0;  // tells it from a later alarm of the same trigger; not kept
 };
 
-// Of a feed's arguments those that are an alarm's: cron, minutes, date, startDate, stopDate and
-// trigger_payload.
+// Of a feed's arguments those that are an alarm's: cron, timezone, strict, minutes, date,
+// deleteAfterFire, startDate, stopDate and trigger_payload.
 boost::json::object alarm_config(const boost::json::object& arguments);
 
 // As it is kept.

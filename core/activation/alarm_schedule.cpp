@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <string>
+
+#include "activation/zoned_cron.hpp"
 
 namespace berth::activation {
 namespace {
@@ -104,7 +107,57 @@ Result<std::optional<std::int64_t>> date_member(const json::object& config, std:
   return date;
 }
 
+// A bool, or the text of one as forms and command lines have it.
+Result<bool> bool_member(const json::object& config, std::string_view key, bool otherwise) {
+  const json::value* value = config.if_contains(key);
+  if (value == nullptr || value->is_null()) return otherwise;
+  if (value->is_bool()) return value->get_bool();
+  if (*value == "true") return true;
+  if (*value == "false") return false;
+  return sdk::invalid_argument(std::string(key) + " must be true or false");
+}
+
+// The same in every berthd and every version (FNV-1a).
+unsigned second_of(std::string_view trigger) {
+  std::uint32_t hash = 2'166'136'261;
+  for (const char c : trigger) hash = (hash ^ static_cast<unsigned char>(c)) * 16'777'619;
+  return hash % 60;
+}
+
+Result<Cron> parse_cron(const json::object& config, std::string_view trigger) {
+  const json::value* text = config.if_contains("cron");
+  if (text == nullptr || !text->is_string()) {
+    return sdk::invalid_argument("cron is missing: a cron expression, as \"*/5 * * * *\"");
+  }
+  auto cron = Cron::parse(std::string_view(text->get_string()));
+  if (!cron) return cron.error();
+  const auto strict = bool_member(config, "strict", true);
+  if (!strict) return strict.error();
+  // So that not all that rings each minute does it at once.
+  if (!*strict && !cron->has_seconds()) cron->set_second(second_of(trigger));
+  return *cron;
+}
+
+Result<std::optional<TimeZone>> parse_zone(const json::object& config) {
+  const json::value* name = config.if_contains("timezone");
+  if (name == nullptr || name->is_null()) return std::optional<TimeZone>();
+  if (!name->is_string()) {
+    return sdk::invalid_argument("timezone must be the name of a time zone, as Europe/Berlin");
+  }
+  auto zone = TimeZone::find(std::string(name->get_string()));
+  if (!zone) return zone.error();
+  return std::optional<TimeZone>(*zone);
+}
+
 }  // namespace
+
+Result<AfterFire> parse_after_fire(const json::object& config) {
+  const json::value* value = config.if_contains("deleteAfterFire");
+  if (value != nullptr && *value == "rules") return AfterFire::kDeleteRulesToo;
+  const auto wanted = bool_member(config, "deleteAfterFire", false);
+  if (!wanted) return sdk::invalid_argument("deleteAfterFire must be true, false or rules");
+  return *wanted ? AfterFire::kDeleteTrigger : AfterFire::kKeep;
+}
 
 std::string_view to_string(AlarmKind kind) {
   switch (kind) {
@@ -130,7 +183,7 @@ std::optional<std::int64_t> parse_date(const json::value& value) {
 }
 
 Result<AlarmSchedule> AlarmSchedule::parse(AlarmKind kind, const json::object& config,
-                                           std::int64_t created_ms) {
+                                           std::int64_t created_ms, std::string_view trigger) {
   AlarmSchedule schedule;
   schedule.kind_ = kind;
   schedule.created_ms_ = std::clamp<std::int64_t>(created_ms, 0, kLastMs);
@@ -145,13 +198,12 @@ Result<AlarmSchedule> AlarmSchedule::parse(AlarmKind kind, const json::object& c
   }
   switch (kind) {
     case AlarmKind::kCron: {
-      const json::value* text = config.if_contains("cron");
-      if (text == nullptr || !text->is_string()) {
-        return sdk::invalid_argument("cron is missing: a cron expression, as \"*/5 * * * *\"");
-      }
-      auto cron = Cron::parse(std::string_view(text->get_string()));
+      auto cron = parse_cron(config, trigger);
       if (!cron) return cron.error();
+      auto zone = parse_zone(config);
+      if (!zone) return zone.error();
       schedule.cron_ = *cron;
+      schedule.zone_ = *zone;
       break;
     }
     case AlarmKind::kInterval: {
@@ -171,6 +223,7 @@ Result<AlarmSchedule> AlarmSchedule::parse(AlarmKind kind, const json::object& c
     case AlarmKind::kOnce: {
       const auto date = date_member(config, "date");
       if (!date) return date.error();
+      if (const auto after = parse_after_fire(config); !after) return after.error();
       if (!*date) return sdk::invalid_argument("date is missing: when it is to ring");
       schedule.date_ms_ = **date;
       break;
@@ -184,7 +237,8 @@ std::optional<std::int64_t> AlarmSchedule::next(std::int64_t after_ms) const {
   after_ms = std::clamp<std::int64_t>(after_ms, -1, kLastMs);
   switch (kind_) {
     case AlarmKind::kCron:
-      ring = cron_->next(start_ms_ ? std::max(after_ms, *start_ms_ - 1) : after_ms);
+      if (start_ms_) after_ms = std::max(after_ms, *start_ms_ - 1);
+      ring = zone_ ? next_in_zone(*cron_, *zone_, after_ms) : cron_->next(after_ms);
       break;
     case AlarmKind::kInterval: {
       // With a startDate the first one is then, else a period after it was made.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/json.hpp"
+#include "entity/sealed_size.hpp"
 
 namespace berth::api {
 namespace {
@@ -20,7 +21,7 @@ constexpr std::uint64_t kBesideLists = 1024 * 1024;
 std::size_t size_of(const entity::Parameter& parameter) {
   const std::size_t value = parameter.encryption.empty()
                                 ? json::serialize(parameter.value).size()
-                                : parameter.encryption.size() + parameter.sealed.size();
+                                : entity::opened_size(parameter.encryption, parameter.sealed);
   return parameter.key.size() + value;
 }
 

@@ -91,9 +91,7 @@ void delete_trigger(const CallPtr& call) {
 }
 
 void fire_trigger(const CallPtr& call) {
-  if (const auto& not_ready = call->deps().not_ready) {
-    if (const std::string reason = not_ready(); !reason.empty()) return call->fail(503, reason);
-  }
+  if (!check_ready(*call)) return;
   if (!check_content_type(*call)) return;
   const std::uint64_t allowed = call->bounds().max_payload_bytes;
   if (call->request.body.size() > allowed) {

@@ -108,7 +108,8 @@ Result<Cron> Cron::parse(std::string_view text) {
   for (const std::string_view field : split(text, ' ')) {
     if (!field.empty()) fields.push_back(field);
   }
-  if (fields.size() == 5) fields.insert(fields.begin(), "0");
+  const bool has_seconds = fields.size() != 5;
+  if (!has_seconds) fields.insert(fields.begin(), "0");
   if (fields.size() != 6) {
     return sdk::invalid_argument("a cron expression has five fields, or six with the seconds");
   }
@@ -121,9 +122,15 @@ Result<Cron> Cron::parse(std::string_view text) {
     if (!status.ok()) return status;
   }
   if (cron.weekdays_[7]) cron.weekdays_.set(0);
+  cron.has_seconds_ = has_seconds;
   cron.any_day_ = fields[3].starts_with('*');
   cron.any_weekday_ = fields[5].starts_with('*');
   return cron;
+}
+
+void Cron::set_second(unsigned second) {
+  seconds_.reset();
+  seconds_.set(second);
 }
 
 std::optional<std::int64_t> Cron::next_in_day(std::int64_t from_second) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cron expressions, in UTC: "minute hour day month weekday", or with seconds before them. Fields
-// have numbers, names (JAN, MON), lists, ranges, steps and *; Sunday is 0 and 7. A day counts when
-// it fits the day or the weekday, if neither is *. Immutable; thread-safe.
+// Cron expressions, by a clock that is never put: "minute hour day month weekday", or with seconds
+// before them. Fields have numbers, names (JAN, MON), lists, ranges, steps and *; Sunday is 0
+// and 7. A day counts when it fits the day or the weekday, if neither is *. Immutable; thread-safe.
 #pragma once
 
 #include <bitset>
@@ -22,6 +22,12 @@ class Cron {
   // eight years, as for the 30th of February.
   std::optional<std::int64_t> next(std::int64_t after_ms) const;
 
+  bool every_hour() const { return hours_.all(); }
+  // Whether the text had a field for them.
+  bool has_seconds() const { return has_seconds_; }
+  // Instead of the seconds that it has: 0 to 59.
+  void set_second(unsigned second);
+
  private:
   std::optional<std::int64_t> next_in_day(std::int64_t from_second) const;
 
@@ -31,6 +37,7 @@ class Cron {
   std::bitset<32> days_;
   std::bitset<13> months_;
   std::bitset<8> weekdays_;
+  bool has_seconds_ = true;
   bool any_day_ = false;
   bool any_weekday_ = false;
 };

@@ -2,7 +2,9 @@
 #include "store/sealed_origin.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
+#include <tuple>
 
 #include "base/json.hpp"
 
@@ -13,9 +15,13 @@ constexpr std::size_t kMaxDepth = 1024;
 // A copy finds all it needs in one entity, or in a package's and an action's.
 constexpr int kMaxSearches = 8;
 
-bool is_text(const boost::json::object& object, std::string_view key, std::string_view text) {
+// What tells an encrypted parameter: key, encryption and value. A view.
+using Mark = std::tuple<std::string_view, std::string_view, std::string_view>;
+
+std::string_view text_of(const boost::json::object& object, std::string_view key) {
   const boost::json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() && std::string_view(value->get_string()) == text;
+  return value != nullptr && value->is_string() ? std::string_view(value->get_string())
+                                                : std::string_view();
 }
 
 // Takes away those that the stored body has as encrypted parameters.
@@ -25,15 +31,17 @@ void strike(entity::Parameters& sealed, std::string_view body) {
   const auto* member = object != nullptr ? object->if_contains("parameters") : nullptr;
   const auto* stored = member != nullptr ? member->if_array() : nullptr;
   if (stored == nullptr) return;
+  // A megabyte holds many of them, of both: neither list is gone through for each of the other.
+  std::set<Mark> there;
   for (const boost::json::value& entry : *stored) {
     const auto* parameter = entry.if_object();
-    if (parameter == nullptr) continue;
-    std::erase_if(sealed, [parameter](const entity::Parameter& wanted) {
-      return is_text(*parameter, "key", wanted.key) &&
-             is_text(*parameter, "encryption", wanted.encryption) &&
-             is_text(*parameter, "value", wanted.sealed);
-    });
+    if (parameter == nullptr || text_of(*parameter, "encryption").empty()) continue;
+    there.emplace(text_of(*parameter, "key"), text_of(*parameter, "encryption"),
+                  text_of(*parameter, "value"));
   }
+  std::erase_if(sealed, [&there](const entity::Parameter& wanted) {
+    return there.contains(Mark(wanted.key, wanted.encryption, wanted.sealed));
+  });
 }
 
 Status strike_found(Query& query, entity::Parameters& sealed) {

@@ -43,7 +43,7 @@ functions:
     parameters: {greeting: "${self:custom.greeting}"}
     events:
       - trigger: order
-      - schedule: cron(0 9 1 1 *)
+      - schedule: {rate: cron(0 9 1 1 *), timezone: Europe/Berlin}
   loud: {handler: loud.loud, name: tools/loud}
   both: {sequence: [hello, loud]}
 resources:
@@ -183,7 +183,7 @@ class Deploy(BerthTest):
         fired = self.berthd.api("POST", "/triggers/order", {"name": "Bo"})
         self.assertEqual(fired.status, 202, fired)
         clock = json.loads(self.berthd.cli("trigger", "get", "slsshop_hello_schedule_trigger").stdout)
-        self.assertEqual(clock["config"]["cron"], "0 9 1 1 *")
+        self.assertEqual(clock["config"]["timezone"], "Europe/Berlin")
         self.assertTrue(clock["status"]["active"])
         # A package of another's, by a name of one's own.
         reply = self.invoke({"separator": ","}, "lib/split", "blocking=true&result=true")

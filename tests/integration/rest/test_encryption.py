@@ -55,6 +55,31 @@ class Encryption(BerthTest):
         reply = self.invoke({}, name="a", query="blocking=true&result=true")
         self.assertEqual(reply.json, {"secret": SECRET, "init": SECRET + "-either", "n": {"a": [1]}})
 
+    def test_what_was_shown_may_be_sent_back_up_to_the_limit(self):
+        # In base64 it is a third longer, and still what it was.
+        self.start("aes-256", "new")
+        name = "/actions/" + self.name
+        parameters = [{"key": "k", "value": "x" * (1024 * 1024 - 16)}]
+        put = {"exec": {"kind": "python:default", "code": CODE}, "parameters": parameters}
+        shown = self.berthd.api("PUT", name, put)
+        self.assertEqual(shown.status, 200, shown)
+        again = self.berthd.api("PUT", name + "?overwrite=true", {"parameters": shown.json["parameters"]})
+        self.assertEqual(again.status, 200, again)
+        parameters[0]["value"] += "x" * 32
+        self.assert_error(self.berthd.api("PUT", name + "?overwrite=true", {"parameters": parameters}), 413)
+
+    def test_many_encrypted_parameters(self):
+        # Each of them is looked for among all of those that are stored.
+        self.start("aes-128", "new", "old")
+        name = "/actions/" + self.name
+        put = {"exec": {"kind": "python:default", "code": CODE},
+               "parameters": [{"key": f"k{n}", "value": n} for n in range(10000)]}
+        shown = self.berthd.api("PUT", name, put)
+        self.assertEqual(shown.status, 200, shown)
+        again = self.berthd.api("PUT", name + "?overwrite=true", {"parameters": shown.json["parameters"]})
+        self.assertEqual(again.status, 200, again)
+        self.assertEqual(again.json["parameters"], shown.json["parameters"])
+
     def test_encrypted_and_rotated(self):
         berthd = self.start("off")
         put = {"exec": {"kind": "python:default", "code": CODE}, "parameters": PARAMETERS}

@@ -4,6 +4,7 @@
 import json
 import os
 import tempfile
+import time
 
 from support import BerthTest
 
@@ -129,6 +130,38 @@ class Entities(BerthTest):
         self.assertTrue(json.loads(self.berth("trigger", "get", "alarm"))["status"]["active"])
         self.assertFalse(json.loads(self.berth("trigger", "pause", "alarm"))["status"]["active"])
         self.berth("trigger", "delete", "alarm")
+
+    def test_an_alarm_that_goes_with_its_trigger(self):
+        self.clean("/rules/last", "/triggers/farewell")
+        self.create(ECHO)
+        feed = "/whisk.system/alarms/once"
+        self.berth("trigger", "create", "farewell", "--feed", feed, "-p", "date", "2099-01-01", "-p",
+                   "deleteAfterFire", "all", code=7)
+        self.berth("trigger", "create", "farewell", "--feed", feed, "-p", "date", "2099-01-01", "-p",
+                   "deleteAfterFire", "rules", "-p", "trigger_payload", '{"n": 1}')
+        self.berth("rule", "create", "last", "farewell", self.name)
+        # It is refused where the command takes longer than that.
+        self.eventually(
+            lambda: self.berthd.cli("trigger", "update", "farewell", "-p", "date",
+                                    str(int(time.time() * 1000) + 500)).returncode, lambda code: code == 0)
+        for path in ("/triggers/farewell", "/rules/last"):
+            self.eventually(lambda path=path: self.berthd.api("GET", path).status, lambda status: status == 404)
+        records = self.eventually(
+            lambda: self.berthd.api("GET", f"/activations?name={self.name}&docs=true").json, lambda found: found)
+        self.assertEqual([record["response"]["result"] for record in records], [{"n": 1}])
+
+    def test_an_alarm_by_the_clock_of_a_zone(self):
+        self.clean("/triggers/morning")
+        feed = "/whisk.system/alarms/alarm"
+        done = self.berthd.cli("trigger", "create", "morning", "--feed", feed, "-p", "cron", "0 9 * * *", "-p",
+                               "timezone", "Europe/Atlantis")
+        self.assertIn("there is no time zone 'Europe/Atlantis'", done.stderr)
+        self.berth("trigger", "create", "morning", "--feed", feed, "-p", "cron", "0 9 * * *", "-p", "timezone",
+                   "Asia/Tokyo")
+        shown = json.loads(self.berth("trigger", "get", "morning"))
+        self.assertEqual(shown["config"]["timezone"], "Asia/Tokyo")
+        self.assertEqual(shown["status"]["next"] % 86_400_000, 0)
+        self.berth("trigger", "delete", "morning")
 
     def test_feeds(self):
         # A feed is an action; this one refuses what has no `ok`, and its answers show what it was told.

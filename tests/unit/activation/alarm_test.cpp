@@ -3,8 +3,12 @@
 #include <boost/asio/post.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <gtest/gtest.h>
 #include <map>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "activation/alarm_clock.hpp"
 #include "activation/utilities.hpp"
@@ -18,7 +22,7 @@ using namespace std::chrono_literals;
 constexpr std::int64_t kMinute = 60'000;
 
 Result<AlarmSchedule> schedule(AlarmKind kind, const char* config, std::int64_t created = 0) {
-  return AlarmSchedule::parse(kind, json::parse(config).as_object(), created);
+  return AlarmSchedule::parse(kind, json::parse(config).as_object(), created, "guest/t");
 }
 
 TEST(AlarmSchedule, ReadsDates) {
@@ -73,7 +77,112 @@ TEST(AlarmSchedule, RingsInTime) {
   EXPECT_FALSE(once->next(5000));
 }
 
+// 2026-03-29 and 2026-10-25 are the days on which clocks are put in Berlin.
+std::int64_t date(const char* text) {
+  return parse_date(text).value_or(-1);
+}
+
+TEST(AlarmSchedule, RingsByTheClockOfAZone) {
+  const auto cron = [](const char* text, const char* zone = "Europe/Berlin") {
+    return *schedule(AlarmKind::kCron,
+                     json::serialize(json::object{{"cron", text}, {"timezone", zone}}).c_str());
+  };
+  // Winter and summer.
+  EXPECT_EQ(cron("0 9 * * *").next(date("2026-01-10")), date("2026-01-10T09:00:00+01:00"));
+  EXPECT_EQ(cron("0 9 * * *").next(date("2026-07-10")), date("2026-07-10T09:00:00+02:00"));
+  EXPECT_EQ(cron("0 9 * * MON", "Asia/Kolkata").next(date("2026-01-10")),
+            date("2026-01-12T09:00:00+05:30"));
+  EXPECT_EQ(cron("0 0 1 * *", "America/New_York").next(date("2026-01-10")),
+            date("2026-02-01T00:00:00-05:00"));
+  EXPECT_EQ(cron("30 6 * * *", "UTC").next(date("2026-07-10")), date("2026-07-10T06:30:00Z"));
+}
+
+TEST(AlarmSchedule, ClocksThatArePutLoseNothingAndRepeatNothing) {
+  const auto rings = [](const char* text, const char* from, std::size_t count) {
+    const auto cron = *schedule(
+        AlarmKind::kCron,
+        json::serialize(json::object{{"cron", text}, {"timezone", "Europe/Berlin"}}).c_str());
+    std::vector<std::int64_t> found;
+    std::int64_t at = date(from);
+    while (found.size() < count) {
+      const auto next = cron.next(at);
+      if (!next) break;
+      EXPECT_GT(*next, at);
+      found.push_back(at = *next);
+    }
+    return found;
+  };
+  using Times = std::vector<std::int64_t>;
+  // 02:30 is not shown on the 29th of March: the clock goes from 02:00 to 03:00.
+  EXPECT_EQ(rings("30 2 * * *", "2026-03-28T00:00:00Z", 3),
+            (Times{date("2026-03-28T02:30:00+01:00"), date("2026-03-29T03:00:00+02:00"),
+                   date("2026-03-30T02:30:00+02:00")}));
+  // What would have rung thrice rings once.
+  EXPECT_EQ(rings("*/20 2-3 * * *", "2026-03-29T00:30:00Z", 3),
+            (Times{date("2026-03-29T03:00:00+02:00"), date("2026-03-29T03:20:00+02:00"),
+                   date("2026-03-29T03:40:00+02:00")}));
+  // 02:30 is shown twice on the 25th of October.
+  EXPECT_EQ(rings("30 2 * * *", "2026-10-24T20:00:00Z", 2),
+            (Times{date("2026-10-25T02:30:00+02:00"), date("2026-10-26T02:30:00+01:00")}));
+  EXPECT_EQ(rings("0 2,3 * * *", "2026-10-24T20:00:00Z", 2),
+            (Times{date("2026-10-25T02:00:00+02:00"), date("2026-10-25T03:00:00+01:00")}));
+  // Every hour is every hour.
+  EXPECT_EQ(rings("30 * * * *", "2026-10-24T23:45:00Z", 3),
+            (Times{date("2026-10-25T00:30:00Z"), date("2026-10-25T01:30:00Z"),
+                   date("2026-10-25T02:30:00Z")}));
+  EXPECT_EQ(rings("30 * * * *", "2026-03-28T23:45:00Z", 3),
+            (Times{date("2026-03-29T00:30:00Z"), date("2026-03-29T01:30:00Z"),
+                   date("2026-03-29T02:30:00Z")}));
+}
+
+// Against each minute of a year, looked at one by one.
+TEST(AlarmSchedule, AgreesWithTheClockOnTheWall) {
+  const auto zone = TimeZone::find("America/St_Johns");
+  ASSERT_TRUE(zone);
+  const auto cron =
+      *schedule(AlarmKind::kCron, R"({"cron":"*/7 3-5 * * *","timezone":"America/St_Johns"})");
+  std::int64_t ring = date("2026-01-01");
+  const std::int64_t end = date("2027-01-01");
+  std::vector<std::int64_t> wanted;
+  for (std::int64_t minute = ring + kMinute; minute < end; minute += kMinute) {
+    const std::int64_t local = minute / 60'000 + zone->at(minute / 1000).offset_s / 60;
+    const std::int64_t hour = local / 60 % 24;
+    if (local % 60 % 7 == 0 && hour >= 3 && hour <= 5) wanted.push_back(minute);
+  }
+  for (const std::int64_t minute : wanted) {
+    ring = cron.next(ring).value_or(-1);
+    ASSERT_EQ(ring, minute);
+  }
+}
+
+TEST(AlarmSchedule, IsNotStrictOnDemand) {
+  const auto loose = schedule(AlarmKind::kCron, R"({"cron":"* * * * *","strict":"false"})");
+  const auto strict = schedule(AlarmKind::kCron, R"({"cron":"* * * * *","strict":true})");
+  const auto seconds = schedule(AlarmKind::kCron, R"({"cron":"0 * * * * *","strict":false})");
+  ASSERT_TRUE(loose && strict && seconds);
+  EXPECT_EQ(strict->next(0), kMinute);
+  EXPECT_EQ(seconds->next(0), kMinute);
+  const std::int64_t first = loose->next(0).value_or(-1);
+  EXPECT_EQ(loose->next(first), first + kMinute) << "always the same second";
+  // Of many triggers some ring in other seconds than others.
+  std::set<std::int64_t> rings;
+  for (int i = 0; i < 50; ++i) {
+    const auto other = AlarmSchedule::parse(
+        AlarmKind::kCron, json::parse(R"({"cron":"* * * * *","strict":false})").as_object(), 0,
+        "guest/t" + std::to_string(i));
+    rings.insert(other->next(0).value_or(-1));
+  }
+  EXPECT_GT(rings.size(), 10u);
+  EXPECT_LT(*rings.rbegin(), 2 * kMinute);
+}
+
 TEST(AlarmSchedule, SaysWhatIsWrong) {
+  EXPECT_FALSE(schedule(AlarmKind::kCron, R"({"cron":"* * * * *","timezone":"Europe/Atlantis"})"));
+  EXPECT_FALSE(schedule(AlarmKind::kCron, R"({"cron":"* * * * *","timezone":"../UTC"})"));
+  EXPECT_FALSE(schedule(AlarmKind::kCron, R"({"cron":"* * * * *","timezone":""})"));
+  EXPECT_FALSE(schedule(AlarmKind::kCron, R"({"cron":"* * * * *","timezone":7})"));
+  EXPECT_FALSE(schedule(AlarmKind::kCron, R"({"cron":"* * * * *","strict":"perhaps"})"));
+  EXPECT_FALSE(schedule(AlarmKind::kOnce, R"({"date":5000,"deleteAfterFire":"all"})"));
   EXPECT_FALSE(schedule(AlarmKind::kCron, "{}"));
   EXPECT_FALSE(schedule(AlarmKind::kCron, R"({"cron":"whenever"})"));
   EXPECT_FALSE(schedule(AlarmKind::kInterval, R"({"minutes":0})"));
@@ -129,6 +238,12 @@ class AlarmClockTest : public testing::Test {
         .find_trigger = [this](
                             const std::string&,
                             const std::function<void(const Status&)>& done) { done(find_status); },
+        .delete_trigger =
+            [this](const std::string& trigger, bool and_rules,
+                   const std::function<void(const Status&)>& done) {
+              deleted.emplace_back(trigger, and_rules);
+              done(delete_status);
+            },
         .owner = [this](const std::string&) { return uuid; },
         .max_per_namespace = 3});
     clock->start();
@@ -171,7 +286,9 @@ class AlarmClockTest : public testing::Test {
   boost::asio::io_context io;
   FakeAlarms alarms;
   std::vector<std::pair<std::string, std::string>> fired;
+  std::vector<std::pair<std::string, bool>> deleted;  // triggers; with their rules
   Status fire_status;
+  Status delete_status;
   Status find_status;
   std::string uuid = "uuid-1";  // of the namespace; empty: it is gone
   std::unique_ptr<AlarmClock> clock;
@@ -187,6 +304,53 @@ TEST_F(AlarmClockTest, RingsAtADate) {
   EXPECT_EQ(alarms.kept.at("guest/t").next_ms, 0);
   const json::value read = json::parse(ask(AlarmKind::kOnce, "READ").result);
   EXPECT_EQ(read.at("status").at("active"), false);
+}
+
+TEST_F(AlarmClockTest, ATriggerMayGoWithItsLastRing) {
+  using Deleted = std::vector<std::pair<std::string, bool>>;
+  const auto make = [this](const char* trigger, json::value after) {
+    const Response made = ask(AlarmKind::kOnce, "CREATE",
+                              {{"date", soon()}, {"deleteAfterFire", std::move(after)}}, trigger);
+    EXPECT_EQ(made.outcome, entity::Outcome::kSuccess) << made.result;
+  };
+  make("a", "false");
+  run_until([&] { return fired.size() == 1; });
+  make("b", true);
+  run_until([&] { return fired.size() == 2 && !alarms.kept.contains("guest/b"); });
+  make("c", "rules");
+  run_until([&] { return fired.size() == 3 && !alarms.kept.contains("guest/c"); });
+  EXPECT_EQ(deleted, (Deleted{{"guest/b", false}, {"guest/c", true}}));
+  EXPECT_TRUE(alarms.kept.contains("guest/a"));
+}
+
+TEST_F(AlarmClockTest, ATriggerThatIsToGoGoesAfterARestart) {
+  delete_status = sdk::unavailable("no store");
+  ask(AlarmKind::kOnce, "CREATE", {{"date", soon()}, {"deleteAfterFire", true}});
+  run_until([&] { return !deleted.empty(); });
+  EXPECT_TRUE(alarms.kept.contains("guest/t"));
+  deleted.clear();
+  delete_status = Status();
+  start();
+  run_until([&] { return deleted.size() == 1 && alarms.kept.empty(); });
+  EXPECT_EQ(fired.size(), 1u) << "it does not ring again";
+}
+
+TEST_F(AlarmClockTest, ATriggerWhoseFiringFailedStays) {
+  fire_status = sdk::resource_exhausted("too many");
+  ask(AlarmKind::kOnce, "CREATE", {{"date", soon()}, {"deleteAfterFire", true}});
+  run_until([&] { return !fired.empty(); });
+  EXPECT_TRUE(deleted.empty());
+  EXPECT_TRUE(alarms.kept.contains("guest/t"));
+}
+
+TEST_F(AlarmClockTest, TheZoneOutlivesARestart) {
+  ask(AlarmKind::kCron, "CREATE", {{"cron", "0 9 1 1 *"}, {"timezone", "Asia/Tokyo"}});
+  const std::int64_t next = alarms.kept.at("guest/t").next_ms;
+  EXPECT_EQ(next % 86'400'000, 0) << "nine in the morning in Tokyo is midnight in UTC";
+  alarms.kept.at("guest/t").next_ms = system_clock().wall_ms() - 5000;
+  start();
+  run_until([&] { return !fired.empty(); });
+  EXPECT_EQ(alarms.kept.at("guest/t").next_ms, next);
 }
 
 TEST_F(AlarmClockTest, GoesOnAfterARestart) {

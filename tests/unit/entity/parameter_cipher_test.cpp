@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "base/base64.hpp"
+#include "entity/sealed_size.hpp"
 
 namespace berth::entity {
 namespace {
@@ -42,6 +43,19 @@ TEST(ParameterCipher, OpensWhatOthersEncrypted) {
     EXPECT_TRUE(list[0].value.is_null());
     ASSERT_TRUE(cipher.open(list).ok());
     EXPECT_EQ(list[0].value, boost::json::parse(R"({"a":[1,"ü"]})")) << algorithm;
+  }
+}
+
+TEST(ParameterCipher, TellsHowLongItIsInTheClear) {
+  for (const char* algorithm : {"aes-128", "aes-256"}) {
+    const ParameterCipher cipher = make(algorithm, {kKey128, kKey256});
+    for (std::size_t length = 0; length < 10; ++length) {
+      Parameters list = parameters(R"([{"key":"a","value":")" + std::string(length, 'x') + "\"}]");
+      cipher.seal(list);
+      EXPECT_EQ(opened_size(algorithm, list[0].sealed), length + 2) << algorithm;
+    }
+    EXPECT_EQ(opened_size(algorithm, ""), 0u);
+    EXPECT_EQ(opened_size(algorithm, "===="), 0u);
   }
 }
 
