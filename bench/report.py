@@ -13,6 +13,7 @@ NAMES = {
     "vfork_exec_native": "native, bare vfork+exec",
     "process_native_none": "native, Berth's sandbox, own network",
     "process_native_host": "native, Berth's sandbox, host's network",
+    "process_native_nat": "native, Berth's sandbox, NAT",
     "bare_python": "Python, bare",
     "process_python_plain": "Python, Berth's sandbox, from nothing",
     "process_python_zygote": "Python, Berth's sandbox, from a zygote",

@@ -50,6 +50,7 @@ constexpr const char* kDockerRun = "docker_run_bridge";
 constexpr const char* kBarePython = "bare_python";
 constexpr const char* kBareNode = "bare_nodejs";
 constexpr const char* kRawFreezer = "raw_freezer";
+constexpr const char* kRawThaw = "raw_freezer_thaw";
 constexpr const char* kInstantPlugin = "instant_engine_plugin";
 constexpr const char* kInstantApi = "instant_engine_api";
 
@@ -158,6 +159,7 @@ boost::json::array rows_of(const std::vector<Arm>& arms, bool engine) {
                          : beside == kBarePython ? "bare fork+exec of the same Python, p50"
                          : beside == kBareNode   ? "bare fork+exec of the same Node.js, p50"
                          : beside == kRawFreezer ? "the kernel's freezer written to, p50"
+                         : beside == kRawThaw    ? "the same write to the kernel's freezer, p50"
                                                  : "bare fork+exec of the same program, p50";
       add(arm.name + suffix, quantile(arm.samples, share), text, beside);
     }
@@ -191,6 +193,20 @@ void add_parallel(boost::json::array& rows, const std::string& label, bench::Ben
   }
 }
 
+// On the worker's thread, as the pool does it: pause and resume, or of that the resume alone, in
+// microseconds.
+plugin::Awaitable<double> pause_resume(plugin::ContainerFactory& factory, std::string id,
+                                       bool whole) {
+  auto begin = std::chrono::steady_clock::now();
+  const auto paused = co_await factory.pause(id, bench::BenchPlugin::deadline());
+  if (!paused) co_return paused.error();
+  if (!whole) begin = std::chrono::steady_clock::now();
+  const auto resumed = co_await factory.resume(id, bench::BenchPlugin::deadline());
+  if (!resumed) co_return resumed.error();
+  const auto took = std::chrono::steady_clock::now() - begin;
+  co_return std::chrono::duration<double, std::micro>(took).count();
+}
+
 int run(const Options& options) {
   config::Sources sources;
   if (!options.config.empty()) sources.file = options.config;
@@ -208,6 +224,13 @@ int run(const Options& options) {
     wanted.push_back({"process_python_plain", "process", plain, kPythonImage, kBarePython});
     wanted.push_back({"process_python_zygote", "process", {}, kPythonImage, kBarePython});
     wanted.push_back({"process_nodejs", "process", {}, kNodeImage, kBareNode});
+    // On a subnet of its own, beside a berthd's.
+    if (bench::can_nat()) {
+      wanted.push_back({"process_native_nat",
+                        "process",
+                        {{"network", "nat"},
+                         {"nat", {{"subnet", "10.247.0.0/16"}, {"enable_forwarding", true}}}}});
+    }
   }
   for (const std::string& name : options.plugins)
     wanted.push_back({name + "_native_none", name, {}});
@@ -218,6 +241,7 @@ int run(const Options& options) {
   std::string work = (std::filesystem::temp_directory_path() / "bb-XXXXXX").string();
   if (!mkdtemp(work.data())) throw std::runtime_error("cannot make a directory in /tmp");
   boost::json::array rows;
+  const bench::KeptForwarding kept;
   {
     std::vector<Arm> arms;
     const auto native = options.bin.parent_path() / "runtimes/native/berth-native-runtime";
@@ -240,6 +264,7 @@ int run(const Options& options) {
       }
       freezer = std::make_unique<bench::RawFreezer>();
       arms.push_back({kRawFreezer, [&] { return freezer->pause_resume_us(); }, {}});
+      arms.push_back({kRawThaw, [&] { return freezer->resume_us(); }, {}, kRawFreezer});
     }
     // Before the plugins: they end before it does.
     std::unique_ptr<bench::InstantEngine> instant;
@@ -273,17 +298,14 @@ int run(const Options& options) {
     if (options.process) {
       bench::BenchPlugin& plugin = *plugins.front();
       frozen = plugin.create(options.image);
-      arms.push_back({"process_pause_resume",
-                      [&] {
-                        const auto begin = std::chrono::steady_clock::now();
-                        plugin.await(plugin.factory().pause(frozen.id, plugin.deadline()));
-                        plugin.await(plugin.factory().resume(frozen.id, plugin.deadline()));
-                        return std::chrono::duration<double, std::micro>(
-                                   std::chrono::steady_clock::now() - begin)
-                            .count();
-                      },
-                      {},
-                      kRawFreezer});
+      for (const bool whole : {true, false}) {
+        arms.push_back({whole ? "process_pause_resume" : "process_resume",
+                        [&plugin, &frozen, whole] {
+                          return plugin.await(pause_resume(plugin.factory(), frozen.id, whole));
+                        },
+                        {},
+                        whole ? kRawFreezer : kRawThaw});
+      }
     }
     std::unique_ptr<bench::EngineApi> engine;
     if (!options.engine.empty()) {

@@ -32,6 +32,8 @@ constexpr const char* kBundle = R"({
   "resources": {"memory": {"limit": 268435456}, "pids": {"limit": 1024}}}
 })";
 
+constexpr const char* kForwarding = "/proc/sys/net/ipv4/ip_forward";
+
 std::string find_program(const std::string& name) {
   for (const char* directory : {"/usr/bin/", "/usr/sbin/", "/bin/", "/sbin/"}) {
     if (::access((directory + name).c_str(), X_OK) == 0) return directory + name;
@@ -133,8 +135,7 @@ RawFreezer::~RawFreezer() {
   for (int i = 0; i < 100 && ::rmdir(group_.c_str()) != 0; ++i) ::usleep(10'000);
 }
 
-double RawFreezer::pause_resume_us() {
-  const auto begin = std::chrono::steady_clock::now();
+void RawFreezer::freeze() {
   write_to(group_ / (v2_ ? "cgroup.freeze" : "freezer.state"), v2_ ? "1" : "FROZEN");
   const auto frozen = [&] {
     return v2_ ? read_from(group_ / "cgroup.events").find("frozen 1") != std::string::npos
@@ -142,9 +143,41 @@ double RawFreezer::pause_resume_us() {
   };
   while (!frozen()) {
   }
+}
+
+void RawFreezer::thaw() {
   write_to(group_ / (v2_ ? "cgroup.freeze" : "freezer.state"), v2_ ? "0" : "THAWED");
+}
+
+double RawFreezer::pause_resume_us() {
+  const auto begin = std::chrono::steady_clock::now();
+  freeze();
+  thaw();
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin)
       .count();
+}
+
+double RawFreezer::resume_us() {
+  freeze();
+  const auto begin = std::chrono::steady_clock::now();
+  thaw();
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin)
+      .count();
+}
+
+bool can_nat() {
+  return ::geteuid() == 0 && !find_program("nft").empty();
+}
+
+KeptForwarding::KeptForwarding() : before_(read_from(kForwarding)) {}
+
+KeptForwarding::~KeptForwarding() {
+  if (before_.empty() || read_from(kForwarding) == before_) return;
+  try {
+    write_to(kForwarding, before_.c_str());
+  } catch (const std::runtime_error& error) {
+    std::fprintf(stderr, "bench_start: %s\n", error.what());
+  }
 }
 
 }  // namespace berth::bench

@@ -20,6 +20,21 @@ struct Peer {
 std::vector<Peer> installed_peers(const std::filesystem::path& native,
                                   const std::filesystem::path& work);
 
+// Whether the process plugin's network = "nat" can be had: as root, with nftables.
+bool can_nat();
+
+// net.ipv4.ip_forward, put back at the end as it was.
+class KeptForwarding {
+ public:
+  KeptForwarding();
+  ~KeptForwarding();
+  KeptForwarding(const KeptForwarding&) = delete;
+  KeptForwarding& operator=(const KeptForwarding&) = delete;
+
+ private:
+  std::string before_;
+};
+
 // A process in a cgroup of its own, frozen and thawed by writing to the freezer.
 class RawFreezer {
  public:
@@ -29,8 +44,13 @@ class RawFreezer {
   RawFreezer& operator=(const RawFreezer&) = delete;
   // Freezes, waits until it is frozen, and thaws; microseconds.
   double pause_resume_us();
+  // The thaw alone.
+  double resume_us();
 
  private:
+  void freeze();
+  void thaw();
+
   std::filesystem::path group_;
   bool v2_ = false;
   int child_ = -1;

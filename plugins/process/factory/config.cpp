@@ -5,9 +5,10 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <charconv>
-#include <optional>
 #include <unistd.h>
+
+#include "factory/nat_config.hpp"
+#include "factory/table_reader.hpp"
 
 namespace berth::process {
 namespace {
@@ -29,98 +30,6 @@ constexpr DefaultImage kImages[] = {
     {"openwhisk/action-python-v3.12", "python"}, {"openwhisk/python3action", "python"},
     {"openwhisk/action-nodejs-v18", "nodejs"},   {"openwhisk/action-nodejs-v20", "nodejs"},
     {"openwhisk/action-nodejs-v22", "nodejs"},   {"openwhisk/dockerskeleton", "native"},
-};
-
-struct Unit {
-  std::string_view name;
-  uint64_t factor;
-};
-constexpr Unit kDurations[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-constexpr Unit kSizes[] = {{"KB", 1ull << 10}, {"MB", 1ull << 20},
-                           {"GB", 1ull << 30}, {"kb", 1ull << 10},
-                           {"mb", 1ull << 20}, {"gb", 1ull << 30},
-                           {"K", 1ull << 10},  {"M", 1ull << 20},
-                           {"G", 1ull << 30},  {"B", 1}};
-
-template <size_t N>
-std::optional<uint64_t> with_unit(std::string_view text, const Unit (&units)[N]) {
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end == text.data()) return std::nullopt;
-  std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
-  for (const auto& u : units) {
-    if (unit == u.name) {
-      if (number > UINT64_MAX / u.factor) return std::nullopt;
-      return number * u.factor;
-    }
-  }
-  return std::nullopt;
-}
-
-class TableReader {
- public:
-  explicit TableReader(const json::object& table) : table_(table) {}
-
-  const json::value* find(std::string_view key) const { return table_.if_contains(key); }
-
-  void text(std::string_view key, std::string& to) {
-    if (const auto* v = find(key)) {
-      if (v->is_string()) {
-        to = std::string(v->get_string());
-      } else {
-        refuse(key, "must be a string");
-      }
-    }
-  }
-  template <typename Integer>
-  void number(std::string_view key, uint64_t least, uint64_t most, Integer& to) {
-    const auto* v = find(key);
-    if (v == nullptr) return;
-    const std::optional<uint64_t> given = integer(*v);
-    if (!given || *given < least || *given > most) {
-      return refuse(
-          key, "must be an integer from " + std::to_string(least) + " to " + std::to_string(most));
-    }
-    to = static_cast<Integer>(*given);
-  }
-  void bytes(std::string_view key, uint64_t least, uint64_t& to) {
-    const auto* v = find(key);
-    if (v == nullptr) return;
-    const auto given = v->is_string() ? with_unit(view(*v), kSizes) : integer(*v);
-    if (!given || *given < least) {
-      return refuse(key,
-                    "must be a size such as 512MB, at least " + std::to_string(least) + " bytes");
-    }
-    to = *given;
-  }
-  void duration_ms(std::string_view key, uint32_t& to) {
-    const auto* v = find(key);
-    if (v == nullptr) return;
-    auto given = v->is_string() ? with_unit(view(*v), kDurations) : integer(*v);
-    if (given && !v->is_string()) *given *= 1000;
-    if (!given || *given > 0xffffffffu) {
-      return refuse(key, "must be a duration such as 60s, at most 49 days");
-    }
-    to = static_cast<uint32_t>(*given);
-  }
-  void refuse(std::string_view key, std::string_view reason) {
-    if (!status_.ok()) return;
-    status_ =
-        sdk::invalid_argument("plugin.process." + std::string(key) + " " + std::string(reason));
-  }
-  const sdk::Status& status() const { return status_; }
-
- private:
-  static std::optional<uint64_t> integer(const json::value& v) {
-    if (v.is_uint64()) return v.get_uint64();
-    if (v.is_int64() && v.get_int64() >= 0) return static_cast<uint64_t>(v.get_int64());
-    return std::nullopt;
-  }
-  static std::string_view view(const json::value& v) { return {v.get_string()}; }
-
-  const json::object& table_;
-  sdk::Status status_;
 };
 
 // The first of these that exists, else the first.
@@ -276,9 +185,12 @@ sdk::Status Config::parse(std::string_view text, const std::string& bin, Config&
   reader.text("network", network);
   if (network == "host") {
     s.network = Network::kHost;
+  } else if (network == "nat") {
+    s.network = Network::kNat;
   } else if (network != "none") {
-    reader.refuse("network", "must be none or host");
+    reader.refuse("network", "must be none, nat or host");
   }
+  read_nat(reader, s.nat);
   reader.duration_ms("detach_ttl", s.detach_ttl_ms);
   reader.bytes("writable_bytes", 1 << 20, s.writable_bytes);
   reader.number("writable_inodes", 16, UINT32_MAX, s.writable_inodes);

@@ -54,7 +54,14 @@ std::string program_directory();
   R"("items":{"type":"string"}},"description":"Runtime to its command; {runtime} is its folder"},)"  \
   R"("interpreters":{"type":"object","additionalProperties":false,"properties":{)"                   \
   R"("python":{"type":"string","pattern":"^/"},"nodejs":{"type":"string","pattern":"^/"}}},)"        \
-  R"("network":{"enum":["none","host"],"description":"Network of the sandboxes"},)"                  \
+  R"("network":{"enum":["none","nat","host"],"description":"Network of the sandboxes"},)"            \
+  R"("nat":{"type":"object","additionalProperties":false,"properties":{)"                            \
+  R"("subnet":{"type":"string","description":"Range of the sandboxes' addresses"},)"                 \
+  R"("allow":{"type":"array","items":{"type":"string"},"description":"ADDRESS[/BITS][:PORT]"},)"     \
+  R"("deny":{"type":"array","items":{"type":"string"},"description":"ADDRESS[/BITS][:PORT]"},)"      \
+  R"("dns":{"type":"array","items":{"type":"string"},"description":"Name servers"},)"                \
+  R"("bandwidth":{"type":"string","description":"Each way and sandbox, such as 100mbit"},)"          \
+  R"("enable_forwarding":{"type":"boolean","description":"Set net.ipv4.ip_forward"}}},)"             \
   R"("detach_ttl":{"type":["integer","string"],"description":"Seconds, or with unit ms, s, m, h"},)" \
   R"("writable_bytes":{"type":["integer","string"],"description":"Size of /tmp"},)"                  \
   R"("writable_inodes":{"type":"integer","minimum":16},)"                                            \

@@ -69,6 +69,9 @@ ProcessFactory::ProcessFactory(const sdk::OpenArgs& args)
   gauges_.sandboxes = metrics.gauge("sandboxes", "Sandboxes, living and dead");
   gauges_.prepared = metrics.gauge("prepared_sandboxes", "Sandboxes made ahead");
   gauges_.networks = metrics.gauge("pooled_networks", "Network namespaces kept for reuse");
+  gauges_.leaving = metrics.gauge("leaving_networks", "Networks being taken down");
+  gauges_.addresses =
+      metrics.gauge("free_addresses", "Addresses of nat's subnet that no sandbox has");
   gauges_.removing = metrics.gauge("removing_sandboxes", "Sandboxes being cleaned up");
   gauges_.dropped = metrics.gauge("dropped_log_bytes", "Output dropped from full buffers");
   gauges_.zygotes = metrics.gauge("zygotes", "Warm interpreters that sandboxes are forked from");
@@ -182,7 +185,7 @@ void ProcessFactory::create(const sdk::CreateRequestView& request,
         }
         {
           const std::lock_guard lock(mutex_);
-          known_.emplace(reply.id, path);
+          known_.emplace(reply.id, Known{path, reply.group});
         }
         sdk::ContainerInfo info;
         info.id = reply.id;
@@ -233,11 +236,32 @@ void ProcessFactory::destroy(std::string_view id, sdk::Promise<void> done) {
   simple(MessageType::kDestroy, id, std::move(done));
 }
 
+bool ProcessFactory::freeze_directly(std::string_view id, bool frozen) {
+  SandboxRequest request{std::string(id)};
+  std::shared_ptr<SandboxerClient> c;
+  std::shared_ptr<const Freezer> freezer;
+  std::string group;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = known_.find(request.id);
+    if (it == known_.end() || client_ == nullptr || freezer_ == nullptr) return false;
+    c = client_;
+    freezer = freezer_;
+    group = it->second.group;
+  }
+  if (!(frozen ? freezer->freeze(group) : freezer->thaw(group))) return false;
+  c->call(frozen ? MessageType::kFrozen : MessageType::kThawed, request,
+          [](const sdk::Status&, Reader&) {});
+  return true;
+}
+
 void ProcessFactory::pause(std::string_view id, sdk::Promise<void> done) {
+  if (freeze_directly(id, true)) return done.ok();
   simple(MessageType::kPause, id, std::move(done));
 }
 
 void ProcessFactory::resume(std::string_view id, sdk::Promise<void> done) {
+  if (freeze_directly(id, false)) return done.ok();
   simple(MessageType::kResume, id, std::move(done));
 }
 
@@ -274,7 +298,7 @@ void ProcessFactory::list(std::string_view cursor, std::uint32_t limit,
                                                               : sdk::ContainerState::kDead;
               if (s.state != SandboxState::kDead) {
                 const std::lock_guard lock(mutex_);
-                known_.emplace(s.id, s.socket_path);
+                known_.insert_or_assign(s.id, Known{s.socket_path, s.group});
               }
               list.containers.push_back(std::move(info));
             }

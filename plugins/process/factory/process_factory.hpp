@@ -19,6 +19,7 @@
 
 #include "berth/sdk/plugin.hpp"
 #include "factory/config.hpp"
+#include "factory/freezer.hpp"
 #include "factory/listen_sockets.hpp"
 #include "factory/sandboxer_client.hpp"
 #include "support/event_loop.hpp"
@@ -51,6 +52,8 @@ class ProcessFactory final : public sdk::ContainerFactory {
   // The connection, or null while there is none. [any-thread]
   std::shared_ptr<SandboxerClient> client() const;
   void simple(MessageType type, std::string_view id, sdk::Promise<void> done);
+  // Freezes or thaws without the sandboxer, which is told; false if that did not work.
+  bool freeze_directly(std::string_view id, bool frozen);
   CreateRequest request_for(const sdk::CreateRequestView& request,
                             const std::vector<std::string>& argv, const std::string& runtime,
                             const ListenSocket& socket) const;
@@ -77,8 +80,13 @@ class ProcessFactory final : public sdk::ContainerFactory {
 
   mutable std::mutex mutex_;  // guards what follows
   std::shared_ptr<SandboxerClient> client_;
-  // Created or listed and neither destroyed nor dead: id to socket path.
-  std::unordered_map<std::string, std::string> known_;
+  std::shared_ptr<const Freezer> freezer_;  // of the client's sandboxer; null while there is none
+  struct Known {
+    std::string socket_path;
+    std::string group;
+  };
+  // Created or listed and neither destroyed nor dead, by id.
+  std::unordered_map<std::string, Known> known_;
   std::unordered_map<uint64_t, uint64_t> reads_;  // operation to request
   size_t creating_ = 0;
   std::vector<sdk::Promise<void>> draining_;
@@ -91,7 +99,7 @@ class ProcessFactory final : public sdk::ContainerFactory {
   std::string reported_zygote_;
 
   struct Gauges {
-    sdk::Series sandboxes, prepared, networks, removing, dropped;
+    sdk::Series sandboxes, prepared, networks, leaving, addresses, removing, dropped;
     sdk::Series zygotes, prepared_forks, zygote_starts, forked, fallbacks;
   };
   Gauges gauges_;

@@ -89,6 +89,8 @@ void ProcessFactory::configure(std::shared_ptr<SandboxerClient> client, Connecte
            {
              const std::lock_guard lock(mutex_);
              client_ = client;
+             freezer_ =
+                 std::make_shared<const Freezer>(enforcement.freezer, enforcement.freezer_v2);
            }
            failures_ = 0;
            done({});
@@ -110,17 +112,18 @@ void ProcessFactory::on_died(const Died& died) {
 }
 
 void ProcessFactory::on_lost() {
-  std::unordered_map<std::string, std::string> gone;
+  std::unordered_map<std::string, Known> gone;
   {
     const std::lock_guard lock(mutex_);
     client_ = nullptr;
+    freezer_ = nullptr;
     gone.swap(known_);
   }
   if (stopped_) return;
   log_.error("berth-sandboxer has died, and all sandboxes with it",
              {{"sandboxes", std::to_string(gone.size())}});
-  for (const auto& [id, path] : gone) {
-    ::unlink(path.c_str());
+  for (const auto& [id, known] : gone) {
+    ::unlink(known.socket_path.c_str());
     events_.died(id, -1, false, "berth-sandboxer died");
   }
   reconnect();
@@ -153,6 +156,8 @@ void ProcessFactory::publish_metrics() {
       gauges_.sandboxes.record(stats.sandboxes);
       gauges_.prepared.record(stats.prepared);
       gauges_.networks.record(stats.pooled_networks);
+      gauges_.leaving.record(stats.leaving_networks);
+      gauges_.addresses.record(stats.free_addresses);
       gauges_.removing.record(stats.removing);
       gauges_.dropped.record(static_cast<double>(stats.log_bytes_dropped));
       gauges_.zygotes.record(stats.zygotes);

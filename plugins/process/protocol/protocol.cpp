@@ -42,6 +42,24 @@ void encode_info(Writer& out, const SandboxInfo& info) {
   out.u8(static_cast<uint8_t>(info.state));
   out.i32(info.exit_code);
   out.u8(info.oom ? 1 : 0);
+  out.text(info.group);
+}
+
+bool decode_nat(Reader& in, NatSettings& m) {
+  if (!decode(in, m.subnet)) return false;
+  for (auto* rules : {&m.allow, &m.deny}) {
+    rules->clear();
+    const uint32_t n = in.u32();
+    for (uint32_t i = 0; i < n; ++i) {
+      if (!decode(in, rules->emplace_back())) return false;
+    }
+  }
+  m.dns.clear();
+  const uint32_t n = in.u32();
+  for (uint32_t i = 0; i < n && in.ok(); ++i) m.dns.push_back(in.u32());
+  m.bandwidth = in.u64();
+  m.enable_forwarding = in.u8() != 0;
+  return in.ok();
 }
 
 bool done(const Reader& in) {
@@ -88,9 +106,22 @@ void encode(Writer& out, const ZygoteSettings& m) {
   out.u32(m.renew_after);
 }
 
+void encode(Writer& out, const NatSettings& m) {
+  encode(out, m.subnet);
+  for (const auto* rules : {&m.allow, &m.deny}) {
+    out.u32(static_cast<uint32_t>(rules->size()));
+    for (const auto& rule : *rules) encode(out, rule);
+  }
+  out.u32(static_cast<uint32_t>(m.dns.size()));
+  for (const uint32_t server : m.dns) out.u32(server);
+  out.u64(m.bandwidth);
+  out.u8(m.enable_forwarding ? 1 : 0);
+}
+
 void encode(Writer& out, const Settings& m) {
   out.text(m.runtimes_directory);
   out.u8(static_cast<uint8_t>(m.network));
+  encode(out, m.nat);
   out.u32(m.detach_ttl_ms);
   out.u64(m.writable_bytes);
   out.u64(m.writable_inodes);
@@ -108,8 +139,9 @@ void encode(Writer& out, const Settings& m) {
 bool decode(Reader& in, Settings& m) {
   m.runtimes_directory = in.text();
   const uint8_t network = in.u8();
-  if (network > static_cast<uint8_t>(Network::kHost)) return false;
+  if (network > static_cast<uint8_t>(Network::kNat)) return false;
   m.network = static_cast<Network>(network);
+  if (!decode_nat(in, m.nat)) return false;
   m.detach_ttl_ms = in.u32();
   m.writable_bytes = in.u64();
   m.writable_inodes = in.u64();
@@ -139,6 +171,8 @@ void encode(Writer& out, const Enforcement& m) {
   out.u8(m.cpu ? 1 : 0);
   out.u8(m.pids ? 1 : 0);
   out.u8(m.privileged ? 1 : 0);
+  out.text(m.freezer);
+  out.u8(m.freezer_v2 ? 1 : 0);
   out.text(m.detail);
 }
 bool decode(Reader& in, Enforcement& m) {
@@ -147,6 +181,8 @@ bool decode(Reader& in, Enforcement& m) {
   m.cpu = in.u8() != 0;
   m.pids = in.u8() != 0;
   m.privileged = in.u8() != 0;
+  m.freezer = in.text();
+  m.freezer_v2 = in.u8() != 0;
   m.detail = in.text();
   return done(in);
 }
@@ -179,9 +215,11 @@ bool decode(Reader& in, CreateRequest& m) {
 
 void encode(Writer& out, const CreateReply& m) {
   out.text(m.id);
+  out.text(m.group);
 }
 bool decode(Reader& in, CreateReply& m) {
   m.id = in.text();
+  m.group = in.text();
   return done(in);
 }
 
@@ -223,6 +261,7 @@ bool decode(Reader& in, ListReply& m) {
     info.state = static_cast<SandboxState>(in.u8());
     info.exit_code = in.i32();
     info.oom = in.u8() != 0;
+    info.group = in.text();
     m.sandboxes.push_back(std::move(info));
   }
   m.more = in.u8() != 0;
@@ -289,6 +328,8 @@ void encode(Writer& out, const StatsReply& m) {
   out.u64(m.zygote_starts);
   out.u64(m.forked);
   out.u64(m.fork_fallbacks);
+  out.u32(m.leaving_networks);
+  out.u32(m.free_addresses);
   out.text(m.zygote_problem);
   encode(out, m.enforcement);
 }
@@ -305,6 +346,8 @@ bool decode(Reader& in, StatsReply& m) {
   m.zygote_starts = in.u64();
   m.forked = in.u64();
   m.fork_fallbacks = in.u64();
+  m.leaving_networks = in.u32();
+  m.free_addresses = in.u32();
   m.zygote_problem = in.text();
   return decode(in, m.enforcement);
 }

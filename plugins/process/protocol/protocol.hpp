@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "berth/sdk/status.hpp"
+#include "ipv4.hpp"
 #include "wire.hpp"
 
 namespace berth::process {
@@ -25,7 +26,7 @@ namespace berth::process {
 inline constexpr uint32_t kProtocolMagic = 0x42535831;  // "BSX1"
 // Covers also what goes on between the sandboxer and zygotes and their forks, which may come from
 // another build: Fork and Forked (fork_request.hpp), ShellCommand and its letters (shell.hpp).
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 // Largest packet. A packet must fit a socket's send buffer, which Linux limits to 208 KiB by
 // default.
 inline constexpr size_t kMaxPacket = 160 * 1024;
@@ -48,6 +49,8 @@ enum class MessageType : uint32_t {
   kReadLogs = 9,
   kCancel = 10,
   kStats = 11,
+  kFrozen = 12,
+  kThawed = 13,
   kReply = 100,
   kDied = 101,
 };
@@ -74,7 +77,19 @@ struct Shutdown {
   bool kill = false;
 };
 
-enum class Network : uint8_t { kNone = 0, kHost = 1 };
+enum class Network : uint8_t { kNone = 0, kHost = 1, kNat = 2 };
+
+// network = "nat".
+struct NatSettings {
+  Ipv4Range subnet;               // of the sandboxes; prefix 0: a free one is chosen
+  std::vector<EgressRule> allow;  // the most specific rule decides, see sandboxer/nat_rules.hpp
+  std::vector<EgressRule> deny;
+  std::vector<uint32_t> dns;       // name servers; empty: the host's
+  uint64_t bandwidth = 0;          // bytes a second, each way and sandbox; 0: no limit
+  bool enable_forwarding = false;  // set net.ipv4.ip_forward where it is not
+
+  bool operator==(const NatSettings&) const = default;
+};
 
 // A warm interpreter that sandboxes are forked from; see sandboxer/zygote.hpp. It is started when
 // the first sandbox wants it.
@@ -92,6 +107,7 @@ struct ZygoteSettings {
 struct Settings {
   std::string runtimes_directory;  // host path, appears read-only as /berth/runtimes
   Network network = Network::kNone;
+  NatSettings nat;
   uint32_t detach_ttl_ms = 60'000;         // how long sandboxes outlive their client
   uint64_t writable_bytes = 512ull << 20;  // of the private writable layer (tmpfs)
   uint64_t writable_inodes = 65536;
@@ -115,7 +131,10 @@ struct Enforcement {
   bool cpu = false;
   bool pids = false;
   bool privileged = false;  // runs as root with its own id range a sandbox
-  std::string detail;       // for people: what is not enforced here, why, and the mend
+  // Where clients freeze and thaw for themselves, if they may: the directory of the groups.
+  std::string freezer;
+  bool freezer_v2 = false;
+  std::string detail;  // for people: what is not enforced here, why, and the mend
 };
 
 // Comes with one descriptor: the listening socket the function inherits as BERTH_LISTEN_FD.
@@ -135,9 +154,11 @@ struct CreateRequest {
 };
 struct CreateReply {
   std::string id;
+  std::string group;  // its cgroup's name below Enforcement::freezer
 };
 
-// Destroy, Pause and Resume.
+// Destroy, Pause and Resume; and Frozen and Thawed, by which a client tells that it has written to
+// the freezer itself.
 struct SandboxRequest {
   std::string id;
 };
@@ -157,6 +178,7 @@ struct SandboxInfo {
   SandboxState state = SandboxState::kRunning;
   int32_t exit_code = -1;
   bool oom = false;
+  std::string group;
 };
 struct ListReply {
   std::vector<SandboxInfo> sandboxes;
@@ -200,12 +222,14 @@ struct StatsReply {
   uint64_t created = 0;
   uint64_t created_cold = 0;  // of them not from the prepared ones
   uint64_t log_bytes_dropped = 0;
-  uint32_t zygotes = 0;         // warm and usable
-  uint32_t prepared_forks = 0;  // ready, forked ahead
-  uint64_t zygote_starts = 0;   // zygotes that became usable
-  uint64_t forked = 0;          // of the created: from a zygote
-  uint64_t fork_fallbacks = 0;  // of the created: from nothing though a zygote was asked for
-  std::string zygote_problem;   // for people: why a zygote is not there; empty if all is well
+  uint32_t zygotes = 0;           // warm and usable
+  uint32_t prepared_forks = 0;    // ready, forked ahead
+  uint64_t zygote_starts = 0;     // zygotes that became usable
+  uint64_t forked = 0;            // of the created: from a zygote
+  uint64_t fork_fallbacks = 0;    // of the created: from nothing though a zygote was asked for
+  uint32_t leaving_networks = 0;  // being taken down
+  uint32_t free_addresses = 0;    // of nat's subnet
+  std::string zygote_problem;     // for people: why a zygote is not there; empty if all is well
   Enforcement enforcement;
 };
 
@@ -221,6 +245,7 @@ void encode(Writer& out, const Hello& m);
 void encode(Writer& out, const HelloReply& m);
 void encode(Writer& out, const Shutdown& m);
 void encode(Writer& out, const ZygoteSettings& m);
+void encode(Writer& out, const NatSettings& m);
 void encode(Writer& out, const Settings& m);
 void encode(Writer& out, const Enforcement& m);
 void encode(Writer& out, const CreateRequest& m);

@@ -242,6 +242,10 @@ Enforcement Cgroups::enforcement() const {
   e.memory = memory_ >= 0;
   e.cpu = cpu_ >= 0;
   e.pids = pids_ >= 0;
+  if (const Base* f = role(freezer_)) {
+    e.freezer = f->path;
+    e.freezer_v2 = f->v2;
+  }
   std::string missing;
   const auto add = [&](bool have, const char* what) {
     if (!have) missing.append(missing.empty() ? "" : ", ").append(what);

@@ -95,7 +95,8 @@ void copy_directory(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-sdk::Status write_etc(const std::string& root, Network network) {
+sdk::Status write_etc(const std::string& root, Network network,
+                      const std::vector<uint32_t>& servers) {
   const std::string etc = root + "/etc";
   if (int e = make_directories(root, "/etc"); e != 0) return from_errno("cannot create " + etc, e);
   for (const auto& file : kTexts) {
@@ -124,8 +125,10 @@ sdk::Status write_etc(const std::string& root, Network network) {
   const std::string resolver = etc + "/resolv.conf";
   // Without a network there is nobody to ask; an empty file makes look-ups fail at once instead of
   // after a time-out. With the host's network the host's resolver is the right one.
-  if (network == Network::kNone || copy_file("/etc/resolv.conf", resolver) != 0) {
-    if (int e = sys::create_file_at(AT_FDCWD, resolver.c_str(), "# no network\n", 0444); e != 0) {
+  if (network != Network::kHost || copy_file("/etc/resolv.conf", resolver) != 0) {
+    std::string text = network == Network::kNat ? "" : "# no network\n";
+    for (const uint32_t server : servers) text += "nameserver " + text_of(server) + "\n";
+    if (int e = sys::create_file_at(AT_FDCWD, resolver.c_str(), text, 0444); e != 0) {
       return from_errno("cannot write " + resolver, e);
     }
   }

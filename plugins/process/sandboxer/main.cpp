@@ -59,7 +59,9 @@ int serve(Home& home, bool privileged, UniqueFd ready) {
   Loop loop;
   const std::string boot_id = sys::random_hex16();
   Server* server = nullptr;
-  Sandboxes sandboxes(loop, cgroups, host, privileged, home.data.get(), boot_id,
+  NetworkPool networks(loop, host, privileged, home.data.get(), home.cgroup_name);
+  networks.sweep();
+  Sandboxes sandboxes(loop, cgroups, host, privileged, networks, home.data.get(), boot_id,
                       [&](Owner owner, const Died& died) { server->died(owner, died); });
   Server the_server(loop, sandboxes, std::move(listener), boot_id,
                     [&] { ::unlinkat(home.runtime.get(), kSocketName, 0); });
@@ -72,6 +74,7 @@ int serve(Home& home, bool privileged, UniqueFd ready) {
   the_server.start(kIdleMs);
   report({});
   loop.run();
+  networks.remove();
   cgroups.remove_base();
   return 0;
 }

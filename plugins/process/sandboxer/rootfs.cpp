@@ -123,7 +123,7 @@ const char* staging_directory() {
 }
 
 // Runs in a fresh mount namespace; on success its root is the template.
-sdk::Status build(const Settings& settings, bool privileged) {
+sdk::Status build(const Settings& settings, const std::vector<uint32_t>& servers, bool privileged) {
   // Nothing mounted here may show up on the host, nor the other way round.
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
     return from_errno("cannot make the mount tree private", errno);
@@ -159,7 +159,7 @@ sdk::Status build(const Settings& settings, bool privileged) {
   // A directory and a file to mask parts of /proc with.
   if (auto s = make_directory(root + "/berth/empty", 0555); !s.ok()) return s;
   if (auto s = make_devices(root, privileged, borrowed); !s.ok()) return s;
-  if (auto s = write_etc(root, settings.network); !s.ok()) return s;
+  if (auto s = write_etc(root, settings.network, servers); !s.ok()) return s;
   for (const auto& b : borrowed) {
     if (b.inside != "/proc" && b.inside.find('/', 1) == std::string::npos) {
       if (auto s = make_directory(root + b.inside); !s.ok()) return s;
@@ -206,7 +206,8 @@ sdk::Status open_host_view(HostView& host) {
   return {};
 }
 
-sdk::Status enter_new_template(const HostView& host, const Settings& settings, bool privileged) {
+sdk::Status enter_new_template(const HostView& host, const Settings& settings,
+                               const std::vector<uint32_t>& servers, bool privileged) {
   int verdict[2];
   int release[2];
   if (::pipe2(verdict, O_CLOEXEC) != 0) return from_errno("pipe", errno);
@@ -223,7 +224,7 @@ sdk::Status enter_new_template(const HostView& host, const Settings& settings, b
     if (::setns(host.mount_namespace.get(), CLONE_NEWNS) != 0 || ::unshare(CLONE_NEWNS) != 0) {
       status = from_errno("cannot create a mount namespace", errno);
     } else {
-      status = build(settings, privileged);
+      status = build(settings, servers, privileged);
     }
     const std::string text = status.ok() ? "ok" : status.message();
     if (::write(verdict_write.get(), text.data(), text.size()) < 0) ::_exit(1);

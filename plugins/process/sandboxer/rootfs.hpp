@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 #include "berth/sdk/status.hpp"
 #include "protocol/protocol.hpp"
@@ -29,8 +30,9 @@ struct HostView {
 sdk::Status open_host_view(HostView& host);
 
 // Builds the template for these settings and moves the calling process into it.
-// On failure the process stays where it was.
-sdk::Status enter_new_template(const HostView& host, const Settings& settings, bool privileged);
+// On failure the process stays where it was. `servers` are the name servers of network = "nat".
+sdk::Status enter_new_template(const HostView& host, const Settings& settings,
+                               const std::vector<uint32_t>& servers, bool privileged);
 
 // Inside a new sandbox, a copy of the template: mounts /proc, with the entries masked that tell
 // about the machine, and the writable layer at /tmp.
@@ -43,7 +45,8 @@ sdk::Status mount_private(const PrivateMounts& mounts);
 
 // The generated /etc, written below the directory `root` ("/etc" must not exist there yet). Reads
 // the host's files by their usual paths.
-sdk::Status write_etc(const std::string& root, Network network);
+sdk::Status write_etc(const std::string& root, Network network,
+                      const std::vector<uint32_t>& servers);
 
 inline constexpr uid_t kInnerId = 1000;  // uid and gid of the function inside its sandbox
 inline constexpr const char* kRuntimesInside = "/berth/runtimes";

@@ -31,15 +31,17 @@ uint64_t boot_seed(const std::string& boot_id) {
 }  // namespace
 
 Sandboxes::Sandboxes(Loop& loop, Cgroups& cgroups, const HostView& host, bool privileged,
-                     int spill_directory, std::string boot_id, OnDied on_died)
+                     NetworkPool& networks, int spill_directory, std::string boot_id,
+                     OnDied on_died)
     : loop_(loop),
       cgroups_(cgroups),
       host_(host),
       privileged_(privileged),
+      networks_(networks),
       spill_directory_(spill_directory),
       boot_id_(std::move(boot_id)),
       on_died_(std::move(on_died)),
-      pool_(loop, cgroups, host, privileged, boot_seed(boot_id_)),
+      pool_(loop, cgroups, host, privileged, networks, boot_seed(boot_id_)),
       enforcement_(cgroups.enforcement()) {}
 
 Sandboxes::~Sandboxes() = default;
@@ -58,7 +60,9 @@ sdk::Status Sandboxes::configure(const Settings& settings) {
   if (filter_.empty()) {
     if (auto s = compile_seccomp_filter(filter_); !s.ok()) return s;
   }
-  if (auto s = enter_new_template(host_, settings, privileged_); !s.ok()) return s;
+  std::vector<uint32_t> servers;
+  if (auto s = networks_.configure(settings, servers); !s.ok()) return s;
+  if (auto s = enter_new_template(host_, settings, servers, privileged_); !s.ok()) return s;
   settings_ = settings;
   configured_ = true;
   pool_.configure(settings_, &filter_);
@@ -139,8 +143,9 @@ void Sandboxes::begin(Owner owner, CreateRequest request, UniqueFd listen,
     return;
   }
   s.shell->control.reset();
+  const std::string group = s.shell->group;
   ++created_;
-  done({}, CreateReply{s.id});
+  done({}, CreateReply{s.id, group});
   // The client went away while the sandbox was being made.
   if (!owners_.contains(owner)) orphan(s);
 }
@@ -248,8 +253,11 @@ void Sandboxes::on_ended(uint64_t serial) {
 void Sandboxes::kill(Sandbox& sandbox) {
   sandbox.killed = true;
   sys::pidfd_send_signal(sandbox.shell->process.pidfd.get(), SIGKILL);
-  const bool frozen = sandbox.state == SandboxState::kPaused || sandbox.freezing;
-  if (frozen && cgroups_.kill_needs_thaw()) cgroups_.freeze(sandbox.shell->group, false);
+  // Asked rather than known: a client that freezes by itself may have died before it told.
+  if (cgroups_.kill_needs_thaw() &&
+      cgroups_.freeze_state(sandbox.shell->group) != FreezeState::kThawed) {
+    cgroups_.freeze(sandbox.shell->group, false);
+  }
 }
 
 void Sandboxes::destroy(const std::string& id, Done done) {
@@ -347,6 +355,13 @@ void Sandboxes::resume(const std::string& id, Done done) {
   done({});
 }
 
+void Sandboxes::note_frozen(const std::string& id, bool frozen) {
+  Sandbox* sandbox = find(id);
+  if (sandbox == nullptr || sandbox->state == SandboxState::kDead) return;
+  sandbox->freezing = false;
+  sandbox->state = frozen ? SandboxState::kPaused : SandboxState::kRunning;
+}
+
 SandboxInfo Sandboxes::info_of(const Sandbox& sandbox) const {
   SandboxInfo info;
   info.serial = sandbox.serial;
@@ -357,6 +372,7 @@ SandboxInfo Sandboxes::info_of(const Sandbox& sandbox) const {
   info.state = sandbox.state;
   info.exit_code = sandbox.exit_code;
   info.oom = sandbox.oom;
+  if (sandbox.shell != nullptr) info.group = sandbox.shell->group;
   return info;
 }
 
@@ -407,7 +423,7 @@ StatsReply Sandboxes::stats() const {
   StatsReply reply;
   reply.sandboxes = static_cast<uint32_t>(by_serial_.size());
   reply.prepared = static_cast<uint32_t>(pool_.ready());
-  reply.pooled_networks = static_cast<uint32_t>(pool_.networks());
+  networks_.tell(reply);
   reply.removing = static_cast<uint32_t>(pool_.removing());
   reply.created = created_;
   reply.created_cold = pool_.cold_takes();
@@ -418,6 +434,10 @@ StatsReply Sandboxes::stats() const {
   pool_.tell(reply);
   reply.enforcement = enforcement_;
   reply.enforcement.privileged = privileged_;
+  if (const std::string warning = networks_.warning(); !warning.empty()) {
+    std::string& detail = reply.enforcement.detail;
+    detail += (detail.empty() ? "" : "; ") + warning;
+  }
   return reply;
 }
 

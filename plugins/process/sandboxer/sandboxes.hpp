@@ -40,7 +40,7 @@ class Sandboxes {
   using OnDied = std::function<void(Owner, const Died&)>;
 
   Sandboxes(Loop& loop, Cgroups& cgroups, const HostView& host, bool privileged,
-            int spill_directory, std::string boot_id, OnDied on_died);
+            NetworkPool& networks, int spill_directory, std::string boot_id, OnDied on_died);
   ~Sandboxes();
 
   // INVALID_ARGUMENT or FAILED_PRECONDITION if the settings cannot work here; the old ones then
@@ -52,6 +52,8 @@ class Sandboxes {
   void destroy(const std::string& id, Done done);
   void pause(const std::string& id, Done done);
   void resume(const std::string& id, Done done);
+  // The client has frozen or thawed it by itself.
+  void note_frozen(const std::string& id, bool frozen);
   ListReply list(Owner owner, const ListRequest& request);
   // `request` names the wait for cancel_read.
   void read_logs(Owner owner, uint64_t request, const ReadLogsRequest& wanted, LogsRead done);
@@ -122,6 +124,7 @@ class Sandboxes {
   Cgroups& cgroups_;
   const HostView& host_;
   const bool privileged_;
+  NetworkPool& networks_;
   const int spill_directory_;
   const std::string boot_id_;
   const OnDied on_died_;

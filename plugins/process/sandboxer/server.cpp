@@ -149,6 +149,13 @@ void Server::dispatch(Client& client, const Header& header, Reader& reader,
       if (header.type == MessageType::kPause) return sandboxes_.pause(request.id, done);
       return sandboxes_.resume(request.id, done);
     }
+    case MessageType::kFrozen:
+    case MessageType::kThawed: {
+      SandboxRequest request;
+      if (!decode(reader, request)) return malformed();
+      sandboxes_.note_frozen(request.id, header.type == MessageType::kFrozen);
+      return done({});
+    }
     case MessageType::kList: {
       ListRequest request;
       if (!decode(reader, request)) return malformed();

@@ -42,8 +42,13 @@ sdk::Status make_pipe(UniqueFd& read_end, UniqueFd& write_end) {
 }  // namespace
 
 ShellPool::ShellPool(Loop& loop, Cgroups& cgroups, const HostView& host, bool privileged,
-                     uint64_t seed)
-    : loop_(loop), cgroups_(cgroups), host_(host), privileged_(privileged), seed_(seed) {}
+                     NetworkPool& networks, uint64_t seed)
+    : loop_(loop),
+      cgroups_(cgroups),
+      host_(host),
+      privileged_(privileged),
+      networks_(networks),
+      seed_(seed) {}
 
 ShellPool::~ShellPool() = default;
 
@@ -224,16 +229,10 @@ sdk::Status ShellPool::start_one(size_t line) {
   setup.v2_cgroup = v2.get();
   const std::vector<UniqueFd> tasks = cgroups_.open_v1_tasks(shell->group);
   for (const auto& fd : tasks) setup.v1_tasks.push_back(fd.get());
-  if (settings_.network == Network::kNone) {
-    shell->network_wanted = true;
-    if (networks_.empty()) {
-      setup.new_network = true;
-    } else {
-      shell->network = std::move(networks_.back());
-      networks_.pop_back();
-      setup.network = shell->network.get();
-    }
-  }
+  if (auto s = networks_.take(shell->network); !s.ok()) return give_up(std::move(s));
+  shell->network_wanted = settings_.network != Network::kHost;
+  setup.network = shell->network.link.ns.get();
+  setup.new_network = shell->network_wanted && setup.network < 0;
   setup.mounts = {privileged_, settings_.writable_bytes, settings_.writable_inodes};
   setup.open_files = settings_.open_files;
   setup.filter = filter_;
@@ -299,7 +298,8 @@ void ShellPool::end_zygotes() {
       continue;
     }
     if (it->second->unwanted) --ending_;
-    it->second->network.reset();  // of settings that may be others now
+    // A fork that nobody heard of may have joined it.
+    networks_.drop(std::move(it->second->network));
     release(*it->second);
     it = shells_.erase(it);
   }
@@ -335,7 +335,7 @@ void ShellPool::reap_strays() {
 void ShellPool::release(Shell& shell) {
   if (shell.has_group) remove_group(shell.group, 0);
   if (privileged_) ids_.give_back(shell.id_range);
-  keep_network(shell);
+  networks_.give_back(std::move(shell.network));
 }
 
 void ShellPool::tell(StatsReply& stats) const {
@@ -387,9 +387,9 @@ void ShellPool::on_control(uint64_t serial) {
   }
   switch (bytes[0]) {
     case 'N': {
-      if (shell.network_wanted && !shell.network.valid()) {
+      if (UniqueFd& ns = shell.network.link.ns; shell.network_wanted && !ns.valid()) {
         const std::string path = std::to_string(shell.process.pid) + "/ns/net";
-        shell.network.reset(::openat(host_.proc.get(), path.c_str(), O_RDONLY | O_CLOEXEC));
+        ns.reset(::openat(host_.proc.get(), path.c_str(), O_RDONLY | O_CLOEXEC));
       }
       const auto s = map_ids(host_.proc.get(), shell.process.pid, shell.id_range,
                              privileged_ ? settings_.subordinate_size : 0);
@@ -452,7 +452,7 @@ void ShellPool::recycle(std::unique_ptr<Shell> shell) {
       shell->applied.memory_bytes >= kSmallestGuess) {
     lines_[shell->line].usual_limits = shell->applied;
   }
-  keep_network(*shell);
+  networks_.give_back(std::move(shell->network));
   if (privileged_) ids_.give_back(shell->id_range);
   if (shell->has_group) {
     ++removing_groups_;
@@ -460,12 +460,6 @@ void ShellPool::recycle(std::unique_ptr<Shell> shell) {
       --removing_groups_;
       remove_group(group, 0);
     });
-  }
-}
-
-void ShellPool::keep_network(Shell& shell) {
-  if (shell.network.valid() && !stopping_ && networks_.size() < settings_.pooled_networks) {
-    networks_.push_back(std::move(shell.network));
   }
 }
 
@@ -486,7 +480,7 @@ void ShellPool::shut_down() {
   stopping_ = true;
   end_zygotes();
   for (auto& [serial, shell] : shells_) discard(*shell);
-  networks_.clear();
+  networks_.shut_down();
   std::deque<Taker> takers;
   for (Line& line : lines_) {
     line.ready.clear();

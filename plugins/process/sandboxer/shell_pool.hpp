@@ -3,10 +3,8 @@
 // of.
 //
 // Everything a start needs and that does not depend on the function is made here ahead of time and
-// in the background: processes, namespaces, cgroups, ids, pipes. Networks without a way out are
-// reused, since making one costs more than the rest of a sandbox; nothing of a dead sandbox remains
-// in one but its loopback interface. Cleaning up never delays a start: it runs when the loop is
-// idle.
+// in the background: processes, namespaces, cgroups, ids, pipes; networks are reused
+// (network_pool.hpp). Cleaning up never delays a start: it runs when the loop is idle.
 //
 // There is a line of shells for each zygote (zygote.hpp) and one for those that execute a program.
 // Who waits in a zygote's line that cannot serve is moved to the plain one.
@@ -26,6 +24,7 @@
 #include "cgroup.hpp"
 #include "id_ranges.hpp"
 #include "loop.hpp"
+#include "network_pool.hpp"
 #include "shell.hpp"
 #include "zygote.hpp"
 
@@ -44,7 +43,7 @@ struct Shell {
   UniqueFd output;  // read ends, non-blocking
   UniqueFd errors;
   UniqueFd oom_event;
-  UniqueFd network;
+  SandboxNetwork network;
   bool network_wanted = false;  // its own network namespace, to be kept for reuse
   uint32_t id_range = 0;
   bool ready = false;
@@ -55,7 +54,8 @@ class ShellPool {
  public:
   using Taker = std::function<void(sdk::Status, std::unique_ptr<Shell>)>;
 
-  ShellPool(Loop& loop, Cgroups& cgroups, const HostView& host, bool privileged, uint64_t seed);
+  ShellPool(Loop& loop, Cgroups& cgroups, const HostView& host, bool privileged,
+            NetworkPool& networks, uint64_t seed);
   ~ShellPool();
 
   // Applies to shells made from now on; those that are ready are thrown away.
@@ -79,9 +79,8 @@ class ShellPool {
   size_t ready() const { return lines_[0].ready.size(); }
   // Adds what it knows of zygotes.
   void tell(StatsReply& stats) const;
-  size_t networks() const { return networks_.size(); }
-  // Shells that end, and cgroups that wait to be removed.
-  size_t removing() const { return removing_groups_ + ending_; }
+  // Shells that end, and cgroups and networks that wait to be removed.
+  size_t removing() const { return removing_groups_ + ending_ + networks_.leaving(); }
   uint64_t cold_takes() const { return cold_takes_; }
 
  private:
@@ -114,7 +113,6 @@ class ShellPool {
   void adopt(std::unique_ptr<Shell> shell);
   void fail_one(size_t line, const sdk::Status& status);
   void release(Shell& shell);
-  void keep_network(Shell& shell);
   void discard(Shell& shell);
   void remove_group(std::string group, int attempt);
   size_t on_their_way(size_t line) const;
@@ -123,6 +121,7 @@ class ShellPool {
   Cgroups& cgroups_;
   const HostView& host_;
   const bool privileged_;
+  NetworkPool& networks_;
   const uint64_t seed_;
   Settings settings_;
   const std::vector<sock_filter>* filter_ = nullptr;
@@ -133,7 +132,6 @@ class ShellPool {
   std::unordered_map<uint64_t, std::unique_ptr<Shell>> shells_;  // not taken
   std::vector<Line> lines_{1};
   std::unordered_set<pid_t> pids_;  // of all shells, taken or not, until they are recycled
-  std::vector<UniqueFd> networks_;
   size_t removing_groups_ = 0;
   size_t ending_ = 0;
   size_t checking_ = 0;  // of the plain line's takers: by check()

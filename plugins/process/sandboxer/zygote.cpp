@@ -206,7 +206,7 @@ sdk::Status Zygote::fork(const ShellSetup& setup, bool privileged, OnForked done
   // What it was asked before is waited for already, however often it is asked.
   if (process->asked.empty()) await_answer(*process);
   process->asked.emplace(fork.serial, std::move(done));
-  if (++process->forks >= settings_.renew_after && next_ == 0 && retry_timer_ == 0) {
+  if (++process->forks >= settings_.renew_after && next_ == 0 && retry_timer_ == 0 && !given_up_) {
     // Forks of one zygote share the seed of their hashes and the layout of their memory: a fresh
     // one takes over in time.
     if (auto s = start(); !s.ok()) {
@@ -298,7 +298,12 @@ void Zygote::take_over(Process& process, Reader& reader) {
   const uint32_t version = reader.u32();
   const std::string missing = reader.text();
   if (!reader.ok() || version != kProtocolVersion) {
-    return kill(process, "it is of another version than berth-sandboxer");
+    given_up_ = true;
+    return kill(process,
+                "it is of another version than berth-sandboxer, which outlives upgrades (" +
+                    std::to_string(version) + ", not " + std::to_string(kProtocolVersion) +
+                    "), and is not tried again: stop all sandboxes, so that berth-sandboxer ends, "
+                    "to have it");
   }
   if (std::string objection = objection_to(host_, process.process.pid); !objection.empty()) {
     return kill(process, std::move(objection));
@@ -378,6 +383,7 @@ void Zygote::on_ended(uint64_t serial) {
 }
 
 void Zygote::retry() {
+  if (given_up_) return;
   loop_.cancel(retry_timer_);
   const uint64_t pause = std::min(kFirstPauseMs << std::min(failures_, 16u), kLongestPauseMs);
   retry_timer_ = loop_.after_ms(pause, [this] {

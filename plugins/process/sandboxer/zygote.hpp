@@ -10,7 +10,8 @@
 //
 // It is started when first wanted; when it dies, or after `renew_after` forks, another takes its
 // place, with growing pauses while that fails. The old one serves until the new one is ready. While
-// there is none `usable()` is false and sandboxes are started from nothing.
+// there is none `usable()` is false and sandboxes are started from nothing; for good where the
+// runtime is of another version than the sandboxer.
 //
 // Runs on the loop's thread only.
 #pragma once
@@ -96,6 +97,7 @@ class Zygote {
   uint64_t starts_ = 0;
   uint32_t failures_ = 0;
   bool awake_ = false;
+  bool given_up_ = false;  // another would be no better
   Loop::TimerId retry_timer_ = 0;
   std::string problem_;
 };

@@ -116,7 +116,48 @@ static void networks(void) {
   struct ifreq request = {.ifr_flags = 0};
   strcpy(request.ifr_name, "lo");
   outcome("loopback_down", ioctl(s, SIOCSIFFLAGS, &request));
+  strcpy(request.ifr_name, "eth0");
+  outcome("eth0_down", ioctl(s, SIOCSIFFLAGS, &request));
+  outcome("other_address", ioctl(s, SIOCSIFADDR, &request));
+  outcome("other_mac", ioctl(s, SIOCSIFHWADDR, &request));
+  int on = 1;
+  outcome("transparent", setsockopt(s, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)));
+  outcome("mark", setsockopt(s, SOL_SOCKET, SO_MARK, &on, sizeof(on)));
+  /* A neighbour's address as one's own: binding to it may be let, sending is not. */
+  struct sockaddr_in other = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a1f0001)};
+  struct sockaddr_in far = {
+      .sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0x08080808)};
+  setsockopt(s, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+  bind(s, (struct sockaddr*)&other, sizeof(other));
+  outcome("spoof", sendto(s, "x", 1, 0, (struct sockaddr*)&far, sizeof(far)));
   close(s);
+  static const struct {
+    const char* name;
+    int type;
+  } changes[] = {{"new_address", RTM_NEWADDR},   {"new_route", RTM_NEWROUTE},
+                 {"remove_route", RTM_DELROUTE}, {"remove_limit", RTM_DELQDISC},
+                 {"new_limit", RTM_NEWQDISC},    {"new_neighbour", RTM_NEWNEIGH},
+                 {"new_rule", RTM_NEWRULE},      {"remove_link", RTM_DELLINK}};
+  for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); ++i) {
+    struct {
+      struct nlmsghdr header;
+      char body[64];
+      struct nlmsgerr error;
+    } change = {{sizeof(struct nlmsghdr) + 64, (unsigned short)changes[i].type,
+                 NLM_F_REQUEST | NLM_F_ACK, 1, 0},
+                {2 /* AF_INET */},
+                {0}};
+    int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    char reply[512];
+    long result = -1;
+    if (send(netlink, &change, change.header.nlmsg_len, 0) >= 0 &&
+        recv(netlink, reply, sizeof(reply), 0) >= (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr))) {
+      result = ((struct nlmsgerr*)NLMSG_DATA((struct nlmsghdr*)reply))->error;
+      errno = (int)-result;
+    }
+    outcome(changes[i].name, result);
+    close(netlink);
+  }
   struct {
     struct nlmsghdr head;
     struct ifinfomsg info;

@@ -7,6 +7,8 @@
 void say(const char* format, ...) __attribute__((format(printf, 1, 2)));
 /* "name=ok", or "name=" and errno's name where `result` is negative. */
 void outcome(const char* name, long result);
+/* Does what `what` names on the network (network_probe.c). */
+void network_command(const char* what, char* rest);
 /* Tries what `what` names. */
 void abuse(const char* what);
 

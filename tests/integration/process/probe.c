@@ -279,6 +279,9 @@ static void run(char* path) {
     report_escapes();
   } else if (!strcmp(command, "abuse")) {
     abuse(rest);
+  } else if (!strcmp(command, "address") || !strcmp(command, "serve") || !strcmp(command, "tcp") ||
+             !strcmp(command, "udp")) {
+    network_command(command, rest);
   } else if (!strcmp(command, "self")) {
     report_self();
   } else if (!strcmp(command, "env")) {

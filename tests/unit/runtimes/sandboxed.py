@@ -18,7 +18,7 @@ import time
 
 BUILD = os.environ["BERTH_BUILD_DIR"]
 PATIENCE = 60
-VERSION = 2
+VERSION = 3
 HELLO, SHUTDOWN, CONFIGURE, CREATE, DESTROY, READ_LOGS, STATS, REPLY, DIED = (
     1, 2, 3, 4, 5, 9, 11, 100, 101
 )  # fmt: skip
@@ -76,7 +76,9 @@ class Sandboxer:
         zygote += struct.pack("<II", prepared, renew_after)
         self.settings = (
             text(runtimes)
-            + struct.pack("<BIQQQ", network, 60000, 512 << 20, 65536, 16 << 20)
+            + struct.pack("<B", network)
+            + bytes(26)  # nat: no subnet, no rules, no name servers, no limit
+            + struct.pack("<IQQQ", 60000, 512 << 20, 65536, 16 << 20)
             + struct.pack("<IIIIIII", 1024, 1024, 1, 4, 1879048192, 268435456, 2048)
             + struct.pack("<I", 1)
             + zygote
@@ -142,6 +144,7 @@ class Sandboxer:
         _, plain, networks, removing, _, _, _ = reader.take("IIIIQQQ")
         names = ("zygotes", "prepared_forks", "zygote_starts", "forked", "fork_fallbacks")
         found = dict(zip(names, reader.take("IIQQQ")))
+        reader.take("II")  # networks being taken down, free addresses
         found["problem"] = reader.text().decode()
         found["prepared"], found["removing"], found["networks"] = plain, removing, networks
         return found

@@ -246,6 +246,7 @@ class Zygote(RuntimeTest):
         wait_until(lambda: sandboxer.stats()["problem"] != "")
         self.assertIn(why, sandboxer.stats()["problem"])
         self.assertEqual(sandboxer.stats()["zygotes"], 0)
+        return sandboxer
 
     def test_a_zygote_with_a_thread_is_refused(self):
         self.assert_refused(
@@ -265,7 +266,7 @@ class Zygote(RuntimeTest):
 
     def test_a_zygote_of_another_version_is_refused_whatever_it_says(self):
         for version in (b"", b"\1\0\0\0\0\0\0\0"):
-            self.assert_refused(
+            sandboxer = self.assert_refused(
                 "import socket, time\n"
                 "print('ready\\n' * 1000, flush=True)\n"
                 f"socket.socket(fileno=10).send(b'R' + {version!r})\n"
@@ -273,6 +274,11 @@ class Zygote(RuntimeTest):
                 "time.sleep(600)\n",
                 "of another version",
             )
+            # Several of the pauses after which others are tried again.
+            time.sleep(1.5)
+            self.assertEqual(sandboxer.stats()["zygote_starts"], 0)
+            with open(f"{sandboxer.directory}/d/sandboxer.log") as file:
+                self.assertEqual(file.read().count("zygote of python"), 1)
 
     def test_limits_hold_in_a_fork(self):
         if not PRIVILEGED:

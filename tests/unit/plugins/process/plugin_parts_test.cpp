@@ -114,6 +114,24 @@ TEST(ProcessConfig, PythonHasAZygoteUnlessItsCommandIsAnothers) {
   EXPECT_NE(refusal(R"({"zygote": {"renew_after": 0}})").find("renew_after"), std::string::npos);
 }
 
+TEST(ProcessConfig, ReadsTheNetworksTable) {
+  const Config config = parsed(R"({"network": "nat", "nat": {"subnet": "10.50.0.0/20",
+    "allow": ["10.1.0.0/16", "10.2.3.4:5432"], "deny": ["0.0.0.0/0"], "dns": ["9.9.9.9"],
+    "bandwidth": "100mbit", "enable_forwarding": true}})");
+  const Settings& s = config.settings;
+  EXPECT_EQ(s.network, Network::kNat);
+  EXPECT_EQ(text_of(s.nat.subnet), "10.50.0.0/20");
+  ASSERT_EQ(s.nat.allow.size(), 2u);
+  EXPECT_EQ(text_of(s.nat.allow[0].to), "10.1.0.0/16");
+  EXPECT_EQ(s.nat.allow[0].port, 0);
+  EXPECT_EQ(text_of(s.nat.allow[1].to), "10.2.3.4/32");
+  EXPECT_EQ(s.nat.allow[1].port, 5432);
+  ASSERT_EQ(s.nat.deny.size(), 1u);
+  EXPECT_EQ(s.nat.dns, std::vector<uint32_t>{0x09090909});
+  EXPECT_EQ(s.nat.bandwidth, 12'500'000u);
+  EXPECT_TRUE(s.nat.enable_forwarding);
+}
+
 TEST(ProcessConfig, ARefusalNamesTheKey) {
   EXPECT_NE(refusal("[]").find("plugin.process"), std::string::npos);
   EXPECT_NE(refusal("{").find("plugin.process"), std::string::npos);
@@ -122,6 +140,15 @@ TEST(ProcessConfig, ARefusalNamesTheKey) {
            {R"({"detach_ttl": "soon"})", "detach_ttl"},
            {R"({"detach_ttl": -1})", "detach_ttl"},
            {R"({"writable_bytes": "1 parsec"})", "writable_bytes"},
+           {R"({"nat": 1})", "nat"},
+           {R"({"nat": {"subnet": "10.0.0.1/16"}})", "nat.subnet"},
+           {R"({"nat": {"subnet": "10.0.0.0/30"}})", "nat.subnet"},
+           {R"({"nat": {"allow": ["10.0.0.0/8", "example.org"]}})", "example.org"},
+           {R"({"nat": {"deny": "10.0.0.0/8"}})", "nat.deny"},
+           {R"({"nat": {"allow": ["10.0.0.0/8:0"]}})", "nat.allow"},
+           {R"({"nat": {"dns": ["8.8.8.8:53"]}})", "nat.dns"},
+           {R"({"nat": {"bandwidth": "100MB"}})", "nat.bandwidth"},
+           {R"({"nat": {"enable_forwarding": 1}})", "nat.enable_forwarding"},
            {R"({"pids": 0})", "pids"},
            {R"({"prepared": 1001})", "prepared"},
            {R"({"sandboxer": 1})", "sandboxer"},

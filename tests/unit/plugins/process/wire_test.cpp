@@ -171,7 +171,7 @@ TEST(Protocol, TheGreetingIsReadableByEveryVersion) {
   EXPECT_EQ(hello.version, 99u);
   // Its first bytes are frozen: header, magic, version.
   const std::string bytes = packet(MessageType::kHello, 1, Hello{});
-  EXPECT_EQ(bytes, std::string("\x01\0\0\0\x01\0\0\0\0\0\0\0\x31\x58\x53\x42\x02\0\0\0", 20));
+  EXPECT_EQ(bytes, std::string("\x01\0\0\0\x01\0\0\0\0\0\0\0\x31\x58\x53\x42\x03\0\0\0", 20));
 }
 
 TEST(Protocol, RepliesCarryStatusAndResult) {
