@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/ids.hpp"
+#include "entity/namespace_limits.hpp"
 
 namespace berth::api {
 namespace {
@@ -67,29 +68,37 @@ Failure arguments_failure(const Status& why) {
   return malformed_body(why.message());
 }
 
-void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,
-            Manner manner) {
-  Service& service = call->service();
-  Dependencies& deps = service.deps;
-  if (const entity::Runtime* runtime = deps.runtimes.find(action->exec.kind);
+Checked<std::string> arguments_of(Service& service, const entity::Identity& user,
+                                  const entity::Action& action, std::string_view payload) {
+  if (const entity::Runtime* runtime = service.deps.runtimes.find(action.exec.kind);
       runtime != nullptr && runtime->deprecated) {
-    return call->fail(deprecated_kind(action->exec.kind));
+    return deprecated_kind(action.exec.kind);
   }
   // What a sequence runs is checked step by step, and so are the arguments: its own parameters are
   // its list of components.
-  const bool is_sequence = action->flow == entity::Flow::kSequence;
-  if (!is_sequence && !call->check_kind(action->exec.kind)) return;
+  const bool is_sequence = action.flow == entity::Flow::kSequence;
+  if (!is_sequence && user.limits && !user.limits->allows_kind(action.exec.kind)) {
+    return forbidden_kind(action.exec.kind);
+  }
   static const entity::Defaults kNone;
   const std::shared_ptr<const entity::Defaults> prepared =
-      is_sequence ? nullptr : service.defaults.of(*action);
+      is_sequence ? nullptr : service.defaults.of(action);
   const entity::Defaults& defaults = prepared ? *prepared : kNone;
   bool is_final = false;
   if (!defaults.empty()) {
-    const boost::json::value* annotation = action->annotation("final");
+    const boost::json::value* annotation = action.annotation("final");
     is_final = annotation != nullptr && entity::is_truthy(*annotation);
   }
   Result<std::string> arguments = entity::merge_arguments(defaults, payload, is_final);
-  if (!arguments) return call->fail(arguments_failure(arguments.error()));
+  if (!arguments) return arguments_failure(arguments.error());
+  return std::move(*arguments);
+}
+
+void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,
+            Manner manner) {
+  Service& service = call->service();
+  Checked<std::string> arguments = arguments_of(service, call->user, *action, payload);
+  if (!arguments) return call->fail(arguments.error());
   const std::int64_t now_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(call->started.time_since_epoch())
           .count();
@@ -130,7 +139,7 @@ void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_vi
     accepted->place = Throttle::Place();
     if (accepted->ticket) shared->waiting.remove(*std::exchange(accepted->ticket, std::nullopt));
   };
-  deps.invoker.submit(
+  service.deps.invoker.submit(
       std::move(invocation),
       [accepted, settle, blocking](const Status& status) {
         if (!status.ok()) {

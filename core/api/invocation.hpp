@@ -25,6 +25,11 @@ struct Manner {
 // Why entity::merge_arguments() did not take a payload, in OpenWhisk's words.
 Failure arguments_failure(const Status& why);
 
+// What the action is run with: `payload` over its parameters. Else why this user may not run it, or
+// not with that.
+Checked<std::string> arguments_of(Service& service, const entity::Identity& user,
+                                  const entity::Action& action, std::string_view payload);
+
 // Invokes `action` as call->user, with `payload` (a JSON object, or blank) over its parameters. The
 // call is answered in that manner, or with what is wrong.
 void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,

@@ -6,7 +6,6 @@
 
 #include "api/invocation.hpp"
 #include "base/ids.hpp"
-#include "entity/namespace_limits.hpp"
 
 namespace berth::api {
 namespace {
@@ -16,29 +15,11 @@ struct Held {
   Throttle::Place place;
 };
 
-Checked<std::string> arguments_of(Service& service, const Launch& wanted) {
-  const entity::Action& action = *wanted.action;
-  if (const entity::Runtime* runtime = service.deps.runtimes.find(action.exec.kind);
-      runtime != nullptr && runtime->deprecated) {
-    return deprecated_kind(action.exec.kind);
-  }
-  // A sequence's parameters are its components, and what they are is checked step by step.
-  const bool is_sequence = action.flow == entity::Flow::kSequence;
-  if (!is_sequence && wanted.user.limits && !wanted.user.limits->allows_kind(action.exec.kind)) {
-    return forbidden_kind(action.exec.kind);
-  }
-  const boost::json::value* annotation = action.annotation("final");
-  Result<std::string> arguments = entity::merge_arguments(
-      is_sequence ? entity::Defaults() : *service.defaults.of(action), wanted.payload,
-      !is_sequence && annotation != nullptr && entity::is_truthy(*annotation));
-  if (!arguments) return arguments_failure(arguments.error());
-  return std::move(*arguments);
-}
-
 }  // namespace
 
 void launch(const std::shared_ptr<Service>& service, Launch wanted, Launched done) {
-  Checked<std::string> arguments = arguments_of(*service, wanted);
+  Checked<std::string> arguments =
+      arguments_of(*service, wanted.user, *wanted.action, wanted.payload);
   if (!arguments) return done(arguments.error());
   const Clock& clock = service->deps.clock;
   const std::int64_t now_ms =
