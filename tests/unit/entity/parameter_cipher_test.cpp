@@ -57,6 +57,7 @@ TEST(ParameterCipher, TellsHowLongItIsInTheClear) {
     EXPECT_EQ(opened_size(algorithm, ""), 0u);
     EXPECT_EQ(opened_size(algorithm, "===="), 0u);
   }
+  EXPECT_EQ(opened_size("rot13", "abcd"), 9u);
 }
 
 TEST(ParameterCipher, ComesBackFromJson) {
