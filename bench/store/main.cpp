@@ -12,12 +12,12 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <random>
 #include <stdexcept>
 #include <stdlib.h>
 
 #include "bare_sqlite.hpp"
 #include "base/ids.hpp"
+#include "records.hpp"
 #include "store/sqlite_store.hpp"
 
 namespace {
@@ -28,7 +28,6 @@ using namespace berth;
 
 constexpr int kCoroutines = 64;
 constexpr std::size_t kRows = 20'000;  // of one round
-constexpr int kReads = 300;
 const std::string kArguments = R"({"name":"World","text":")" + std::string(200, 'x') + "\"}";
 
 class Scratch {
@@ -118,100 +117,6 @@ Round enqueue_ours(const fs::path& file) {
   return {std::chrono::duration<double>(time).count(), commits(metrics) - before};
 }
 
-// ---- records ------------------------------------------------------------------------------------
-
-entity::Activation make_record(std::size_t number) {
-  entity::Activation record;
-  record.activation_id = new_activation_id();
-  record.namespace_name = "space" + std::to_string(number % 10);
-  record.namespace_uuid = std::string(36, 'u');
-  record.subject = record.namespace_name;
-  record.name = "action" + std::to_string(number % 70);
-  record.version = "0.0.1";
-  record.path = record.namespace_name + "/" + record.name;
-  record.start_ms = 1'700'000'000'000 + static_cast<std::int64_t>(number);
-  record.end_ms = record.start_ms + 5;
-  record.duration_ms = 5;
-  record.result = R"({"greeting":"Hello, World"})";
-  record.size = record.result.size();
-  record.annotations =
-      R"([{"key":"limits","value":{"concurrency":1,"logs":10,"memory":256,"timeout":60000}},)"
-      R"({"key":"path","value":"guest/hello"},{"key":"kind","value":"python:3.11"},)"
-      R"({"key":"timeout","value":false},{"key":"waitTime","value":3}])";
-  return record;
-}
-
-template <typename T>
-Result<T> await(const std::function<void(store::Executor, store::Done<T>)>& start) {
-  asio::io_context io{1};
-  std::optional<Result<T>> answer;
-  start(io.get_executor(), [&](Result<T> result) { answer = std::move(result); });
-  io.run();
-  return std::move(*answer);
-}
-
-// Puts `count` records and returns ids of some, spread over all.
-std::vector<std::pair<std::string, std::string>> fill(store::ActivationStore& records,
-                                                      std::size_t count) {
-  std::vector<std::pair<std::string, std::string>> some;
-  const std::size_t step = std::max<std::size_t>(count / 5000, 1);
-  for (std::size_t i = 0; i < count; ++i) {
-    entity::Activation record = make_record(i);
-    if (i % step == 0) some.emplace_back(record.namespace_name, record.activation_id);
-    records.put_later(std::move(record));
-    if (i % 20'000 == 19'999) {
-      (void)await<void>([&](store::Executor on, auto done) { records.flush(on, done); });
-    }
-  }
-  (void)await<void>([&](store::Executor on, auto done) { records.flush(on, done); });
-  return some;
-}
-
-struct Reads {
-  std::vector<double> get_us;
-  std::vector<double> list_us;
-  std::vector<double> by_name_us;
-  std::vector<double> deep_us;  // a list that begins in the middle, by time
-};
-
-double timed_us(const std::function<bool()>& call) {
-  const auto begun = std::chrono::steady_clock::now();
-  if (!call()) throw std::runtime_error("a read failed");
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begun)
-      .count();
-}
-
-bool list(store::ActivationStore& records, store::ActivationQuery query) {
-  query.summaries = true;
-  const auto found = await<std::vector<entity::Activation>>(
-      [&](store::Executor on, auto done) { records.list(on, query, std::move(done)); });
-  return found && found->size() == 30;
-}
-
-Reads read(store::ActivationStore& records, std::size_t count,
-           const std::vector<std::pair<std::string, std::string>>& ids) {
-  std::mt19937 random(1);
-  Reads reads;
-  for (int i = 0; i < kReads; ++i) {
-    const auto& [space, id] = ids[random() % ids.size()];
-    reads.get_us.push_back(timed_us([&] {
-      return await<entity::Activation>(
-                 [&, &space = space, &id = id](store::Executor on, auto done) {
-                   records.get(on, space, id, std::move(done));
-                 })
-          .has_value();
-    }));
-    reads.list_us.push_back(timed_us([&] { return list(records, {.namespace_name = "space3"}); }));
-    reads.by_name_us.push_back(
-        timed_us([&] { return list(records, {.namespace_name = "space3", .name = "action13"}); }));
-    reads.deep_us.push_back(timed_us([&] {
-      return list(records, {.namespace_name = "space3",
-                            .upto_ms = 1'700'000'000'000 + static_cast<std::int64_t>(count / 2)});
-    }));
-  }
-  return reads;
-}
-
 // ---- report -------------------------------------------------------------------------------------
 
 class Report {
@@ -260,16 +165,16 @@ void measure_reads(Report& report, const fs::path& directory, std::size_t record
   constexpr std::size_t kSmall = 10'000;
   const Scratch scratch(directory);
   Metrics metrics;
-  const auto small = open(scratch.path / "small.db", metrics);
-  const auto large = open(scratch.path / "large.db", metrics);
-  const auto small_ids = fill(small->activations(), kSmall);
+  auto small = open(scratch.path / "small.db", metrics);
+  auto large = open(scratch.path / "large.db", metrics);
+  const auto small_ids = bench::fill(small->activations(), kSmall);
   const auto begun = std::chrono::steady_clock::now();
-  const auto large_ids = fill(large->activations(), records);
+  const auto large_ids = bench::fill(large->activations(), records);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   report.add("put_later", static_cast<double>(records) / seconds, "1/s", "", 0);
-  Reads few = read(small->activations(), kSmall, small_ids);
-  Reads many = read(large->activations(), records, large_ids);
+  const bench::Reads few = bench::read(small->activations(), kSmall, small_ids);
+  const bench::Reads many = bench::read(large->activations(), records, large_ids);
   const std::string reference = "the same among " + std::to_string(kSmall) + " records";
   const auto add = [&](const std::string& name, const std::vector<double>& a,
                        const std::vector<double>& b) {
@@ -282,6 +187,13 @@ void measure_reads(Report& report, const fs::path& directory, std::size_t record
   add("list", many.list_us, few.list_us);
   add("list_by_name", many.by_name_us, few.by_name_us);
   add("list_from_the_middle", many.deep_us, few.deep_us);
+  add("count_of_the_newest", many.recent_us, few.recent_us);
+  report.add("count_of_all_p50", median(many.count_us), "us", "", 0);
+  small.reset();
+  large.reset();
+  const double of_few = bench::expire(scratch.path / "small.db");
+  const double of_many = bench::expire(scratch.path / "large.db");
+  report.add("expired", of_many, "1/s", reference, of_many / of_few);
 }
 
 }  // namespace
