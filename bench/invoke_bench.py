@@ -23,6 +23,11 @@ def http(method, path, host, headers, body):
     return ("\r\n".join(head) + "\r\n\r\n").encode() + (body or b"")
 
 
+def authorization(data):
+    key = (data / "guest.auth").read_text(encoding="utf-8").strip()
+    return "Basic " + base64.b64encode(key.encode()).decode()
+
+
 class Function:
     """The native action proxy on a unix socket, initialised with the echo function."""
 
@@ -73,8 +78,7 @@ class Berthd:
                         "--logsize", "0"], check=True, env=environment, stdout=subprocess.DEVNULL)
         host = (self.data / "apihost").read_text(encoding="utf-8").strip()
         self.address = host.replace("http://", "tcp://")
-        key = (self.data / "guest.auth").read_text(encoding="utf-8").strip()
-        self.authorization = "Basic " + base64.b64encode(key.encode()).decode()
+        self.authorization = authorization(self.data)
 
     def stop(self):
         self.process.terminate()

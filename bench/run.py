@@ -4,7 +4,7 @@
 
 Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
               [--report [FILE]]
-Names: boundary, start, invoke, api, store, pool, logs (default: these), cluster, and container, which needs a Docker engine
+Names: boundary, start, invoke, api, store, pool, logs (default: these), restart, cluster, and container, which needs a Docker engine
 ($DOCKER_HOST) with Berth's images, as does start --plugin docker; logs have docker's where there is one. Every
 value stands beside a reference that was measured in the same interleaved run.
 """
@@ -20,6 +20,7 @@ import api_bench
 import invoke_bench
 import logs_bench
 import report
+import restart_bench
 import store_bench
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -87,6 +88,11 @@ def store(options, build):
         return store_bench.measure(build, pathlib.Path(work), options.rounds or 9, options.records)
 
 
+def restart(options, build):
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as work:
+        return restart_bench.measure(build, pathlib.Path(work), options.rounds or 5)
+
+
 def pool(options, build):
     return call(build / "bench/bench_pool", str(options.rounds or 5))
 
@@ -116,7 +122,7 @@ def logs(options, build):
 
 
 BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "api": api, "store": store, "pool": pool, "logs": logs,
-           "container": container, "cluster": cluster}
+           "restart": restart, "container": container, "cluster": cluster}
 # Run where nothing is named: what needs no Docker engine.
 USUAL = ["boundary", "start", "invoke", "api", "store", "pool", "logs"]
 
