@@ -27,6 +27,17 @@ std::string megabytes(std::int64_t bytes) {
   return fmt::format("{} MB", bytes >> 20);
 }
 
+// A number of the entry's "usage", or "" where the container factory tells nothing.
+std::string usage_of(const json::value& entry, const char* key, std::string (*show)(std::int64_t)) {
+  const json::value* usage = entry.is_object() ? entry.get_object().if_contains("usage") : nullptr;
+  const bool known = usage != nullptr && usage->is_object() && usage->get_object().contains(key);
+  return known ? show(number_of(*usage, key)) : "";
+}
+
+std::string plain(std::int64_t number) {
+  return fmt::to_string(number);
+}
+
 void list(const GlobalOptions& options, const std::string& state) {
   const HttpReply reply = admin(options, "GET", "/containers");
   if (options.json && state.empty()) {
@@ -34,18 +45,21 @@ void list(const GlobalOptions& options, const std::string& state) {
     return;
   }
   json::array chosen;
-  std::vector<std::vector<std::string>> rows = {
-      {"NAME", "STATE", "KIND", "MEMORY", "NAMESPACE", "ACTION", "RUNS", "IDLE", "AGE", "DETAIL"}};
+  std::vector<std::vector<std::string>> rows = {{"NAME", "STATE", "KIND", "MEMORY", "USED", "CPU",
+                                                 "PIDS", "NAMESPACE", "ACTION", "RUNS", "IDLE",
+                                                 "AGE", "DETAIL"}};
   const json::value containers = document(reply);
   for (const json::value& entry : containers.as_array()) {
     if (!state.empty() && text_of(entry, "state") != state) continue;
     chosen.push_back(entry);
     const std::int64_t idle = number_of(entry, "idle_ms");
-    rows.push_back({text_of(entry, "name"), text_of(entry, "state"), text_of(entry, "kind"),
-                    megabytes(number_of(entry, "memory_bytes")), text_of(entry, "namespace"),
-                    text_of(entry, "action"), fmt::to_string(number_of(entry, "active")),
-                    idle > 0 ? format_duration(idle) : "",
-                    format_duration(number_of(entry, "age_ms")), text_of(entry, "detail")});
+    rows.push_back(
+        {text_of(entry, "name"), text_of(entry, "state"), text_of(entry, "kind"),
+         megabytes(number_of(entry, "memory_bytes")), usage_of(entry, "memory_bytes", megabytes),
+         usage_of(entry, "cpu_ms", format_duration), usage_of(entry, "pids", plain),
+         text_of(entry, "namespace"), text_of(entry, "action"),
+         fmt::to_string(number_of(entry, "active")), idle > 0 ? format_duration(idle) : "",
+         format_duration(number_of(entry, "age_ms")), text_of(entry, "detail")});
   }
   if (options.json) {
     std::puts(json::serialize(chosen).c_str());
@@ -64,14 +78,15 @@ void add_container_commands(CLI::App& program, const OptionsPtr& options) {
   CLI::App* list_command = group->add_subcommand("list", "list them");
   list_command->add_option("--state", *state,
                            "only those in this state: creating, prewarmed, initialising, ready, "
-                           "running, pausing, paused, resuming, removing");
+                           "running, pausing, paused, resuming, resizing, removing");
   list_command->callback([options, state] { list(*options, *state); });
 
-  group->add_subcommand("stats", "memory, states, queue and prewarming")->callback([options] {
-    const HttpReply reply = admin(*options, "GET", "/pool");
-    std::fputs(options->json ? (reply.body + '\n').c_str() : pretty(document(reply)).c_str(),
-               stdout);
-  });
+  group->add_subcommand("stats", "memory, states, queue, prewarming, and what all use")
+      ->callback([options] {
+        const HttpReply reply = admin(*options, "GET", "/pool");
+        std::fputs(options->json ? (reply.body + '\n').c_str() : pretty(document(reply)).c_str(),
+                   stdout);
+      });
 }
 
 }  // namespace berth::cli

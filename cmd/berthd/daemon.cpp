@@ -34,6 +34,7 @@
 #include "base/metrics.hpp"
 #include "container/container_pool.hpp"
 #include "container/container_state.hpp"
+#include "container/usage_meter.hpp"
 #include "data_directory.hpp"
 #include "http/server.hpp"
 #include "options.hpp"
@@ -68,6 +69,7 @@ class Daemon {
   // Everything that lives on the worker's thread; made and destroyed there.
   struct House {
     std::unique_ptr<activation::PooledInvoker> invoker;
+    std::shared_ptr<container::UsageMeter> usage;
     std::unique_ptr<activation::BuiltinInvoker> builtins;  // before it: /whisk.system
     std::unique_ptr<activation::Composer> composer;        // before both: sequences, conductors
     std::unique_ptr<activation::DurableInvoker> durable;   // before all
@@ -216,6 +218,13 @@ Status Daemon::build_house() {
       activation::InvokerOptions{.pool = std::move(pool_options_now),
                                  .bounds = limit_bounds(config_),
                                  .record_before_reply = record_before_reply});
+  house_->usage =
+      container::UsageMeter::make({.io = io,
+                                   .clock = system_clock(),
+                                   .metrics = metrics_,
+                                   .factory = backends_->factory(),
+                                   .ids = [this] { return house_->invoker->pool().ids(); }},
+                                  {.interval = config_.duration("containers.stats_interval")});
   house_->builtins = std::make_unique<activation::BuiltinInvoker>(
       activation::BuiltinDependencies{.io = io,
                                       .clock = system_clock(),
@@ -298,11 +307,17 @@ Status Daemon::build_house() {
       .status = [this](auto done) { status(std::move(done)); },
       .plugins = [this](auto done) { done(boost::json::value(backends_->describe())); },
       .containers =
-          [this](auto done) { done(boost::json::value(containers_json(house_->invoker->pool()))); },
+          [this](auto done) {
+            house_->usage->measure([this, done](const container::UsageMeter::Usages& usages) {
+              done(boost::json::value(containers_json(house_->invoker->pool(), usages)));
+            });
+          },
       .pool =
           [this](auto done) {
-            done(boost::json::value(
-                pool_json(house_->invoker->pool(), config_.bytes("containers.memory"))));
+            house_->usage->measure([this, done](const container::UsageMeter::Usages& usages) {
+              done(boost::json::value(
+                  pool_json(house_->invoker->pool(), config_.bytes("containers.memory"), usages)));
+            });
           },
       .key_changed =
           [this](const entity::Identity& identity) {
@@ -384,7 +399,10 @@ asio::awaitable<Status> Daemon::start() {
   if (!told.ok()) co_return told;
   ready_ = true;
   // What should have rung meanwhile rings now.
-  worker_->run([this] { house_->alarms->start(); });
+  worker_->run([this] {
+    house_->alarms->start();
+    house_->usage->start();
+  });
   notify_service_manager("READY=1");
   log::info(
       "berthd", "ready",
@@ -437,6 +455,7 @@ asio::awaitable<void> Daemon::stop() {
     worker_->run([this] {
       house_->server->drain();
       if (house_->alarms) house_->alarms->stop();
+      if (house_->usage) house_->usage->stop();
       if (house_->admin_server) house_->admin_server->drain();
     });
     if (house_->durable) co_await shut_invoker_down();

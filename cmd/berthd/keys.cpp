@@ -70,6 +70,8 @@ const std::vector<Key>& keys() {
        "So many idle containers of each action stay until containers.keep_timeout.", 0, 1000},
       {"containers.keep_timeout", Type::kDuration, "\"1h\"", "See containers.keep.", 100,
        30 * kDay},
+      {"containers.stats_interval", Type::kDuration, "\"15s\"",
+       "How often /metrics gets what all containers together use; 0: never.", 0, kDay},
       {"containers.predict", Type::kBoolean, "false",
        "Prewarm (within a manifest's reactive maxCount) also for what the same minute of the last "
        "hours brought."},

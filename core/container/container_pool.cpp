@@ -4,6 +4,7 @@
 #include "container/container_pool.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "base/log.hpp"
@@ -11,6 +12,16 @@
 #include "container/smooth.hpp"
 
 namespace berth::container {
+namespace {
+
+// What an activation touches of its container is in no cache where there are many: all of it is
+// asked for at once, also the count of its references, which stands before it.
+void prefetch(const Container& container) {
+  const char* const begin = reinterpret_cast<const char*>(&container);
+  for (const std::ptrdiff_t line : {0, 64, 128, -64}) __builtin_prefetch(begin + line, 1);
+}
+
+}  // namespace
 
 // Lease
 
@@ -100,8 +111,7 @@ ContainerPool::~ContainerPool() {
 
 Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
   if (const auto tenant = tenants_.find(waiter.user->namespace_uuid); tenant != tenants_.end()) {
-    const auto found = slots_.find(SlotKeyView{tenant->second.get(), waiter.action.get()});
-    if (found != slots_.end()) return &found->second;
+    if (ActionSlot* slot = slots_.find(*tenant->second, *waiter.action)) return slot;
   }
 
   const entity::Action& action = *waiter.action;
@@ -136,9 +146,7 @@ ActionSlot& ContainerPool::add_slot(entity::ActionPtr action, std::string namesp
                                     std::string namespace_name) {
   Tenant& tenant = find_tenant(namespace_uuid);
   ++tenant.slots;
-  ActionSlot& slot = slots_.try_emplace(SlotKey{&tenant, action}).first->second;
-  slot.action = std::move(action);
-  slot.tenant = &tenant;
+  ActionSlot& slot = slots_.add(tenant, std::move(action));
   slot.namespace_uuid = std::move(namespace_uuid);
   slot.namespace_name = std::move(namespace_name);
   return slot;
@@ -146,13 +154,12 @@ ActionSlot& ContainerPool::add_slot(entity::ActionPtr action, std::string namesp
 
 void ContainerPool::forget_slot_if_unused(ActionSlot& slot) {
   if (slot.containers > 0 || slot.waiting > 0 || slot.starts > 0) return;
-  const auto found = slots_.find(SlotKeyView{slot.tenant, slot.action.get()});
-  if (found == slots_.end()) return;
-  const auto last = slots_.extract(found);
   Tenant& tenant = *slot.tenant;
+  SizeClass* const size_class = slot.size_class;
+  slots_.remove(slot);
   --tenant.slots;
   forget_tenant_if_unused(tenant);
-  forget_class(slot.size_class);
+  forget_class(size_class);
 }
 
 Status ContainerPool::acquire(Waiter& waiter) {
@@ -170,7 +177,9 @@ Status ContainerPool::acquire(Waiter& waiter, bool again) {
   waiter.slot = &slot;
   if (waiter.number == 0) waiter.number = next_turn_++;
   if (!slot.free.empty()) {
-    grant(slot.free.front(), waiter);
+    Container& container = slot.free.front();
+    prefetch(container);
+    grant(container, waiter);
     return {};
   }
   SizeClass& size_class = *slot.size_class;

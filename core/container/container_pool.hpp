@@ -3,9 +3,10 @@
 //
 // An activation that wants a container is a Waiter. It gets a Lease of, in this order: a warm
 // container of its action and namespace; a prewarmed one of its kind (its memory, else the next
-// larger); a new one, made room for by removing idle ones, least recently used first and prewarmed
-// last. Who has to wait is never tied to the start made for it: it takes what comes free first, and
-// a start that comes too late goes to another waiter or into the stock.
+// larger, else a smaller one that the factory can give more memory); a new one, made room for by
+// removing idle ones, least recently used first and prewarmed last. Who has to wait is never tied
+// to the start made for it: it takes what comes free first, and a start that comes too late goes to
+// another waiter or into the stock.
 //
 // Waiters queue first come, first served within an action; namespaces take turns, and within each
 // its actions do (pool_fairness.cpp). One that needs more memory than there is is overtaken by
@@ -38,6 +39,7 @@
 #include "container/container.hpp"
 #include "container/pool_lists.hpp"
 #include "container/pool_options.hpp"
+#include "container/slot_table.hpp"
 #include "entity/identity.hpp"
 #include "entity/runtimes.hpp"
 
@@ -204,6 +206,8 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   // All of them, in the order of their making. Takes time by their number.
   std::vector<ContainerView> list() const;
   std::vector<PrewarmView> prewarming() const;
+  // The factory's ids of those it is known to have.
+  std::vector<std::string> ids() const;
   // When there will be room in the queue, going by how fast it moves: 1 s to 60 s.
   std::chrono::seconds retry_after() const;
 
@@ -278,6 +282,12 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   SizeClass& find_class(const std::string& kind, const std::string& image, bool user_provided,
                         bool concurrent, std::uint64_t memory_bytes);
 
+  // pool_resize.cpp: prewarmed ones that are given more memory.
+  Container* stock_to_grow(const ActionSlot& slot) const;
+  void grow(Container& container, ActionSlot& slot);
+  plugin::ResizeRequest limits_of(std::uint64_t memory_bytes) const;
+  void resized(Container& container, Result<void> result);
+
   // pool_prewarm.cpp: the stock.
   void want_prewarmed();
   void follow_demand(SteadyTime now);
@@ -309,6 +319,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   PoolOptions options_;
   const std::uint64_t capacity_bytes_;
   bool can_pause_ = false;
+  bool can_resize_ = false;
   bool started_ = false;
   bool stopping_ = false;
   bool closed_ = false;
@@ -322,7 +333,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   std::unordered_map<std::string, Container*> by_id_;
   std::unordered_map<std::string, plugin::ContainerDied> early_deaths_;  // before `create` answered
 
-  std::unordered_map<SlotKey, ActionSlot, SlotHash, SlotEqual> slots_;
+  SlotTable slots_;
   std::unordered_map<std::string, std::map<std::uint64_t, std::unique_ptr<SizeClass>>> classes_;
   std::vector<SizeClass*> prewarmed_classes_;
   SteadyTime demand_at_;     // when what is wanted was last set

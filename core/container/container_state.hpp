@@ -6,7 +6,7 @@
 // bring one into a state nobody thought of. Pure functions; thread-safe.
 //
 //   creating -> prewarmed -> initialising -> running <-> ready -> pausing -> paused -> resuming ->
-//   ready and from every one of them -> removing -> gone
+//   ready and from every one of them -> removing -> gone; prewarmed -> resizing -> prewarmed
 //
 // One that an earlier berthd left goes from creating to what it was found as.
 #pragma once
@@ -27,10 +27,11 @@ enum class State : std::uint8_t {
   kPausing,
   kPaused,
   kResuming,
+  kResizing,  // a prewarmed one that the factory gives more memory
   kRemoving,  // out of service: ends when what runs in it ended and the factory destroyed it
   kGone,      // final
 };
-inline constexpr std::size_t kStates = 10;
+inline constexpr std::size_t kStates = 11;
 
 enum class Event : std::uint8_t {
   kCreated,        // the factory made it, or it was found prewarmed
@@ -45,12 +46,14 @@ enum class Event : std::uint8_t {
   kPauseRefused,   // the factory cannot pause; the container is as before
   kResume,         // the pool asks the factory to resume it
   kResumed,        // and that is done
+  kResize,         // the pool asks the factory to give it more memory
+  kResized,        // and that is done
   kFailed,         // the transition or activation under way failed
   kRemove,         // the pool wants it gone: evicted, idle for too long, unfit
   kDied,           // it ended by itself
   kDestroyed,      // the factory destroyed it, or never made it
 };
-inline constexpr std::size_t kEvents = 16;
+inline constexpr std::size_t kEvents = 18;
 
 // The state after `event`, or nullopt if the event must not happen in `state` (a bug of the pool).
 std::optional<State> next_state(State state, Event event);

@@ -119,8 +119,7 @@ std::string ContainerPool::adopt(const plugin::ContainerInfo& info, const Ledger
   action->limits.concurrency = entry.concurrency;
   ActionSlot* slot_of = nullptr;
   if (const auto tenant = tenants_.find(entry.namespace_uuid); tenant != tenants_.end()) {
-    const auto found = slots_.find(SlotKeyView{tenant->second.get(), action.get()});
-    if (found != slots_.end()) slot_of = &found->second;
+    slot_of = slots_.find(*tenant->second, *action);
   }
   if (slot_of == nullptr) {
     slot_of = &add_slot(std::move(action), entry.namespace_uuid, entry.namespace_name);
@@ -235,6 +234,7 @@ boost::asio::awaitable<Status> ContainerPool::start(SteadyTime deadline) {
   const Result<plugin::Capacity> capacity = co_await with_.factory.capacity(deadline);
   if (!capacity) co_return capacity.error().with_context("capacity of the container factory");
   can_pause_ = capacity->can_pause;
+  can_resize_ = with_.factory.can_resize();
   if (capacity->memory_bytes >= 0 &&
       static_cast<std::uint64_t>(capacity->memory_bytes) < capacity_bytes_) {
     log::warn("pool", "the container pool may use more memory than the factory has",

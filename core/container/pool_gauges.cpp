@@ -19,6 +19,8 @@ ContainerPool::Gauges::Gauges(Metrics& metrics)
           metrics.counter("berth_container_deaths_total", "Containers that ended by themselves")),
       evictions(metrics.counter("berth_container_evictions_total",
                                 "Idle containers removed to make room")),
+      resizes(metrics.counter("berth_container_resizes_total",
+                              "Prewarmed containers given more memory for an action")),
       destroy_failures(metrics.counter("berth_container_destroy_failures_total",
                                        "Failed attempts to destroy a container")) {
   for (std::size_t i = 0; i < starts.size(); ++i) {
@@ -72,6 +74,14 @@ std::vector<ContainerView> ContainerPool::list() const {
     views.push_back(std::move(view));
   }
   return views;
+}
+
+std::vector<std::string> ContainerPool::ids() const {
+  std::vector<std::string> ids;
+  for (const Container& container : all_) {
+    if (!container.id.empty() && container.state != State::kRemoving) ids.push_back(container.id);
+  }
+  return ids;
 }
 
 std::vector<PrewarmView> ContainerPool::prewarming() const {

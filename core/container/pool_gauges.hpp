@@ -24,6 +24,7 @@ struct ContainerPool::Gauges {
   Counter& create_failures;
   Counter& deaths;
   Counter& evictions;
+  Counter& resizes;
   Counter& destroy_failures;
 };
 

@@ -37,9 +37,9 @@ void ContainerPool::issue_create(Container& container) {
   request.image = size_class.image;
   request.user_provided_image = size_class.user_provided;
   request.memory_bytes = container.memory_bytes;
-  request.cpu_shares = cpu_shares(capacity_bytes_, container.memory_bytes);
-  request.cpu_quota_millis = static_cast<std::uint32_t>(options_.cpu_quota_millis_per_gb *
-                                                        (container.memory_bytes >> 20) / 1024);
+  const plugin::ResizeRequest limits = limits_of(container.memory_bytes);
+  request.cpu_shares = limits.cpu_shares;
+  request.cpu_quota_millis = limits.cpu_quota_millis;
   request.pids_limit = options_.pids_limit;
   request.environment = options_.environment;
   request.log_parameters = options_.log_parameters;

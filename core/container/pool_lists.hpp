@@ -6,7 +6,6 @@
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -38,24 +37,26 @@ struct Tenant;
 struct TenantQueue;
 
 // Containers and waiters of one revision of one action, invoked from one namespace. What every
-// activation touches comes first.
+// activation touches comes first: what it is looked up by and whether there is a free container in
+// one cache line, the rest in the next.
 struct alignas(64) ActionSlot {
   Tenant* tenant = nullptr;
-  SizeClass* size_class = nullptr;
+  entity::ActionPtr action;
   ContainerList<&Container::free_hook> free;  // can take one more now, last used first
-  WaiterQueue waiters;
+  SizeClass* size_class = nullptr;
   std::uint32_t waiting = 0;
   std::uint32_t starts = 0;      // creating or resuming for it
   std::uint32_t containers = 0;  // that hold its code
-  std::uint32_t idle = 0;        // of those: nobody uses them
-
   std::uint32_t concurrency = 1;
+
+  WaiterQueue waiters;
+  std::uint32_t idle = 0;      // of the containers: nobody uses them
   std::uint32_t unissued = 0;  // of the starts: still waiting for memory
   float run_ms = 0;            // of an activation, smoothed; 0: not known
   float gap_ms = 0;            // between activations, smoothed; 0: not known
   SteadyTime last_granted;
+  TenantQueue* queue = nullptr;  // while needy
   bool sentinelled = true;
-  TenantQueue* queue = nullptr;                  // while needy
   ListHook retry_hook;                           // pool: its next start waits until `retry_at`
   ContainerList<&Container::free_hook> resting;  // paused or pausing, last used first
   ListHook waiting_hook;                         // class: has waiters
@@ -63,7 +64,6 @@ struct alignas(64) ActionSlot {
   std::uint64_t turn = 0;                        // while needy: smaller is earlier
   SteadyTime retry_at;
   std::uint32_t start_failures = 0;  // in a row, of those worth another try
-  entity::ActionPtr action;
   std::string namespace_uuid;
   std::string namespace_name;
 };
@@ -149,35 +149,5 @@ inline bool is_earlier(const ActionSlot& a, const ActionSlot& b) {
   if (a.tenant == b.tenant) return a.turn < b.turn;
   return ByTurn()(a.queue, b.queue);
 }
-
-// The key of a slot, and a borrowed one to look it up without copies.
-struct SlotKeyView {
-  const Tenant* tenant;
-  const entity::Action* action;
-};
-struct SlotKey {
-  const Tenant* tenant;
-  entity::ActionPtr action;
-  operator SlotKeyView() const { return {tenant, action.get()}; }
-};
-struct SlotHash {
-  using is_transparent = void;
-  std::size_t operator()(const SlotKeyView& key) const {
-    return std::hash<const Tenant*>()(key.tenant) ^
-           (std::hash<std::string_view>()(key.action->name) * 31) ^
-           (key.action->revision * 0x9e3779b97f4a7c15ull);
-  }
-};
-struct SlotEqual {
-  using is_transparent = void;
-  bool operator()(const SlotKeyView& a, const SlotKeyView& b) const {
-    if (a.tenant != b.tenant) return false;
-    // Mostly it is the very same object.
-    return a.action == b.action ||
-           (a.action->revision == b.action->revision && a.action->name == b.action->name &&
-            a.action->package == b.action->package &&
-            a.action->namespace_name == b.action->namespace_name);
-  }
-};
 
 }  // namespace berth::container

@@ -92,6 +92,10 @@ void ContainerPool::plan_start(ActionSlot& slot, bool force) {
   SizeClass& size_class = *slot.size_class;
   Tenant& tenant = *slot.tenant;
   const std::uint64_t bytes = size_class.memory_bytes;
+  if (Container* const small = stock_to_grow(slot)) {
+    grow(*small, slot);
+    return;
+  }
   const bool evicted =
       evict_for(tenant, bytes, static_cast<std::int64_t>(bytes) - room_for(tenant), force);
   Container& container =

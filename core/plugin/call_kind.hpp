@@ -27,8 +27,10 @@ enum class CallKind : std::uint8_t {
   kFollow,
   kLogDrain,
   kLogStop,
+  kResize,
+  kStats,
 };
-inline constexpr std::size_t kCallKinds = 18;
+inline constexpr std::size_t kCallKinds = 20;
 
 // The metrics' label, e.g. "create", "log_start".
 constexpr std::string_view to_string(CallKind kind) {
@@ -50,6 +52,8 @@ constexpr std::string_view to_string(CallKind kind) {
     case CallKind::kFollow: return "follow";
     case CallKind::kLogDrain: return "log_drain";
     case CallKind::kLogStop: return "log_stop";
+    case CallKind::kResize: return "resize";
+    case CallKind::kStats: return "stats";
   }
   return "unknown";
 }

@@ -82,6 +82,21 @@ struct Capacity {
   std::string detail;
 };
 
+// What a living container may be given instead of what it was created with.
+struct ResizeRequest {
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t cpu_shares = 1024;
+  std::uint32_t cpu_quota_millis = 0;
+};
+
+// What a container uses now. -1: unknown.
+struct ContainerStats {
+  std::int64_t memory_bytes = -1;
+  std::int64_t memory_limit_bytes = -1;
+  std::int64_t cpu_ns = -1;  // since its start
+  std::int64_t pids = -1;
+};
+
 struct ContainerDied {
   std::string id;
   int exit_code = -1;
@@ -115,6 +130,15 @@ class ContainerFactory {
   virtual Awaitable<LogBatch> read_logs(std::string id, std::string cursor, std::uint64_t max_bytes,
                                         SteadyTime deadline) = 0;
   virtual Awaitable<Capacity> capacity(SteadyTime deadline) = 0;
+  // berth.resize/1 and berth.stats/1; UNIMPLEMENTED where the plugin does not provide them.
+  virtual bool can_resize() const { return false; }
+  virtual Awaitable<void> resize(std::string, ResizeRequest, SteadyTime) {
+    co_return sdk::unimplemented("this container factory cannot resize containers");
+  }
+  virtual bool has_stats() const { return false; }
+  virtual Awaitable<ContainerStats> stats(std::string, SteadyTime) {
+    co_return sdk::unimplemented("this container factory tells nothing of what containers use");
+  }
   virtual Awaitable<void> drain(SteadyTime deadline) = 0;
   virtual Awaitable<void> stop(StopMode mode, SteadyTime deadline) = 0;
 };

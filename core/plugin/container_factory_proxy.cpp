@@ -65,6 +65,13 @@ std::string PluginContainerFactory::check_table(const berth_container_factory& t
   return whole ? "" : "a function of its table is null";
 }
 
+std::string PluginContainerFactory::check_table(const berth_resize& t) {
+  return BERTH_HAS(&t, resize) ? "" : "its table has no resize";
+}
+std::string PluginContainerFactory::check_table(const berth_stats& t) {
+  return BERTH_HAS(&t, stats) ? "" : "its table has no stats";
+}
+
 void PluginContainerFactory::container_died(void* context,
                                             const berth_container_died* event) noexcept {
   auto* self = static_cast<PluginContainerFactory*>(context);
@@ -207,6 +214,29 @@ Awaitable<Capacity> PluginContainerFactory::capacity(SteadyTime deadline) {
   Call<Capacity> call(interface_, CallKind::kCapacity, deadline);
   call.invoke([&](berth_op op, std::uint64_t deadline_ns) {
     table_.capacity(interface_.self, op, deadline_ns);
+  });
+  if (!call.done()) co_await call.wait();
+  co_return call.take();
+}
+
+Awaitable<void> PluginContainerFactory::resize(std::string id, ResizeRequest request,
+                                               SteadyTime deadline) {
+  if (resize_ == nullptr) co_return co_await ContainerFactory::resize({}, {}, deadline);
+  Call<void> call(interface_, CallKind::kResize, deadline);
+  call.invoke([&](berth_op op, std::uint64_t deadline_ns) {
+    const berth_resize_request wire{sizeof(berth_resize_request), request.cpu_shares,
+                                    request.memory_bytes, request.cpu_quota_millis, 0};
+    resize_->resize(interface_.self, op, deadline_ns, to_wire(id), &wire);
+  });
+  if (!call.done()) co_await call.wait();
+  co_return call.take();
+}
+
+Awaitable<ContainerStats> PluginContainerFactory::stats(std::string id, SteadyTime deadline) {
+  if (stats_ == nullptr) co_return co_await ContainerFactory::stats({}, deadline);
+  Call<ContainerStats> call(interface_, CallKind::kStats, deadline);
+  call.invoke([&](berth_op op, std::uint64_t deadline_ns) {
+    stats_->stats(interface_.self, op, deadline_ns, to_wire(id));
   });
   if (!call.done()) co_await call.wait();
   co_return call.take();

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "berth/plugin/container_factory.h"
+#include "berth/plugin/container_optional.h"
 #include "plugin/call.hpp"
 #include "plugin/container_factory.hpp"
 
@@ -22,6 +23,12 @@ class PluginContainerFactory final : public ContainerFactory {
 
   // Empty, or what is missing in a table that claims to be of version 1.
   static std::string check_table(const berth_container_factory& table);
+  static std::string check_table(const berth_resize& table);
+  static std::string check_table(const berth_stats& table);
+
+  // Its berth.resize/1 and berth.stats/1, if it has them. Before the first call.
+  void set_resize(const berth_resize& table) { resize_ = &table; }
+  void set_stats(const berth_stats& table) { stats_ = &table; }
 
   Awaitable<void> start(DiedHandler on_died, SteadyTime deadline) override;
   Awaitable<ContainerInfo> create(CreateRequest request, SteadyTime deadline) override;
@@ -33,6 +40,10 @@ class PluginContainerFactory final : public ContainerFactory {
   Awaitable<LogBatch> read_logs(std::string id, std::string cursor, std::uint64_t max_bytes,
                                 SteadyTime deadline) override;
   Awaitable<Capacity> capacity(SteadyTime deadline) override;
+  bool can_resize() const override { return resize_ != nullptr; }
+  Awaitable<void> resize(std::string id, ResizeRequest request, SteadyTime deadline) override;
+  bool has_stats() const override { return stats_ != nullptr; }
+  Awaitable<ContainerStats> stats(std::string id, SteadyTime deadline) override;
   Awaitable<void> drain(SteadyTime deadline) override;
   Awaitable<void> stop(StopMode mode, SteadyTime deadline) override;
 
@@ -42,6 +53,8 @@ class PluginContainerFactory final : public ContainerFactory {
   static void create_progress(void* context, berth_str name, berth_str text) noexcept;
 
   const berth_container_factory& table_;
+  const berth_resize* resize_ = nullptr;
+  const berth_stats* stats_ = nullptr;
   const Interface interface_;
   const berth_container_events events_;
   mutable std::mutex mutex_;

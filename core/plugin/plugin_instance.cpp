@@ -114,6 +114,12 @@ struct PluginInstance::Impl : std::enable_shared_from_this<Impl> {
           factory.emplace(runtime, self, typed, weak_from_this());
           runtime.set_factory(&typed, self);
         }
+      } else if (id == BERTH_INTERFACE_RESIZE) {
+        resize = static_cast<const berth_resize*>(table);
+        bad = PluginContainerFactory::check_table(*resize);
+      } else if (id == BERTH_INTERFACE_STATS) {
+        stats = static_cast<const berth_stats*>(table);
+        bad = PluginContainerFactory::check_table(*stats);
       } else if (id == BERTH_INTERFACE_LOG_STORE) {
         const auto& typed = *static_cast<const berth_log_store*>(table);
         bad = PluginLogStore::check_table(typed);
@@ -130,6 +136,9 @@ struct PluginInstance::Impl : std::enable_shared_from_this<Impl> {
         return error(StatusCode::kFailedPrecondition, "is broken: '" + id + "': " + bad);
       }
     }
+    // What the factory has besides.
+    if (factory && resize != nullptr) factory->set_resize(*resize);
+    if (factory && stats != nullptr) factory->set_stats(*stats);
     return {};
   }
 
@@ -137,6 +146,8 @@ struct PluginInstance::Impl : std::enable_shared_from_this<Impl> {
   const berth_plugin_entry_v1& entry;
   PluginRuntime runtime;
   void* self = nullptr;
+  const berth_resize* resize = nullptr;
+  const berth_stats* stats = nullptr;
   std::optional<PluginContainerFactory> factory;
   std::optional<PluginLogStore> log_store;
 };

@@ -171,6 +171,17 @@ Result<Capacity> read_answer(const berth_status* from, const void* result) {
 }
 
 template <>
+Result<ContainerStats> read_answer(const berth_status* from, const void* result) {
+  Status status = read_status(from);
+  if (!status.ok()) return status;
+  const auto* stats = checked<berth_container_stats>(result);
+  if (stats == nullptr) return malformed("no berth_container_stats");
+  const auto known = [](std::int64_t value) { return value < 0 ? -1 : value; };
+  return ContainerStats{known(stats->memory_bytes), known(stats->memory_limit_bytes),
+                        known(stats->cpu_ns), known(stats->pids)};
+}
+
+template <>
 Result<Pairs> read_answer(const berth_status* from, const void* result) {
   Status status = read_status(from);
   if (!status.ok()) return status;

@@ -10,6 +10,7 @@
 
 #include "base/result.hpp"
 #include "berth/plugin/container_factory.h"
+#include "berth/plugin/container_optional.h"
 #include "berth/plugin/log_store.h"
 #include "plugin/call_kind.hpp"
 #include "plugin/container_factory.hpp"
@@ -57,6 +58,8 @@ template <>
 Result<LogBatch> read_answer(const berth_status*, const void*);
 template <>
 Result<Capacity> read_answer(const berth_status*, const void*);
+template <>
+Result<ContainerStats> read_answer(const berth_status*, const void*);
 template <>
 Result<Pairs> read_answer(const berth_status*, const void*);
 template <>

@@ -57,6 +57,20 @@ std::string random_hex(std::size_t digits) {
   return text;
 }
 
+json::object limits_body(const sdk::ResizeRequest& limits) {
+  json::object body;
+  body["CpuShares"] = limits.cpu_shares == 0 ? 1024 : limits.cpu_shares;
+  if (limits.cpu_quota_millis > 0) {
+    body["CpuPeriod"] = kCpuPeriodUs;
+    body["CpuQuota"] = std::int64_t{limits.cpu_quota_millis} * kCpuPeriodUs / 1000;
+  }
+  if (limits.memory_bytes > 0) {
+    body["Memory"] = limits.memory_bytes;
+    body["MemorySwap"] = limits.memory_bytes;  // no swap
+  }
+  return body;
+}
+
 support::Result<FunctionBody> function_body(const Config& config, const sdk::CreateRequest& request,
                                             const FunctionSpec& spec) {
   FunctionBody made;
@@ -88,15 +102,9 @@ support::Result<FunctionBody> function_body(const Config& config, const sdk::Cre
   body["AttachStdout"] = false;
   body["AttachStderr"] = false;
   host["NetworkMode"] = spec.network_mode;
-  host["CpuShares"] = request.cpu_shares == 0 ? 1024 : request.cpu_shares;
-  if (request.cpu_quota_millis > 0) {
-    host["CpuPeriod"] = kCpuPeriodUs;
-    host["CpuQuota"] = std::int64_t{request.cpu_quota_millis} * kCpuPeriodUs / 1000;
-  }
-  if (request.memory_bytes > 0) {
-    host["Memory"] = request.memory_bytes;
-    host["MemorySwap"] = request.memory_bytes;  // no swap
-  }
+  const sdk::ResizeRequest limits{request.memory_bytes, request.cpu_shares,
+                                  request.cpu_quota_millis};
+  for (const auto& [word, value] : limits_body(limits)) host[word] = value;
   if (!host.contains("PidsLimit")) {
     host["PidsLimit"] =
         request.pids_limit > 0 ? std::int64_t{request.pids_limit} : config.pids_limit;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "berth/sdk/container_factory.hpp"
+#include "berth/sdk/container_optional.hpp"
 #include "docker/config.hpp"
 #include "support/result.hpp"
 
@@ -47,6 +48,9 @@ struct FunctionBody {
 // INVALID_ARGUMENT if the LogStore's parameters ask for what does not exist.
 support::Result<FunctionBody> function_body(const Config& config, const sdk::CreateRequest& request,
                                             const FunctionSpec& spec);
+
+// What of a HostConfig says how much a container may use; also the body of an update.
+boost::json::object limits_body(const sdk::ResizeRequest& limits);
 
 // Of a container that only holds a network namespace. It has what belongs to the namespace and not
 // to the one who joins: name servers, hosts.

@@ -27,7 +27,7 @@
 
 namespace berth::docker {
 
-class DockerFactory final : public sdk::ContainerFactory {
+class DockerFactory final : public sdk::ContainerFactory, public sdk::Resize, public sdk::Stats {
  public:
   explicit DockerFactory(const sdk::OpenArgs& args);
   ~DockerFactory() override;
@@ -43,6 +43,9 @@ class DockerFactory final : public sdk::ContainerFactory {
   void read_logs(std::string_view id, std::string_view cursor, std::uint64_t max_bytes,
                  sdk::Promise<sdk::LogBatch> done) override;
   void capacity(sdk::Promise<sdk::Capacity> done) override;
+  void resize(std::string_view id, const sdk::ResizeRequest& request,
+              sdk::Promise<void> done) override;
+  void stats(std::string_view id, sdk::Promise<sdk::ContainerStats> done) override;
   void drain(sdk::Promise<void> done) override;
   void stop(sdk::StopMode mode, sdk::Promise<void> done) override;
   void on_cancel(std::uint64_t id) override;
@@ -129,6 +132,11 @@ class DockerFactory final : public sdk::ContainerFactory {
   Task<void> run_resume(ContainerPtr container, sdk::Promise<void> done);
   Task<sdk::Status> set_frozen(ContainerPtr container, bool frozen);
   Task<void> seek_freezer(ContainerPtr container);
+
+  // resizing.cpp: other limits, and what a container uses
+  Task<void> run_resize(ContainerPtr container, sdk::ResizeRequest request,
+                        sdk::Promise<void> done);
+  Task<void> run_stats(ContainerPtr container, sdk::Promise<sdk::ContainerStats> done);
 
   // reading.cpp
   Task<void> run_read(ContainerPtr container, std::string cursor, std::uint64_t max_bytes,

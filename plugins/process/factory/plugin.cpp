@@ -4,6 +4,8 @@
 #include "factory/config.hpp"
 #include "factory/process_factory.hpp"
 
-BERTH_REGISTER_CONTAINER_FACTORY(berth::process::ProcessFactory, "process", "org.berth.process",
-                                 "0.1.0", BERTH_PROCESS_SCHEMA,
-                                 BERTH_NEEDS(BERTH_SERVICE_LOG, BERTH_SERVICE_METRICS));
+BERTH_REGISTER_PLUGIN(berth::process::ProcessFactory, "process", "org.berth.process", "0.1.0",
+                      BERTH_PROVIDES(BERTH_INTERFACE_CONTAINER_FACTORY, BERTH_INTERFACE_RESIZE,
+                                     BERTH_INTERFACE_STATS),
+                      BERTH_NEEDS(BERTH_SERVICE_LOG, BERTH_SERVICE_METRICS), BERTH_FLAGS(),
+                      BERTH_PROCESS_SCHEMA);

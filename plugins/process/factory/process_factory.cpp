@@ -383,6 +383,33 @@ void ProcessFactory::capacity(sdk::Promise<sdk::Capacity> done) {
           });
 }
 
+void ProcessFactory::resize(std::string_view id, const sdk::ResizeRequest& request,
+                            sdk::Promise<void> done) {
+  const auto c = client();
+  if (c == nullptr) return done.fail(down());
+  c->call(
+      MessageType::kResize,
+      ResizeRequest{std::string(id), request.memory_bytes,
+                    request.cpu_shares == 0 ? 1024 : request.cpu_shares, request.cpu_quota_millis},
+      [done = std::move(done)](const sdk::Status& status, Reader&) mutable {
+        status.ok() ? done.ok() : done.fail(status);
+      });
+}
+
+void ProcessFactory::stats(std::string_view id, sdk::Promise<sdk::ContainerStats> done) {
+  const auto c = client();
+  if (c == nullptr) return done.fail(down());
+  c->call(MessageType::kUsage, SandboxRequest{std::string(id)},
+          [done = std::move(done)](const sdk::Status& status, Reader& reader) mutable {
+            UsageReply usage;
+            if (!status.ok()) return done.fail(status);
+            if (!decode(reader, usage)) {
+              return done.fail(sdk::internal("berth-sandboxer's answer is malformed"));
+            }
+            done.ok({usage.memory_bytes, usage.memory_limit_bytes, usage.cpu_ns, usage.pids});
+          });
+}
+
 void ProcessFactory::drain(sdk::Promise<void> done) {
   {
     const std::lock_guard lock(mutex_);

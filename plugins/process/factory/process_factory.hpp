@@ -26,7 +26,7 @@
 
 namespace berth::process {
 
-class ProcessFactory final : public sdk::ContainerFactory {
+class ProcessFactory final : public sdk::ContainerFactory, public sdk::Resize, public sdk::Stats {
  public:
   explicit ProcessFactory(const sdk::OpenArgs& args);
   ~ProcessFactory() override;
@@ -42,6 +42,9 @@ class ProcessFactory final : public sdk::ContainerFactory {
   void read_logs(std::string_view id, std::string_view cursor, std::uint64_t max_bytes,
                  sdk::Promise<sdk::LogBatch> done) override;
   void capacity(sdk::Promise<sdk::Capacity> done) override;
+  void resize(std::string_view id, const sdk::ResizeRequest& request,
+              sdk::Promise<void> done) override;
+  void stats(std::string_view id, sdk::Promise<sdk::ContainerStats> done) override;
   void drain(sdk::Promise<void> done) override;
   void stop(sdk::StopMode mode, sdk::Promise<void> done) override;
   void on_cancel(std::uint64_t id) override;

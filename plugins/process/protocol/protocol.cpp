@@ -231,6 +231,34 @@ bool decode(Reader& in, SandboxRequest& m) {
   return done(in);
 }
 
+void encode(Writer& out, const ResizeRequest& m) {
+  out.text(m.id);
+  out.u64(m.memory_bytes);
+  out.u32(m.cpu_shares);
+  out.u32(m.cpu_quota_millis);
+}
+bool decode(Reader& in, ResizeRequest& m) {
+  m.id = in.text();
+  m.memory_bytes = in.u64();
+  m.cpu_shares = in.u32();
+  m.cpu_quota_millis = in.u32();
+  return done(in);
+}
+
+void encode(Writer& out, const UsageReply& m) {
+  out.i64(m.memory_bytes);
+  out.i64(m.memory_limit_bytes);
+  out.i64(m.cpu_ns);
+  out.i64(m.pids);
+}
+bool decode(Reader& in, UsageReply& m) {
+  m.memory_bytes = in.i64();
+  m.memory_limit_bytes = in.i64();
+  m.cpu_ns = in.i64();
+  m.pids = in.i64();
+  return done(in);
+}
+
 void encode(Writer& out, const ListRequest& m) {
   out.u64(m.after);
   out.u32(m.limit);

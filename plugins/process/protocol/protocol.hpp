@@ -51,6 +51,8 @@ enum class MessageType : uint32_t {
   kStats = 11,
   kFrozen = 12,
   kThawed = 13,
+  kResize = 14,  // these two are UNIMPLEMENTED for an older sandboxer
+  kUsage = 15,
   kReply = 100,
   kDied = 101,
 };
@@ -157,10 +159,26 @@ struct CreateReply {
   std::string group;  // its cgroup's name below Enforcement::freezer
 };
 
-// Destroy, Pause and Resume; and Frozen and Thawed, by which a client tells that it has written to
-// the freezer itself.
+// Destroy, Pause, Resume and Usage; and Frozen and Thawed, by which a client tells that it has
+// written to the freezer itself.
 struct SandboxRequest {
   std::string id;
+};
+
+// The limits of a living sandbox from now on, as in CreateRequest.
+struct ResizeRequest {
+  std::string id;
+  uint64_t memory_bytes = 0;
+  uint32_t cpu_shares = 1024;
+  uint32_t cpu_quota_millis = 0;
+};
+
+// What a sandbox uses now. -1: not known here.
+struct UsageReply {
+  int64_t memory_bytes = -1;
+  int64_t memory_limit_bytes = -1;
+  int64_t cpu_ns = -1;
+  int64_t pids = -1;
 };
 
 struct ListRequest {
@@ -251,6 +269,8 @@ void encode(Writer& out, const Enforcement& m);
 void encode(Writer& out, const CreateRequest& m);
 void encode(Writer& out, const CreateReply& m);
 void encode(Writer& out, const SandboxRequest& m);
+void encode(Writer& out, const ResizeRequest& m);
+void encode(Writer& out, const UsageReply& m);
 void encode(Writer& out, const ListRequest& m);
 void encode(Writer& out, const ListReply& m);
 void encode(Writer& out, const ReadLogsRequest& m);
@@ -266,6 +286,8 @@ bool decode(Reader& in, Enforcement& m);
 bool decode(Reader& in, CreateRequest& m);
 bool decode(Reader& in, CreateReply& m);
 bool decode(Reader& in, SandboxRequest& m);
+bool decode(Reader& in, ResizeRequest& m);
+bool decode(Reader& in, UsageReply& m);
 bool decode(Reader& in, ListRequest& m);
 bool decode(Reader& in, ListReply& m);
 bool decode(Reader& in, ReadLogsRequest& m);

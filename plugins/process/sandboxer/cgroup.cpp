@@ -395,6 +395,39 @@ FreezeState Cgroups::freeze_state(const std::string& group) const {
   return has_word(state, "FREEZING") ? FreezeState::kFreezing : FreezeState::kThawed;
 }
 
+UsageReply Cgroups::usage(const std::string& group) const {
+  const auto read = [&](const Base& base, const char* file) {
+    int error = 0;
+    return sys::read_file_at(base.fd.get(), (group + "/" + file).c_str(), error);
+  };
+  const auto number = [&](const Base& base, const char* file) {
+    const std::string text = read(base, file);
+    int64_t value = -1;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  };
+  UsageReply usage;
+  if (const Base* m = role(memory_)) {
+    usage.memory_bytes = number(*m, m->v2 ? "memory.current" : "memory.usage_in_bytes");
+    // The kernel drops these before it kills anybody.
+    const auto cached = static_cast<int64_t>(
+        value_of(read(*m, "memory.stat"), m->v2 ? "inactive_file" : "total_inactive_file"));
+    if (usage.memory_bytes >= 0) {
+      usage.memory_bytes = std::max<int64_t>(0, usage.memory_bytes - cached);
+    }
+  }
+  if (const Base* p = role(pids_)) usage.pids = number(*p, "pids.current");
+  // v1 counts in a controller that is mostly mounted with cpu; v2 in every group.
+  if (const Base* c = role(cpu_); c != nullptr && !c->v2)
+    usage.cpu_ns = number(*c, "cpuacct.usage");
+  for (const Base& base : bases_) {
+    if (usage.cpu_ns >= 0 || !base.v2) continue;
+    const std::string text = read(base, "cpu.stat");
+    if (!text.empty()) usage.cpu_ns = static_cast<int64_t>(value_of(text, "usage_usec")) * 1000;
+  }
+  return usage;
+}
+
 uint64_t Cgroups::oom_kills(const std::string& group) const {
   const Base* m = role(memory_);
   if (m == nullptr) return 0;

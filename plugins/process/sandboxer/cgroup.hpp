@@ -88,6 +88,8 @@ class Cgroups {
   // On v1 a frozen process does not die of SIGKILL until thawed.
   bool kill_needs_thaw() const { return !freezer_v2_; }
 
+  // What the group uses now, without its limit.
+  UsageReply usage(const std::string& group) const;
   // How many processes the kernel killed in the group for want of memory.
   uint64_t oom_kills(const std::string& group) const;
   // How many forks the kernel refused in the group because of its limit of processes.

@@ -22,7 +22,6 @@ namespace {
 // A pipe holds at most 1 MiB by default configuration; what a dead sandbox left cannot be more.
 constexpr size_t kRestOfPipe = 2 << 20;
 constexpr uint64_t kFreezeTimeoutNs = 2'000'000'000;
-constexpr uint64_t kMinMemory = 4ull << 20;
 
 uint64_t boot_seed(const std::string& boot_id) {
   return std::strtoull(boot_id.substr(0, 15).c_str(), nullptr, 16);
@@ -161,12 +160,12 @@ void Sandboxes::watch(Sandbox& sandbox) {
   }
 }
 
-Sandboxes::Sandbox* Sandboxes::find(uint64_t serial) {
+Sandboxes::Sandbox* Sandboxes::find(uint64_t serial) const {
   const auto it = by_serial_.find(serial);
   return it == by_serial_.end() ? nullptr : it->second.get();
 }
 
-Sandboxes::Sandbox* Sandboxes::find(const std::string& id) {
+Sandboxes::Sandbox* Sandboxes::find(const std::string& id) const {
   const size_t dash = id.rfind('-');
   if (dash == std::string::npos || id.compare(0, dash, boot_id_) != 0) return nullptr;
   uint64_t serial = 0;

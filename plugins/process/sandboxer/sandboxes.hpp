@@ -31,6 +31,7 @@ using Owner = uint64_t;
 inline constexpr Owner kNobody = 0;
 // Read from one pipe per turn of the loop, so that one chatty sandbox does not hold up the others.
 inline constexpr size_t kOutputPerTurn = 256 * 1024;
+inline constexpr uint64_t kMinMemory = 4ull << 20;  // of a sandbox
 
 class Sandboxes {
  public:
@@ -54,6 +55,10 @@ class Sandboxes {
   void resume(const std::string& id, Done done);
   // The client has frozen or thawed it by itself.
   void note_frozen(const std::string& id, bool frozen);
+  // Sets its limits while it goes on. FAILED_PRECONDITION if it has ended or uses more.
+  sdk::Status resize(const ResizeRequest& request);
+  // What a living one uses.
+  sdk::Status usage(const std::string& id, UsageReply& usage) const;
   ListReply list(Owner owner, const ListRequest& request);
   // `request` names the wait for cancel_read.
   void read_logs(Owner owner, uint64_t request, const ReadLogsRequest& wanted, LogsRead done);
@@ -98,8 +103,8 @@ class Sandboxes {
     std::vector<Done> destroyed;
   };
 
-  Sandbox* find(const std::string& id);
-  Sandbox* find(uint64_t serial);
+  Sandbox* find(const std::string& id) const;
+  Sandbox* find(uint64_t serial) const;
   void begin(Owner owner, CreateRequest request, UniqueFd listen, std::unique_ptr<Shell> shell,
              const Created& done);
   void watch(Sandbox& sandbox);

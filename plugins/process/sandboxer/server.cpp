@@ -156,6 +156,18 @@ void Server::dispatch(Client& client, const Header& header, Reader& reader,
       sandboxes_.note_frozen(request.id, header.type == MessageType::kFrozen);
       return done({});
     }
+    case MessageType::kResize: {
+      ResizeRequest request;
+      if (!decode(reader, request)) return malformed();
+      return done(sandboxes_.resize(request));
+    }
+    case MessageType::kUsage: {
+      SandboxRequest request;
+      if (!decode(reader, request)) return malformed();
+      UsageReply usage;
+      const sdk::Status status = sandboxes_.usage(request.id, usage);
+      return status.ok() ? send(owner, reply(id, usage)) : done(status);
+    }
     case MessageType::kList: {
       ListRequest request;
       if (!decode(reader, request)) return malformed();

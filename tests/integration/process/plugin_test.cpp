@@ -160,6 +160,46 @@ TEST_F(PluginTest, TellsItsCapacity) {
   plugin->stop(BERTH_STOP_KILL);
 }
 
+TEST_F(PluginTest, ALivingContainerIsGivenMoreMemoryAndTellsWhatItUses) {
+  constexpr int64_t kMb = 1 << 20;
+  auto plugin = started();
+  const Container c = plugin->create("a").container;
+  ASSERT_EQ(ask(c.path(), "hello"), "hello");
+  const Result before = plugin->stats(c.id);
+  ASSERT_EQ(before.code, BERTH_OK) << before.message;
+  EXPECT_EQ(before.stats.memory_limit_bytes, 128 * kMb);
+  EXPECT_GE(before.stats.memory_bytes, 0);
+  EXPECT_LT(before.stats.memory_bytes, 128 * kMb);
+  EXPECT_GE(before.stats.pids, 1);
+  EXPECT_GT(before.stats.cpu_ns, 0);
+  const Result resized = plugin->resize(c.id, 320 * kMb, 512);
+  ASSERT_EQ(resized.code, BERTH_OK) << resized.message;
+  EXPECT_EQ(ask(c.path(), "alloc/200"), "allocated") << "more than it was created with";
+  const Result after = plugin->stats(c.id);
+  EXPECT_EQ(after.stats.memory_limit_bytes, 320 * kMb);
+  EXPECT_GT(after.stats.memory_bytes, 190 * kMb);
+  EXPECT_GT(after.stats.cpu_ns, before.stats.cpu_ns);
+  // Less than it uses would kill it.
+  EXPECT_EQ(plugin->resize(c.id, 64 * kMb).code, BERTH_FAILED_PRECONDITION);
+  EXPECT_EQ(plugin->stats(c.id).stats.memory_limit_bytes, 320 * kMb);
+  // A frozen one, too.
+  ASSERT_EQ(plugin->pause(c.id).code, BERTH_OK);
+  EXPECT_EQ(plugin->resize(c.id, 256 * kMb).code, BERTH_OK);
+  EXPECT_GT(plugin->stats(c.id).stats.memory_bytes, 190 * kMb);
+  ASSERT_EQ(plugin->resume(c.id).code, BERTH_OK);
+  // And the new limit is one.
+  ask(c.path(), "alloc/200", false);
+  const auto died = plugin->host.wait_died();
+  ASSERT_NE(died, nullptr);
+  EXPECT_TRUE(died->oom);
+  EXPECT_EQ(plugin->resize(c.id, 512 * kMb).code, BERTH_FAILED_PRECONDITION);
+  EXPECT_EQ(plugin->stats(c.id).code, BERTH_NOT_FOUND);
+  EXPECT_EQ(plugin->resize("nobody", 512 * kMb).code, BERTH_NOT_FOUND);
+  EXPECT_EQ(plugin->stats("nobody").code, BERTH_NOT_FOUND);
+  EXPECT_EQ(plugin->resize(c.id, 1).code, BERTH_FAILED_PRECONDITION);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
 TEST_F(PluginTest, DrainRefusesNewOnes) {
   auto plugin = started();
   const berth_op creating = plugin->begin_create("a", "test/probe");

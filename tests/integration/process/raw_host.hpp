@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "berth/plugin/container_factory.h"
+#include "berth/plugin/container_optional.h"
 #include "berth/plugin/host.h"
 #include "harness.hpp"
 
@@ -46,6 +47,7 @@ struct Result {
   std::vector<std::string> lines;
   bool ended = false;
   berth_capacity capacity{};
+  berth_container_stats stats{};
   std::string detail;
 };
 
@@ -93,7 +95,7 @@ class Host {
     };
   }
 
-  enum class Kind { kNone, kContainer, kList, kLogs, kCapacity };
+  enum class Kind { kNone, kContainer, kList, kLogs, kCapacity, kStats };
 
   // Begins an operation: its number is given to `call`.
   template <typename Call>
@@ -177,6 +179,7 @@ class Host {
           r.capacity = *static_cast<const berth_capacity*>(result);
           r.detail = text(r.capacity.detail);
           break;
+        case Kind::kStats: r.stats = *static_cast<const berth_container_stats*>(result); break;
         case Kind::kNone: ADD_FAILURE() << "a result where there is none"; break;
       }
     }
@@ -283,6 +286,18 @@ class Plugin {
   }
   Result capacity() {
     return host.run(Host::Kind::kCapacity, [&](berth_op op) { table_->capacity(self_, op, 0); });
+  }
+  Result resize(const std::string& id, uint64_t memory_bytes, uint32_t cpu_shares = 256) {
+    const berth_resize_request request{sizeof(request), cpu_shares, memory_bytes, 0, 0};
+    const auto* table =
+        static_cast<const berth_resize*>(entry_->query(self_, str(BERTH_INTERFACE_RESIZE)));
+    return host.run(Host::Kind::kNone,
+                    [&](berth_op op) { table->resize(self_, op, 0, str(id), &request); });
+  }
+  Result stats(const std::string& id) {
+    const auto* table =
+        static_cast<const berth_stats*>(entry_->query(self_, str(BERTH_INTERFACE_STATS)));
+    return host.run(Host::Kind::kStats, [&](berth_op op) { table->stats(self_, op, 0, str(id)); });
   }
   Result drain() {
     return host.run(Host::Kind::kNone, [&](berth_op op) { table_->drain(self_, op, 0); });

@@ -191,9 +191,7 @@ plugin::Awaitable<plugin::ContainerInfo> FakeFactory::create(plugin::CreateReque
   made.request = request;
   made.id = fmt::format("id-{}", next_++);
   boxes[made.id] = std::move(box);
-  std::uint64_t bytes = 0;
-  for (const auto& [id, other] : boxes) bytes += other->request.memory_bytes;
-  peak_bytes = std::max(peak_bytes, bytes);
+  note_peak();
   if (hold_creates) co_await wait_in(creates_);
   if (!create_failures.empty()) {
     const Status failure = create_failures.front();
@@ -243,6 +241,25 @@ plugin::Awaitable<void> FakeFactory::resume(std::string id, SteadyTime) {
   if (hold_resumes) co_await wait_in(resumes_);
   if (!resume_failure.ok()) co_return resume_failure;
   if (boxes.count(id) != 0) boxes[id]->paused = false;
+  co_return Result<void>();
+}
+
+void FakeFactory::note_peak() {
+  std::uint64_t bytes = 0;
+  for (const auto& [id, box] : boxes) bytes += box->request.memory_bytes;
+  peak_bytes = std::max(peak_bytes, bytes);
+}
+
+plugin::Awaitable<void> FakeFactory::resize(std::string id, plugin::ResizeRequest request,
+                                            SteadyTime) {
+  ++resizes;
+  if (hold_resizes) co_await wait_in(resizes_);
+  if (!resize_failure.ok()) co_return resize_failure;
+  const auto box = boxes.find(id);
+  if (box == boxes.end()) co_return sdk::not_found("no such container");
+  box->second->request.memory_bytes = request.memory_bytes;
+  box->second->request.cpu_shares = request.cpu_shares;
+  note_peak();
   co_return Result<void>();
 }
 

@@ -62,7 +62,7 @@ class FakeProxy {
   std::shared_ptr<Impl> impl_;
 };
 
-class FakeFactory final : public plugin::ContainerFactory {
+class FakeFactory : public plugin::ContainerFactory {
  public:
   struct Box {
     plugin::CreateRequest request;
@@ -86,12 +86,15 @@ class FakeFactory final : public plugin::ContainerFactory {
   std::deque<Status> create_failures;  // of the next creates; an OK one lets a create pass
   Status pause_failure;
   Status resume_failure;
+  bool resizable = false;
+  Status resize_failure;
   std::deque<Status> destroy_failures;
   std::deque<Status> read_failures;
   bool hold_creates = false;                // until let_create()
   bool hold_destroys = false;               // until let_destroy()
   bool hold_pauses = false;                 // until let_pause()
   bool hold_resumes = false;                // until let_resume()
+  bool hold_resizes = false;                // until let_resize()
   bool die_in_create = false;               // the death is told before create answers
   std::optional<std::string> lie_about_id;  // what create answers instead
   std::optional<std::string> lie_about_address;
@@ -102,6 +105,7 @@ class FakeFactory final : public plugin::ContainerFactory {
   void let_destroy() { let(destroys_); }
   void let_pause() { let(pauses_); }
   void let_resume() { let(resumes_); }
+  void let_resize() { let(resizes_); }
 
   // What happened.
   std::vector<plugin::CreateRequest> created;
@@ -111,6 +115,7 @@ class FakeFactory final : public plugin::ContainerFactory {
   std::size_t reads = 0;
   std::size_t pauses = 0;
   std::size_t resumes = 0;
+  std::size_t resizes = 0;
 
   // Output of a container: a line, or a piece of one.
   void print(const std::string& id, plugin::Stream stream, std::string text, bool partial = false);
@@ -129,6 +134,9 @@ class FakeFactory final : public plugin::ContainerFactory {
                                                 std::uint64_t max_bytes,
                                                 SteadyTime deadline) override;
   plugin::Awaitable<plugin::Capacity> capacity(SteadyTime deadline) override;
+  bool can_resize() const override { return resizable; }
+  plugin::Awaitable<void> resize(std::string id, plugin::ResizeRequest request,
+                                 SteadyTime deadline) override;
   plugin::Awaitable<void> drain(SteadyTime deadline) override;
   plugin::Awaitable<void> stop(plugin::StopMode mode, SteadyTime deadline) override;
 
@@ -138,11 +146,12 @@ class FakeFactory final : public plugin::ContainerFactory {
   using Gates = std::deque<std::shared_ptr<boost::asio::steady_timer>>;
   boost::asio::awaitable<void> wait_in(Gates& gates);
   static void let(Gates& gates);
+  void note_peak();
 
   boost::asio::io_context& io_;
   std::filesystem::path directory_;
   int next_ = 1;
-  Gates creates_, destroys_, pauses_, resumes_;
+  Gates creates_, destroys_, pauses_, resumes_, resizes_;
 };
 
 // Runs everything that is ready.

@@ -89,6 +89,29 @@ TEST_F(Adopt, AWarmContainerStaysWarm) {
   EXPECT_NE(factory.created[0].name, "berth-test-1") << "names are not used again";
 }
 
+TEST_F(Adopt, OneThatWasGivenMoreMemoryHasItAfterwards) {
+  factory.resizable = true;
+  start(R"([{"initialCount":1,"memory":"256 MB"}])");
+  const std::string id = warm("a", 512);
+  ASSERT_EQ(factory.resizes, 1u);
+  restart();
+  TestWaiter& next = ask("a", 512);
+  EXPECT_EQ(next.lease.kind(), StartKind::kWarm);
+  EXPECT_EQ(next.lease.container_id(), id);
+}
+
+TEST_F(Adopt, WhatWasBeingResizedIsNot) {
+  factory.resizable = true;
+  start(R"([{"initialCount":1,"memory":"256 MB"}])");
+  factory.hold_resizes = true;
+  ask("a", 512);
+  ASSERT_EQ(count(State::kResizing), 1u);
+  restart();
+  EXPECT_THAT(factory.destroyed, testing::Contains("id-1")) << "nobody knows what limit it has";
+  factory.let_resize();
+  settle();
+}
+
 TEST_F(Adopt, AHundredWarmContainersAreNoColdStart) {
   options.memory_bytes = 100 * 256 * kMb;
   start();

@@ -72,13 +72,14 @@ class RandomPool : public PoolTest, public testing::WithParamInterface<unsigned>
         }
         break;
       case 11:
-        switch (roll(6)) {
+        switch (roll(7)) {
           case 0: factory.create_failures = {sdk::unavailable("random")}; break;
           case 1: factory.create_failures = {sdk::internal("random")}; break;
           case 2: factory.destroy_failures = {sdk::unavailable("random")}; break;
           case 3: factory.resume_failure = roll(2) == 0 ? sdk::internal("random") : Status(); break;
           case 4: factory.pause_failure = roll(2) == 0 ? sdk::internal("random") : Status(); break;
-          case 5: {
+          case 5: factory.resize_failure = roll(2) == 0 ? sdk::internal("random") : Status(); break;
+          case 6: {
             for (const auto& one : waiters) {
               if (one->served() || one->failure || done(*one)) continue;
               pool->cancel(*one);
@@ -103,6 +104,7 @@ TEST_P(RandomPool, NobodyIsForgottenAndEveryByteIsAccountedFor) {
   options.idle_timeout = 40s;
   options.overtake_limit = std::chrono::milliseconds(GetParam() % 3 * 1000);
   options.residency = std::chrono::milliseconds(GetParam() % 2 * 1000);
+  factory.resizable = GetParam() % 4 != 2;
   start(GetParam() % 2 == 0 ? R"([{"initialCount":1,"memory":"256 MB"}])" : "[]");
   for (int i = 0; i < 400; ++i) {
     one_step();
@@ -112,7 +114,7 @@ TEST_P(RandomPool, NobodyIsForgottenAndEveryByteIsAccountedFor) {
   // Everything ends: all that waits is served.
   factory.create_failures.clear();
   factory.destroy_failures.clear();
-  factory.resume_failure = factory.pause_failure = Status();
+  factory.resume_failure = factory.pause_failure = factory.resize_failure = Status();
   for (int i = 0; i < 2000 && pool->stats().queue > 0; ++i) {
     finish_one(true);
     if (i % 4 == 0) tick(1s);

@@ -4,6 +4,7 @@
 
 #include "berth/plugin/abi.h"
 #include "berth/plugin/container_factory.h"
+#include "berth/plugin/container_optional.h"
 #include "berth/plugin/host.h"
 #include "berth/plugin/log_store.h"
 
@@ -175,6 +176,27 @@ const struct layout_row berth_layout[] = {
     MEMBER(berth_container_factory, drain)
     MEMBER(berth_container_factory, stop)
     MEMBER(berth_container_factory, cancel)
+    STRUCT(berth_resize_request)
+    MEMBER(berth_resize_request, struct_size)
+    MEMBER(berth_resize_request, cpu_shares)
+    MEMBER(berth_resize_request, memory_bytes)
+    MEMBER(berth_resize_request, cpu_quota_millis)
+    MEMBER(berth_resize_request, reserved0)
+    STRUCT(berth_resize)
+    MEMBER(berth_resize, struct_size)
+    MEMBER(berth_resize, reserved0)
+    MEMBER(berth_resize, resize)
+    STRUCT(berth_container_stats)
+    MEMBER(berth_container_stats, struct_size)
+    MEMBER(berth_container_stats, reserved0)
+    MEMBER(berth_container_stats, memory_bytes)
+    MEMBER(berth_container_stats, memory_limit_bytes)
+    MEMBER(berth_container_stats, cpu_ns)
+    MEMBER(berth_container_stats, pids)
+    STRUCT(berth_stats)
+    MEMBER(berth_stats, struct_size)
+    MEMBER(berth_stats, reserved0)
+    MEMBER(berth_stats, stats)
     STRUCT(berth_activation_ref)
     MEMBER(berth_activation_ref, struct_size)
     MEMBER(berth_activation_ref, reserved0)

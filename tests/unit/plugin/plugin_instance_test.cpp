@@ -20,7 +20,10 @@ using test::await;
 using test::later;
 
 // Both interfaces in one plugin; remembers what it was told and answers from a thread of its own.
-class Both final : public sdk::Plugin, public sdk::ContainerFactory {
+class Both final : public sdk::Plugin,
+                   public sdk::ContainerFactory,
+                   public sdk::Resize,
+                   public sdk::Stats {
  public:
   explicit Both(const sdk::OpenArgs& args)
       : config(args.config_json),
@@ -40,6 +43,8 @@ class Both final : public sdk::Plugin, public sdk::ContainerFactory {
 
   sdk::ContainerFactory* container_factory() override { return this; }
   sdk::LogStore* log_store() override { return &store; }
+  sdk::Resize* container_resize() override { return this; }
+  sdk::Stats* container_stats() override { return this; }
 
   void start(sdk::ContainerEvents events, sdk::Promise<void> done) override {
     events_ = events;
@@ -98,6 +103,16 @@ class Both final : public sdk::Plugin, public sdk::ContainerFactory {
     done.ok();
   }
   void on_cancel(std::uint64_t id) override { cancelled = id; }
+  void resize(std::string_view id, const sdk::ResizeRequest& request,
+              sdk::Promise<void> done) override {
+    if (id == "none") return done.fail(sdk::not_found("no such container"));
+    last_resize = request;
+    done.ok();
+  }
+  void stats(std::string_view id, sdk::Promise<sdk::ContainerStats> done) override {
+    if (id == "drops") return;
+    done.ok({1, -1, 3, 4});
+  }
 
   struct Store final : sdk::LogStore {
     void append(const sdk::ActivationRefView& activation, sdk::LogLinesView lines, bool final,
@@ -126,6 +141,7 @@ class Both final : public sdk::Plugin, public sdk::ContainerFactory {
   const std::string config, instance, data, run;
   Store store;
   sdk::CreateRequest last_request;
+  sdk::ResizeRequest last_resize;
   std::vector<sdk::Promise<sdk::LogBatch>> waiting;
   sdk::StopMode stop_mode{};
   std::thread::id start_thread, stop_thread;
@@ -277,6 +293,43 @@ TEST_F(PluginInstanceTest, TheOtherCallsCross) {
   EXPECT_EQ(Both::opened->stop_mode, sdk::StopMode::kDetach);
   EXPECT_FALSE(await<void>(factory_->destroy("x", later())));
   EXPECT_EQ(died.size(), 1u) << "after stop nobody listens";
+}
+
+TEST_F(PluginInstanceTest, WhatAFactoryMayOfferBesidesCrossesWhereTheNoteNamesIt) {
+  const std::string with[] = {"berth.container-factory/1", "berth.resize/1", "berth.stats/1"};
+  auto opened = hosting_.open<Both>({with[0], with[1], with[2]});
+  ASSERT_TRUE(opened) << opened.error().to_string();
+  ContainerFactory& factory = *(*opened)->container_factory();
+  ASSERT_TRUE(factory.can_resize());
+  EXPECT_TRUE(await<void>(factory.resize("x", {512 << 20, 300, 1500}, later())));
+  EXPECT_EQ(Both::opened->last_resize.memory_bytes, 512u << 20);
+  EXPECT_EQ(Both::opened->last_resize.cpu_shares, 300u);
+  EXPECT_EQ(Both::opened->last_resize.cpu_quota_millis, 1500u);
+  EXPECT_EQ(await<void>(factory.resize("none", {}, later())).error(),
+            sdk::not_found("no such container"));
+  EXPECT_EQ(await<void>(factory.resize("x", {}, test::in(std::chrono::seconds(-1)))).error().code(),
+            StatusCode::kDeadlineExceeded);
+  ASSERT_TRUE(factory.has_stats());
+  const auto stats = await<ContainerStats>(factory.stats("x", later()));
+  ASSERT_TRUE(stats);
+  EXPECT_EQ(stats->memory_bytes, 1);
+  EXPECT_EQ(stats->memory_limit_bytes, -1);
+  EXPECT_EQ(stats->cpu_ns, 3);
+  EXPECT_EQ(stats->pids, 4);
+  EXPECT_EQ(await<ContainerStats>(factory.stats("drops", later())).error().code(),
+            StatusCode::kInternal);
+  EXPECT_TRUE(hosting_.exposes(
+      R"(berth_plugin_call_seconds_count{call="resize",code="OK",plugin="inside"} 1)"));
+  opened->reset();
+
+  opened = hosting_.open<Both>({with[0]});
+  ASSERT_TRUE(opened);
+  ContainerFactory& plain = *(*opened)->container_factory();
+  EXPECT_FALSE(plain.can_resize());
+  EXPECT_FALSE(plain.has_stats());
+  EXPECT_EQ(await<void>(plain.resize("x", {}, later())).error().code(), StatusCode::kUnimplemented);
+  EXPECT_EQ(await<ContainerStats>(plain.stats("x", later())).error().code(),
+            StatusCode::kUnimplemented);
 }
 
 TEST_F(PluginInstanceTest, LogsCross) {

@@ -146,6 +146,47 @@ TEST_F(SdkTest, ExceptionsBecomeStatusesAtTheCall) {
   EXPECT_EQ(answers().back().status.code(), StatusCode::kInternal);
 }
 
+// A factory that offers all there is, without a Plugin of its own.
+struct Resizer final : sdk::ContainerFactory, sdk::Resize, sdk::Stats {
+  void create(const sdk::CreateRequestView&, sdk::Promise<sdk::ContainerInfo>) override {}
+  void destroy(std::string_view, sdk::Promise<void>) override {}
+  void list(std::string_view, std::uint32_t, sdk::Promise<sdk::ContainerList>) override {}
+  void read_logs(std::string_view, std::string_view, std::uint64_t,
+                 sdk::Promise<sdk::LogBatch>) override {}
+  void stop(sdk::StopMode, sdk::Promise<void>) override {}
+  void resize(std::string_view, const sdk::ResizeRequest& request,
+              sdk::Promise<void> done) override {
+    request.memory_bytes == 0 ? throw std::runtime_error("nothing is no size") : done.ok();
+  }
+  void stats(std::string_view, sdk::Promise<sdk::ContainerStats> done) override { done.ok({}); }
+};
+
+TEST_F(SdkTest, OptionalInterfacesAreFoundWhereTheClassHasThem) {
+  const berth_open_args args{sizeof(berth_open_args), 0, &host_.host, {}, {}, {}, {}};
+  void* self = nullptr;
+  ASSERT_EQ(sdk::detail::open<Resizer>(&args, &self), BERTH_OK);
+  const auto* resize =
+      static_cast<const berth_resize*>(sdk::detail::query(self, sdk::str(BERTH_INTERFACE_RESIZE)));
+  const auto* stats =
+      static_cast<const berth_stats*>(sdk::detail::query(self, sdk::str(BERTH_INTERFACE_STATS)));
+  ASSERT_NE(resize, nullptr);
+  ASSERT_NE(stats, nullptr);
+  berth_resize_request request{sizeof(request), 2, 1, 0, 0};
+  resize->resize(self, {1}, 0, {}, &request);
+  EXPECT_TRUE(answers().back().status.ok());
+  request.memory_bytes = 0;
+  resize->resize(self, {2}, 0, {}, &request);
+  EXPECT_EQ(answers().back().status.code(), StatusCode::kInternal);
+  stats->stats(self, {3}, 0, {});
+  EXPECT_TRUE(answers().back().status.ok());
+  EXPECT_TRUE(answers().back().has_result);
+  sdk::detail::close(self);
+  ASSERT_EQ(sdk::detail::open<Leaver>(&args, &self), BERTH_OK);
+  EXPECT_EQ(sdk::detail::query(self, sdk::str(BERTH_INTERFACE_RESIZE)), nullptr);
+  EXPECT_EQ(sdk::detail::query(self, sdk::str(BERTH_INTERFACE_STATS)), nullptr);
+  sdk::detail::close(self);
+}
+
 struct Refuser final : sdk::LogStore {
   explicit Refuser(const sdk::OpenArgs& args) {
     if (args.config_json == "status") throw sdk::Error(sdk::permission_denied("not root"));

@@ -91,6 +91,37 @@ TEST_F(SurvivedZoo, HasABrokenTable) {
   EXPECT_NE(open_with("table-with-holes").message().find("is null"), std::string::npos);
 }
 
+TEST_F(SurvivedZoo, HasABrokenOptionalTable) {
+  EXPECT_NE(open_with("no-resize").message().find("has no resize"), std::string::npos);
+  EXPECT_NE(open_with("short-stats").message().find("has no stats"), std::string::npos);
+}
+
+TEST_F(SurvivedZoo, MisbehavesInItsOptionalInterfaces) {
+  ASSERT_TRUE(open_with("").ok());
+  const auto resize = [&](const char* id, SteadyTime deadline = later()) {
+    return await<void>(factory_->resize(id, {1 << 20, 2, 0}, deadline));
+  };
+  const auto stats = [&](const char* id) {
+    return await<ContainerStats>(factory_->stats(id, later()));
+  };
+  EXPECT_EQ(resize("throws").error().code(), StatusCode::kInternal);
+  EXPECT_TRUE(resize("twice"));
+  EXPECT_EQ(counted("berth_plugin_repeated_answers_total", "resize", 1), "");
+  EXPECT_EQ(resize("never", test::in(milliseconds(400))).error().code(),
+            StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(stats("throws").error().code(), StatusCode::kInternal);
+  EXPECT_EQ(stats("no-result").error().code(), StatusCode::kInternal);
+  EXPECT_EQ(stats("short-result").error().code(), StatusCode::kInternal);
+  // Below zero nothing is known, however far.
+  const auto odd = stats("odd");
+  ASSERT_TRUE(odd);
+  EXPECT_EQ(odd->memory_bytes, -1);
+  EXPECT_EQ(odd->memory_limit_bytes, INT64_MAX);
+  EXPECT_EQ(odd->cpu_ns, -1);
+  EXPECT_EQ(odd->pids, 0);
+  expect_alive();
+}
+
 TEST_F(SurvivedZoo, ThrowsInCreate) {
   ASSERT_TRUE(open_with("").ok());
   const auto thrown = create("throws");

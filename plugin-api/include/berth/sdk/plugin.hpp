@@ -17,10 +17,11 @@
 // and in CMake: berth_add_plugin(echo SOURCES echo.cpp).
 #pragma once
 
-#include "berth/sdk/container_factory.hpp"  // IWYU pragma: export
-#include "berth/sdk/host.hpp"               // IWYU pragma: export
-#include "berth/sdk/log_store.hpp"          // IWYU pragma: export
-#include "berth/sdk/promise.hpp"            // IWYU pragma: export
-#include "berth/sdk/register.hpp"           // IWYU pragma: export
-#include "berth/sdk/status.hpp"             // IWYU pragma: export
-#include "berth/sdk/strings.hpp"            // IWYU pragma: export
+#include "berth/sdk/container_factory.hpp"   // IWYU pragma: export
+#include "berth/sdk/container_optional.hpp"  // IWYU pragma: export
+#include "berth/sdk/host.hpp"                // IWYU pragma: export
+#include "berth/sdk/log_store.hpp"           // IWYU pragma: export
+#include "berth/sdk/promise.hpp"             // IWYU pragma: export
+#include "berth/sdk/register.hpp"            // IWYU pragma: export
+#include "berth/sdk/status.hpp"              // IWYU pragma: export
+#include "berth/sdk/strings.hpp"             // IWYU pragma: export

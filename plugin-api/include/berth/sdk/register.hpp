@@ -21,10 +21,12 @@
 
 #include "berth/plugin/abi.h"
 #include "berth/plugin/container_factory.h"
+#include "berth/plugin/container_optional.h"
 #include "berth/plugin/host.h"
 #include "berth/plugin/log_store.h"
 #include "berth/plugin/note.h"
 #include "berth/sdk/container_factory.hpp"
+#include "berth/sdk/container_optional.hpp"
 #include "berth/sdk/host.hpp"
 #include "berth/sdk/log_store.hpp"
 #include "berth/sdk/promise.hpp"
@@ -44,6 +46,8 @@ class Plugin {
   virtual LogStore* log_store() { return nullptr; }
   virtual LogFollow* log_follow() { return nullptr; }
   virtual LogOutOfBand* log_out_of_band() { return nullptr; }
+  virtual Resize* container_resize() { return nullptr; }
+  virtual Stats* container_stats() { return nullptr; }
   // The C table of an interface that this SDK does not wrap. Its functions get the Plugin* as
   // `self`.
   virtual const void* query(std::string_view interface_id) {
@@ -210,6 +214,37 @@ inline const berth_log_out_of_band* log_out_of_band_table() {
   return &kTable;
 }
 
+inline const berth_resize* resize_table() {
+  constexpr auto kGet = &Plugin::container_resize;
+  static constexpr berth_resize kTable = {
+      sizeof(berth_resize),
+      0,
+      [](void* self, berth_op op, std::uint64_t deadline, berth_str id,
+         const berth_resize_request* request) {
+        operation<void, kGet>(self, op, deadline, [&](Resize& r, Promise<void> done) {
+          r.resize(view(id),
+                   {request->memory_bytes, request->cpu_shares, request->cpu_quota_millis},
+                   std::move(done));
+        });
+      },
+  };
+  return &kTable;
+}
+
+inline const berth_stats* stats_table() {
+  constexpr auto kGet = &Plugin::container_stats;
+  static constexpr berth_stats kTable = {
+      sizeof(berth_stats),
+      0,
+      [](void* self, berth_op op, std::uint64_t deadline, berth_str id) {
+        operation<ContainerStats, kGet>(
+            self, op, deadline,
+            [&](Stats& s, Promise<ContainerStats> done) { s.stats(view(id), std::move(done)); });
+      },
+  };
+  return &kTable;
+}
+
 // Makes a T from what its constructor wants: OpenArgs, the Host, or nothing.
 template <typename T>
 struct Holder {
@@ -245,6 +280,14 @@ class Single final : public Plugin {
   }
   LogOutOfBand* log_out_of_band() override {
     if constexpr (std::is_base_of_v<LogOutOfBand, T>) return holder_.object.get();
+    return nullptr;
+  }
+  Resize* container_resize() override {
+    if constexpr (std::is_base_of_v<Resize, T>) return holder_.object.get();
+    return nullptr;
+  }
+  Stats* container_stats() override {
+    if constexpr (std::is_base_of_v<Stats, T>) return holder_.object.get();
     return nullptr;
   }
 
@@ -296,6 +339,8 @@ inline const void* query(void* instance, berth_str interface_id) noexcept {
     if (id == BERTH_INTERFACE_LOG_OUT_OF_BAND && plugin.log_out_of_band() != nullptr) {
       return log_out_of_band_table();
     }
+    if (id == BERTH_INTERFACE_RESIZE && plugin.container_resize() != nullptr) return resize_table();
+    if (id == BERTH_INTERFACE_STATS && plugin.container_stats() != nullptr) return stats_table();
     return plugin.query(id);
   } catch (...) {
     return nullptr;

@@ -15,6 +15,7 @@
 
 #include "berth/plugin/abi.h"
 #include "berth/plugin/container_factory.h"
+#include "berth/plugin/container_optional.h"
 #include "berth/plugin/host.h"
 #include "berth/plugin/note.h"
 
@@ -141,6 +142,29 @@ void cancel(void* self, berth_op) {
   ++zoo.cancelled;
 }
 
+// By the id: what a resize or a look at what a container uses does.
+void resize(void* self, berth_op op, std::uint64_t, berth_str id, const berth_resize_request*) {
+  auto& zoo = *static_cast<Zoo*>(self);
+  if (view(id) == "throws") throw std::runtime_error("a bear escaped");
+  if (view(id) == "never") return;
+  if (view(id) == "twice") answer(zoo, op);
+  answer(zoo, op);
+}
+
+void stats(void* self, berth_op op, std::uint64_t, berth_str id) {
+  auto& zoo = *static_cast<Zoo*>(self);
+  if (view(id) == "throws") throw 7;
+  if (view(id) == "no-result") return answer(zoo, op);
+  berth_container_stats result{sizeof(result), 0, INT64_MIN, INT64_MAX, -77, 0};
+  if (view(id) == "short-result") result.struct_size = 8;
+  answer(zoo, op, BERTH_OK, &result);
+}
+
+constexpr berth_resize kResize{sizeof(kResize), 0, &resize};
+constexpr berth_stats kStats{sizeof(kStats), 0, &stats};
+constexpr berth_resize kNoResize{sizeof(kNoResize), 0, nullptr};
+constexpr berth_stats kShortStats{8, 0, &stats};
+
 constexpr berth_container_factory kTable{sizeof(kTable), 0,      &start, &create,    &destroy,
                                          &pause,         &pause, &list,  &read_logs, &capacity,
                                          &drain,         &stop,  &cancel};
@@ -162,7 +186,8 @@ std::int32_t open_zoo(const berth_open_args* args, void** instance) {
   if (says(args->config_json, "open-without-instance")) return BERTH_OK;
   auto* zoo = new Zoo;
   zoo->host = args->host;
-  for (const char* word : {"query-null", "short-table", "table-with-holes"}) {
+  for (const char* word :
+       {"query-null", "short-table", "table-with-holes", "no-resize", "short-stats"}) {
     if (says(args->config_json, word)) zoo->misbehave = word;
   }
   *instance = zoo;
@@ -174,6 +199,12 @@ const void* query_zoo(void* instance, berth_str id) {
   if (zoo.misbehave == "query-null") return nullptr;
   if (zoo.misbehave == "short-table") return &kShort;
   if (zoo.misbehave == "table-with-holes") return &kHoles;
+  if (view(id) == BERTH_INTERFACE_RESIZE) {
+    return zoo.misbehave == "no-resize" ? &kNoResize : &kResize;
+  }
+  if (view(id) == BERTH_INTERFACE_STATS) {
+    return zoo.misbehave == "short-stats" ? &kShortStats : &kStats;
+  }
   return view(id) == BERTH_INTERFACE_CONTAINER_FACTORY ? &kTable : nullptr;
 }
 
@@ -186,7 +217,8 @@ void close_zoo(void* instance) {
 }  // namespace
 
 BERTH_PLUGIN_NOTE(R"({"name":"survived","id":"org.example.survived","version":"1.0.0","abi":"1.0",)"
-                  R"("provides":["berth.container-factory/1"],"needs":[],"flags":[],)"
+                  R"("provides":["berth.container-factory/1","berth.resize/1","berth.stats/1"],)"
+                  R"("needs":[],"flags":[],)"
                   R"("config_schema":{"type":"object"}})");
 
 extern "C" {

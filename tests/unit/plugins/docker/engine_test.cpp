@@ -206,6 +206,16 @@ TEST_P(DockerEngine, RunsPausesLogsIsAdoptedAndGoes) {
   ASSERT_NE(post(info->address, "/run", R"({"value":{}})").find("\"a\""), std::string::npos);
   EXPECT_TRUE(says(info->id, "hello"));
 
+  const auto resized = await(factory().resize(info->id, {384ull << 20, 512, 1500}, later()));
+  ASSERT_TRUE(resized) << resized.error().to_string();
+  const auto stats = await(factory().stats(info->id, later()));
+  ASSERT_TRUE(stats) << stats.error().to_string();
+  EXPECT_EQ(stats->memory_limit_bytes, 384 << 20);
+  EXPECT_GT(stats->memory_bytes, 0);
+  EXPECT_LT(stats->memory_bytes, 384 << 20);
+  EXPECT_GT(stats->cpu_ns, 0);
+  EXPECT_GT(stats->pids, 0);
+
   const auto paused = await(factory().pause(info->id, later()));
   ASSERT_TRUE(paused) << paused.error().to_string();
   const int fd = dial(info->address);

@@ -387,6 +387,25 @@ void FakeEngine::serve_containers(const ServerRequest& request, const std::strin
   } else if (verb == "pause" || verb == "unpause") {
     container.state = verb == "pause" ? "paused" : "running";
     reply.send(204, "");
+  } else if (verb == "update") {
+    const json::value limits = json::parse(request.body);
+    for (const auto& [word, value] : limits.as_object()) {
+      container.body["HostConfig"].as_object()[word] = value;
+    }
+    reply.send(200, R"({"Warnings":null})");
+  } else if (verb == "stats") {
+    if (container.state == "exited") {
+      reply.send(200, R"({"pids_stats":{},"cpu_stats":{"cpu_usage":{}},"memory_stats":{}})");
+      return;
+    }
+    const json::value* limit = container.body.at("HostConfig").as_object().if_contains("Memory");
+    const json::object stats{{"pids_stats", {{"current", 7}}},
+                             {"cpu_stats", {{"cpu_usage", {{"total_usage", 123456789}}}}},
+                             {"memory_stats",
+                              {{"usage", 50'000'000},
+                               {"stats", {{"inactive_file", 10'000'000}}},
+                               {"limit", limit == nullptr ? json::value(8'000'000'000) : *limit}}}};
+    reply.send(200, json::serialize(stats));
   } else if (verb == "json") {
     reply.send(200, json::serialize(inspect(container)));
   } else {
