@@ -97,7 +97,10 @@ sdk::Status NatBridge::nft(std::string_view script, std::string& output) const {
 sdk::Status NatBridge::sweep() {
   int error = 0;
   sys::read_file_at(data_, kMarker, error);
-  if (error != 0) return {};
+  return error != 0 ? sdk::Status() : remove_all();
+}
+
+sdk::Status NatBridge::remove_all() {
   if (::if_nametoindex(bridge_.c_str()) != 0) {
     if (auto s = links::remove(bridge_); !s.ok()) return s;
   }
@@ -111,7 +114,8 @@ sdk::Status NatBridge::sweep() {
 void NatBridge::remove() {
   if (!configured_) return;
   configured_ = false;
-  if (auto s = sweep(); !s.ok()) std::fprintf(stderr, "%s\n", s.message().c_str());
+  // Whether the marker is there or not: the data directory may have gone before us.
+  if (auto s = remove_all(); !s.ok()) std::fprintf(stderr, "%s\n", s.message().c_str());
 }
 
 sdk::Status NatBridge::choose_subnet(const Ipv4Range& wanted, Ipv4Range& subnet) const {
@@ -186,7 +190,7 @@ sdk::Status NatBridge::configure(const NatSettings& settings) {
   if (!status.ok()) {
     if (first) {
       subnets_.clear();
-      (void)sweep();
+      (void)remove_all();
     }
     return status;
   }

@@ -69,6 +69,7 @@ class NatBridge {
   sdk::Status choose_subnet(const Ipv4Range& wanted, Ipv4Range& subnet) const;
   sdk::Status check_forwarding(bool enable) const;
   sdk::Status make_bridge(const Ipv4Range& subnet);
+  sdk::Status remove_all();
   sdk::Status nft(std::string_view script, std::string& output) const;
   sdk::Status open_forward_chains();
   void close_forward_chain() const;

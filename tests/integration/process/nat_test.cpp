@@ -298,6 +298,15 @@ TEST_F(NatTest, WhatAKilledOneLeftIsRemovedByTheNext) {
   EXPECT_TRUE(eventually([] { return Net::sh("ip -o link | grep ' bv'; :").empty(); }));
 }
 
+TEST_F(NatTest, ItsEndRemovesAllThoughTheMarkerIsGone) {
+  start();
+  probe("a");
+  const std::string name = bridge();
+  EXPECT_NE(Net::sh("ip -o link show " + name).find(name), std::string::npos);
+  EXPECT_EQ(::unlink((sandboxer_->data() + "/sandboxer.nat").c_str()), 0);
+  // TearDown looks for what is left.
+}
+
 TEST_F(NatTest, AHostThatDropsWhatItForwardsIsOpenedForSandboxesOnly) {
   ASSERT_EQ(Net::sh("nft 'table ip filter { chain FORWARD { type filter hook forward priority "
                     "filter; policy drop; counter; }; }'"),
