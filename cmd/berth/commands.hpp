@@ -17,6 +17,7 @@ using OptionsPtr = std::shared_ptr<GlobalOptions>;
 
 void add_action_commands(CLI::App& program, const OptionsPtr& options);
 void add_activation_commands(CLI::App& program, const OptionsPtr& options);
+void add_api_commands(CLI::App& program, const OptionsPtr& options);
 // completion.
 void add_completion_commands(CLI::App& program);
 void add_container_commands(CLI::App& program, const OptionsPtr& options);

@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   program.fallthrough();  // global options may stand after the command
   berth::cli::add_action_commands(program, options);
   berth::cli::add_activation_commands(program, options);
+  berth::cli::add_api_commands(program, options);
   berth::cli::add_container_commands(program, options);
   berth::cli::add_deploy_commands(program, options);
   berth::cli::add_list_commands(program, options);

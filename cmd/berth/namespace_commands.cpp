@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth namespace list|create|delete|limits|key show|key rotate, over berthd's admin socket.
+// berth namespace list|create|delete|limits, over berthd's admin socket.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json/array.hpp>
@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "commands.hpp"
+#include "namespace_key_commands.hpp"
 #include "output.hpp"
 #include "session.hpp"
 #include "table.hpp"
@@ -37,11 +38,12 @@ void list(const GlobalOptions& options) {
     std::puts(reply.body.c_str());
     return;
   }
-  std::vector<std::vector<std::string>> rows = {{"NAME", "UUID", "CREATED (UTC)"}};
+  std::vector<std::vector<std::string>> rows = {{"NAME", "UUID", "CREATED (UTC)", "BLOCKED"}};
   const json::value namespaces = document(reply);
   for (const json::value& entry : namespaces.as_array()) {
-    rows.push_back(
-        {text_of(entry, "name"), text_of(entry, "uuid"), format_time(number_of(entry, "created"))});
+    rows.push_back({text_of(entry, "name"), text_of(entry, "uuid"),
+                    format_time(number_of(entry, "created")),
+                    text_of(entry, "blocked") == "true" ? "yes" : ""});
   }
   print_table(rows);
 }
@@ -144,19 +146,7 @@ void add_namespace_commands(CLI::App& program, const OptionsPtr& options) {
       "allowedKinds (KIND,KIND...)");
   limits_command->callback([options, name, settings] { limits(*options, *name, *settings); });
 
-  CLI::App* key = group->add_subcommand("key", "the key of a namespace");
-  key->require_subcommand(1);
-  CLI::App* show = key->add_subcommand("show", "show the key");
-  show->add_option("name", *name, "name of the namespace")->required()->type_name("NAMESPACE");
-  show->callback([options, name] {
-    print_key(*options, admin(*options, "GET", path_of(*name) + "/key"), "");
-  });
-  CLI::App* rotate = key->add_subcommand("rotate", "make a new secret; the old one ends at once");
-  rotate->add_option("name", *name, "name of the namespace")->required()->type_name("NAMESPACE");
-  rotate->callback([options, name] {
-    print_key(*options, admin(*options, "POST", path_of(*name) + "/key"),
-              "the key of namespace " + *name + " is new");
-  });
+  add_key_commands(*group, options);
 }
 
 }  // namespace berth::cli

@@ -285,25 +285,25 @@ Status Daemon::build_house() {
                                       .activations = store_->activations(),
                                       .entities = store_->entities(),
                                       .auth = store_->auth()});
-  house_->api = std::make_unique<api::Api>(
-      api::Dependencies{.io = io,
-                        .entities = store_->entities(),
-                        .activations = store_->activations(),
-                        .auth = store_->auth(),
-                        .invoker = *house_->durable,
-                        .logs = backends_->logs(),
-                        .runtimes = *manifest_,
-                        .metrics = metrics_,
-                        .clock = system_clock(),
-                        .limits = limit_bounds(config_),
-                        .throttles = throttles(config_),
-                        .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
-                        .not_ready = [this] {
-                          return ready_ ? std::string() : std::string("starting or stopping");
-                        }});
+  house_->api = std::make_unique<api::Api>(api::Dependencies{
+      .io = io,
+      .entities = store_->entities(),
+      .activations = store_->activations(),
+      .auth = store_->auth(),
+      .invoker = *house_->durable,
+      .logs = backends_->logs(),
+      .runtimes = *manifest_,
+      .metrics = metrics_,
+      .clock = system_clock(),
+      .limits = limit_bounds(config_),
+      .throttles = throttles(config_),
+      .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
+      .not_ready = [this] { return ready_ ? std::string() : std::string("starting or stopping"); },
+      .address = address_});
   house_->admin = std::make_unique<api::AdminApi>(api::AdminDependencies{
       .io = io,
       .auth = store_->auth(),
+      .keys = &store_->keys(),
       .status = [this](auto done) { status(std::move(done)); },
       .plugins = [this](auto done) { done(boost::json::value(backends_->describe())); },
       .containers =
@@ -319,6 +319,8 @@ Status Daemon::build_house() {
                   pool_json(house_->invoker->pool(), config_.bytes("containers.memory"), usages)));
             });
           },
+      .usage = [this](const entity::Identity& who,
+                      auto done) { house_->api->usage(who, std::move(done)); },
       .key_changed =
           [this](const entity::Identity& identity) {
             return identity.namespace_name == kGuest ? data_->write_guest_key(identity.key)

@@ -9,6 +9,8 @@
 #include <optional>
 #include <utility>
 
+#include "api/admin_call.hpp"
+#include "api/admin_keys.hpp"
 #include "api/auth.hpp"
 #include "api/errors.hpp"
 #include "api/query.hpp"
@@ -20,33 +22,6 @@ namespace berth::api {
 namespace {
 
 namespace json = boost::json;
-
-// One request on its way.
-struct AdminCall {
-  http::Responder responder;
-  std::string transaction_id = new_transaction_id();
-
-  void send(int status, const json::value& body) {
-    answer({.status = status, .body = json::serialize(body)});
-  }
-  void fail(int status, std::string_view message) {
-    answer(error_response(status, message, transaction_id));
-  }
-  void fail(const Failure& failure) { fail(failure.status, failure.message); }
-  // The store's own words: an operator wants to know what exactly was refused.
-  void fail(const Status& status) {
-    int code = to_failure(status).status;
-    if (status.code() == StatusCode::kFailedPrecondition) code = 409;
-    fail(code, status.message());
-  }
-
- private:
-  void answer(http::Response response) {
-    response.headers.emplace_back("X-Request-ID", transaction_id);
-    responder.send(std::move(response));
-  }
-};
-using AdminCallPtr = std::shared_ptr<AdminCall>;
 
 json::object key_json(const entity::Identity& identity) {
   return {{"name", identity.namespace_name},
@@ -98,9 +73,14 @@ Checked<NewNamespace> parse_namespace(std::string_view body) {
 }  // namespace
 
 struct AdminApi::Impl {
-  explicit Impl(AdminDependencies dependencies) : deps(std::move(dependencies)) {}
+  explicit Impl(AdminDependencies dependencies) : deps(std::move(dependencies)) {
+    if (deps.keys != nullptr) {
+      keys.emplace(executor(), deps.auth, *deps.keys, deps.key_changed);
+    }
+  }
 
   AdminDependencies deps;
+  std::optional<AdminKeys> keys;
 
   store::Executor executor() { return deps.io.get_executor(); }
 
@@ -115,8 +95,10 @@ struct AdminApi::Impl {
   void list(const AdminCallPtr& call) {
     json::array list;
     for (const entity::Namespace& entry : deps.auth.namespaces()) {
-      list.push_back(
-          json::object{{"name", entry.name}, {"uuid", entry.uuid}, {"created", entry.created_ms}});
+      list.push_back(json::object{{"name", entry.name},
+                                  {"uuid", entry.uuid},
+                                  {"created", entry.created_ms},
+                                  {"blocked", entry.blocked}});
     }
     call->send(200, std::move(list));
   }
@@ -149,6 +131,16 @@ struct AdminApi::Impl {
                          [self, call](const Result<entity::Identity>& rotated) {
                            self->answer_key(call, 200, rotated);
                          });
+  }
+
+  void show_usage(const AdminCallPtr& call, std::string_view name) {
+    const auto identity = deps.auth.find_namespace(name);
+    if (!identity) return call->fail(404, fmt::format("there is no namespace '{}'", name));
+    if (!deps.usage) return call->fail(404, text::kNotFound);
+    deps.usage(*identity, [call](const Result<json::value>& usage) {
+      if (!usage) return call->fail(usage.error());
+      call->send(200, *usage);
+    });
   }
 
   void show_limits(const AdminCallPtr& call, std::string_view name) {
@@ -235,6 +227,13 @@ void AdminApi::handle(const http::Request& request, http::Responder responder) {
     return path == "/backup" ? impl_->back_up(call, request.body)
                              : impl_->check(call, request.body);
   }
+  if (path == "/keys") {
+    if (method != "GET") return refuse_method("GET");
+    const Checked<Query> query = Query::parse(request.query);
+    if (!query) return call->fail(query.error());
+    if (!impl_->keys) return call->fail(404, text::kNotFound);
+    return impl_->keys->list_of_subject(call, query->get("subject").value_or(""));
+  }
   constexpr std::string_view kNamespaces = "/namespaces";
   if (path == kNamespaces) {
     if (method == "GET") return impl_->list(call);
@@ -245,10 +244,21 @@ void AdminApi::handle(const http::Request& request, http::Responder responder) {
   std::string_view rest = path.substr(kNamespaces.size() + 1);
   constexpr std::string_view kKey = "/key";
   constexpr std::string_view kLimits = "/limits";
+  constexpr std::string_view kBlocked = "/blocked";
+  constexpr std::string_view kUsage = "/usage";
   const bool is_key = rest.ends_with(kKey);
   const bool is_limits = rest.ends_with(kLimits);
+  const bool is_blocked = rest.ends_with(kBlocked);
+  const bool is_usage = rest.ends_with(kUsage);
+  // A name has no slash, so this one ends it.
+  const std::size_t keys_at = rest.find("/keys");
+  const std::string_view keys_path =
+      keys_at == std::string_view::npos ? std::string_view() : rest.substr(keys_at);
   if (is_key) rest.remove_suffix(kKey.size());
   if (is_limits) rest.remove_suffix(kLimits.size());
+  if (is_blocked) rest.remove_suffix(kBlocked.size());
+  if (is_usage) rest.remove_suffix(kUsage.size());
+  if (!keys_path.empty()) rest = rest.substr(0, keys_at);
   std::optional<std::string> name = http::percent_decode(rest);
   if (!name || !entity::is_entity_name(*name)) return call->fail(400, text::kBadNamespace);
   if (is_limits) {
@@ -258,8 +268,20 @@ void AdminApi::handle(const http::Request& request, http::Responder responder) {
   }
   if (is_key) {
     if (method == "GET") return impl_->show_key(call, *name);
-    if (method == "POST") return impl_->rotate_key(impl_, call, std::move(*name));
-    return refuse_method("GET, POST");
+    if (method != "POST") return refuse_method("GET, POST");
+    // Without the store of keys there is no overlap.
+    if (!impl_->keys) return impl_->rotate_key(impl_, call, std::move(*name));
+    return impl_->keys->rotate_own(call, *name, request.body);
+  }
+  if (is_usage) {
+    if (method != "GET") return refuse_method("GET");
+    return impl_->show_usage(call, *name);
+  }
+  if (is_blocked || !keys_path.empty()) {
+    if (!impl_->keys) return call->fail(404, text::kNotFound);
+    if (!is_blocked) return impl_->keys->handle(call, method, *name, keys_path, request.body);
+    if (method != "POST") return refuse_method("POST");
+    return impl_->keys->block(call, *name, request.body);
   }
   if (method != "DELETE") return refuse_method("DELETE");
   const Checked<Query> query = Query::parse(request.query);

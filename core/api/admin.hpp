@@ -4,11 +4,22 @@
 //
 //   GET    /status                 what `status` answers
 //   GET    /plugins                what `plugins` answers
-//   GET    /namespaces             [{"name","uuid","created"}]
+//   GET    /namespaces             [{"name","uuid","created","blocked"}]
 //   POST   /namespaces             {"name","key"?} -> 201 {"name","uuid","key"}
 //   DELETE /namespaces/NAME        ?force=true removes its actions too
 //   GET    /namespaces/NAME/key    {"name","uuid","key"}
-//   POST   /namespaces/NAME/key    a new secret for it: {"name","uuid","key"}
+//   POST   /namespaces/NAME/key    {"overlap"?: seconds}? -> a new secret for it:
+//                                  {"name","uuid","key"}; the one before opens that much longer
+//   GET    /namespaces/NAME/keys   all of them, without their secrets: [{"namespace","uuid",
+//                                  "subject","rights","created","own","expires"?,
+//                                  "oldSecretUntil"?}]
+//   POST   /namespaces/NAME/keys   {"subject"?,"rights"?: "read,invoke","expiresIn"?: seconds} ->
+//                                  201 and the key
+//   POST   /namespaces/NAME/keys/UUID  {"overlap"?} -> the key with a new secret
+//   DELETE /namespaces/NAME/keys/UUID
+//   GET    /keys?subject=NAME      the same of a subject, in all namespaces
+//   POST   /namespaces/NAME/blocked {"blocked": true}: its keys open nothing, nothing of it answers
+//   GET    /namespaces/NAME/usage  what `usage` answers
 //   GET    /namespaces/NAME/limits what was set for it alone (entity/namespace_limits.hpp)
 //   POST   /namespaces/NAME/limits sets the members given, null takes one away; all that is set
 //   then POST   /backup                 {"path"} -> {"path","bytes"}: a copy of the store POST
@@ -28,6 +39,7 @@
 #include "entity/identity.hpp"
 #include "http/message.hpp"
 #include "http/server.hpp"
+#include "store/key_store.hpp"
 #include "store/stores.hpp"
 
 namespace berth::api {
@@ -38,12 +50,16 @@ using Document = std::function<void(std::function<void(Result<boost::json::value
 struct AdminDependencies {
   boost::asio::io_context& io;
   store::AuthStore& auth;
+  store::KeyStore* keys = nullptr;  // null: namespaces have their own keys alone
   Document status;      // of berthd: version, pid, uptime, readiness, what its owner thinks useful
   Document plugins;     // of the loaded ones: [{"name","version","path","provides",...}]
   Document containers;  // the pool's: [{"name","state","kind","action",...}]
   Document pool;        // {"memory_bytes","states","queue","prewarming",...}
-  // Called after the key of a namespace was made or replaced, e.g. to rewrite guest.auth. An error
-  // is the answer to the request, though the store has the new key. May be unset.
+  // What a namespace has and does now. May be unset.
+  std::function<void(const entity::Identity&, std::function<void(Result<boost::json::value>)>)>
+      usage;
+  // Called after the own key of a namespace was made or replaced, e.g. to rewrite guest.auth. An
+  // error is the answer to the request, though the store has the new key. May be unset.
   std::function<Status(const entity::Identity&)> key_changed;
   // Care of the store's file, as SqliteStore has it; answered on the AdminApi's thread. May be
   // unset.

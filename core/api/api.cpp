@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "api/fire.hpp"
+#include "api/gateway.hpp"
 #include "api/service.hpp"
+#include "api/usage.hpp"
 
 namespace berth::api {
 namespace {
@@ -57,6 +59,21 @@ std::optional<Failure> check_names(Call& call) {
   return std::nullopt;
 }
 
+// What the caller's key must allow.
+entity::Right right_of(std::string_view method) {
+  if (method == "PUT") return entity::Right::kPut;
+  if (method == "DELETE") return entity::Right::kDelete;
+  return method == "POST" ? entity::Right::kActivate : entity::Right::kRead;
+}
+
+std::optional<Failure> check_rights(const Call& call) {
+  const Target& target = call.target;
+  if (target.route == Route::kNamespaces) return std::nullopt;
+  if (call.user.rights.has(right_of(call.request.method))) return std::nullopt;
+  if (target.name.empty()) return Failure{403, std::string(text::kForbidden)};
+  return forbidden(call.path());
+}
+
 void dispatch(const CallPtr& call) {
   const std::string_view method = call->request.method;
   switch (call->target.route) {
@@ -99,6 +116,7 @@ void dispatch(const CallPtr& call) {
     case Route::kActivationLogs: return get_activation_logs(call);
     case Route::kActivationResult: return get_activation_result(call);
     case Route::kWeb: return invoke_web_action(call);
+    case Route::kGateway: return serve_gateway(call);
     case Route::kNone: return call->fail(404, text::kNotFound);
   }
 }
@@ -109,7 +127,7 @@ void handle_call(const CallPtr& call) {
   const Route route = call->target.route;
   if (routed.malformed) return call->fail(400, "The request path has a broken %-escape.");
   if (route == Route::kNone) return call->fail(404, text::kNotFound);
-  if (call->request.method == "OPTIONS" && route >= Route::kApiInfo && route != Route::kWeb) {
+  if (call->request.method == "OPTIONS" && route >= Route::kApiInfo && !call->target.is_open()) {
     return call->send({.status = 200, .content_type = ""});
   }
   if (!allows(route, call->request.method)) {
@@ -125,6 +143,7 @@ void handle_call(const CallPtr& call) {
     if (!user) return call->fail(user.error());
     call->user = std::move(*user);
     if (const auto failure = check_names(*call)) return call->fail(*failure);
+    if (const auto failure = check_rights(*call)) return call->fail(*failure);
   }
   Checked<Query> query = Query::parse(call->request.query);
   if (!query) return call->fail(query.error());
@@ -145,6 +164,10 @@ Api::~Api() {
 void Api::fire_trigger(const std::string& path, std::string payload,
                        std::function<void(const Status&)> done) {
   fire_by_path(service_, path, std::move(payload), std::move(done));
+}
+
+void Api::usage(const entity::Identity& who, std::function<void(Result<boost::json::value>)> done) {
+  usage_of(service_, who, std::move(done));
 }
 
 void Api::handle(const http::Request& request, http::Responder responder) {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/json/value.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -62,6 +63,8 @@ struct Dependencies {
   BuildInfo build;
   // Why this server should get no traffic now ("shutting down"); empty: it is ready. May be unset.
   std::function<std::string()> not_ready;
+  // Where this server is, "http://127.0.0.1:3233", for URLs in answers to requests without a Host.
+  std::string address;
 };
 
 class Service;
@@ -81,6 +84,10 @@ class Api {
   // namespace's limits, UNAVAILABLE.
   void fire_trigger(const std::string& path, std::string payload,
                     std::function<void(const Status&)> done);
+
+  // What a namespace has, and what it does now: the members are those of usage.hpp. `done` is
+  // called once, later.
+  void usage(const entity::Identity& who, std::function<void(Result<boost::json::value>)> done);
 
  private:
   std::shared_ptr<Service> service_;

@@ -164,6 +164,8 @@ void fire_by_path(const std::shared_ptr<Service>& service, const std::string& pa
   std::optional<entity::Identity> owner =
       deps.auth.find_namespace(std::string_view(path).substr(0, path.find('/')));
   if (!owner) return done(sdk::not_found("the namespace of the trigger is gone"));
+  // It may be opened again: the trigger's alarm is to stay.
+  if (owner->blocked) return done(sdk::unavailable("the namespace of the trigger is blocked"));
   deps.entities.get_entity(
       deps.io.get_executor(), entity::Collection::kTriggers, path,
       [service, owner = std::move(*owner), payload = std::move(payload),

@@ -68,18 +68,33 @@ Failure arguments_failure(const Status& why) {
   return malformed_body(why.message());
 }
 
-Checked<std::string> arguments_of(Service& service, const entity::Identity& user,
-                                  const entity::Action& action, std::string_view payload) {
+namespace {
+
+// Why this user may not run an action of that kind.
+std::optional<Failure> kind_failure(const Service& service, const entity::Identity& user,
+                                    const entity::Action& action) {
   if (const entity::Runtime* runtime = service.deps.runtimes.find(action.exec.kind);
       runtime != nullptr && runtime->deprecated) {
     return deprecated_kind(action.exec.kind);
   }
-  // What a sequence runs is checked step by step, and so are the arguments: its own parameters are
-  // its list of components.
+  // What a sequence runs is checked step by step.
   const bool is_sequence = action.flow == entity::Flow::kSequence;
   if (!is_sequence && user.limits && !user.limits->allows_kind(action.exec.kind)) {
     return forbidden_kind(action.exec.kind);
   }
+  return std::nullopt;
+}
+
+void start(const CallPtr& call, const entity::ActionPtr& action, std::string arguments,
+           Manner manner);
+
+}  // namespace
+
+Checked<std::string> arguments_of(Service& service, const entity::Identity& user,
+                                  const entity::Action& action, std::string_view payload) {
+  if (auto failure = kind_failure(service, user, action)) return std::move(*failure);
+  // So are a sequence's arguments: its own parameters are its list of components.
+  const bool is_sequence = action.flow == entity::Flow::kSequence;
   static const entity::Defaults kNone;
   const std::shared_ptr<const entity::Defaults> prepared =
       is_sequence ? nullptr : service.defaults.of(action);
@@ -94,11 +109,27 @@ Checked<std::string> arguments_of(Service& service, const entity::Identity& user
   return std::move(*arguments);
 }
 
+void invoke_with(const CallPtr& call, const entity::ActionPtr& action, std::string arguments,
+                 Manner manner) {
+  if (const auto failure = kind_failure(call->service(), call->user, *action)) {
+    return call->fail(*failure);
+  }
+  start(call, action, std::move(arguments), std::move(manner));
+}
+
 void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,
             Manner manner) {
-  Service& service = call->service();
-  Checked<std::string> arguments = arguments_of(service, call->user, *action, payload);
+  Checked<std::string> arguments = arguments_of(call->service(), call->user, *action, payload);
   if (!arguments) return call->fail(arguments.error());
+  start(call, action, std::move(*arguments), std::move(manner));
+}
+
+namespace {
+
+void start(const CallPtr& call, const entity::ActionPtr& action, std::string arguments,
+           Manner manner) {
+  Service& service = call->service();
+  Dependencies& deps = service.deps;
   const std::int64_t now_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(call->started.time_since_epoch())
           .count();
@@ -131,7 +162,7 @@ void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_vi
   invocation.activation_id = accepted->activation_id;
   invocation.user = call->user;
   invocation.action = action;
-  invocation.arguments = std::move(*arguments);
+  invocation.arguments = std::move(arguments);
   invocation.blocking = blocking;
   invocation.received_ms = call->received_ms;
   // The reference to the service keeps the wait list alive for the ticket.
@@ -154,4 +185,5 @@ void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_vi
       });
 }
 
+}  // namespace
 }  // namespace berth::api

@@ -34,5 +34,9 @@ Checked<std::string> arguments_of(Service& service, const entity::Identity& user
 // call is answered in that manner, or with what is wrong.
 void invoke(const CallPtr& call, const entity::ActionPtr& action, std::string_view payload,
             Manner manner);
+// The same with arguments that are merged already: JSON on one line, of an action without
+// parameters.
+void invoke_with(const CallPtr& call, const entity::ActionPtr& action, std::string arguments,
+                 Manner manner);
 
 }  // namespace berth::api

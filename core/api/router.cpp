@@ -36,7 +36,8 @@ constexpr std::array<std::string_view, kRoutes> kNames = {"none",
                                                           "activation",
                                                           "activation_logs",
                                                           "activation_result",
-                                                          "web"};
+                                                          "web",
+                                                          "gateway"};
 
 struct Segments {
   std::array<std::string_view, kMaxSegments + 1> at;
@@ -121,6 +122,14 @@ void route_web(std::string_view path, RouteResult& result) {
   if (!target.name.empty()) target.route = Route::kWeb;
 }
 
+// NAMESPACE/PATH, after "/gw/".
+void route_gateway(std::string_view path, RouteResult& result) {
+  const std::size_t end = std::min(path.find('/'), path.size());
+  result.malformed |= !decode(path.substr(0, end), result.target.namespace_name);
+  result.target.rest = path.substr(end);
+  if (!result.target.namespace_name.empty()) result.target.route = Route::kGateway;
+}
+
 }  // namespace
 
 std::string_view route_name(Route route) {
@@ -137,6 +146,11 @@ RouteResult route(std::string_view path) {
   constexpr std::string_view kWeb = "/web/";
   if (path.substr(kPrefix.size()).starts_with(kWeb)) {
     route_web(path.substr(kPrefix.size() + kWeb.size()), result);
+    return result;
+  }
+  constexpr std::string_view kGateway = "/gw/";
+  if (path.substr(kPrefix.size()).starts_with(kGateway)) {
+    route_gateway(path.substr(kPrefix.size() + kGateway.size()), result);
     return result;
   }
   const Segments segments = split(path.substr(kPrefix.size()));
@@ -193,7 +207,8 @@ std::string_view allowed_methods(Route route) {
     case Route::kTrigger:
     case Route::kRule: return "GET, PUT, POST, DELETE";
     case Route::kPackage: return "GET, PUT, DELETE";
-    case Route::kWeb: return "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH";
+    case Route::kWeb:
+    case Route::kGateway: return "GET, DELETE, POST, PUT, HEAD, OPTIONS, PATCH";
     case Route::kNone: return "";
     default: return "GET";
   }
@@ -201,7 +216,7 @@ std::string_view allowed_methods(Route route) {
 
 bool allows(Route route, std::string_view method) {
   if (method == "GET") return true;
-  if (route == Route::kWeb) {
+  if (route == Route::kWeb || route == Route::kGateway) {
     return method == "POST" || method == "PUT" || method == "DELETE" || method == "HEAD" ||
            method == "OPTIONS" || method == "PATCH";
   }

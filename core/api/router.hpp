@@ -38,9 +38,10 @@ enum class Route : std::uint8_t {
   kActivation,
   kActivationLogs,
   kActivationResult,
-  kWeb,  // a web action, by whatever path under it
+  kWeb,      // a web action, by whatever path under it
+  kGateway,  // what an API of a namespace answers
 };
-inline constexpr std::size_t kRoutes = static_cast<std::size_t>(Route::kWeb) + 1;
+inline constexpr std::size_t kRoutes = static_cast<std::size_t>(Route::kGateway) + 1;
 
 // A short name for metrics and logs, e.g. "activation_logs".
 std::string_view route_name(Route route);
@@ -50,10 +51,12 @@ struct Target {
   std::string namespace_name;  // decoded; "_" is the caller's own
   std::string package;         // of an action or its collection; decoded; empty: none
   std::string name;            // of the entity, or an activation's id; decoded
-  std::string rest;            // kWeb: what follows the action's name, as sent: "" or "/..."
+  // kWeb: what follows the action's name, kGateway: the namespace's; as sent: "" or "/..."
+  std::string rest;
 
-  // A web action itself decides whom it lets in.
-  bool needs_authentication() const { return route >= Route::kNamespaces && route != Route::kWeb; }
+  // A web action or an API itself decides whom it lets in.
+  bool is_open() const { return route == Route::kWeb || route == Route::kGateway; }
+  bool needs_authentication() const { return route >= Route::kNamespaces && !is_open(); }
 };
 
 // Takes the path apart. A broken %-escape is a Failure of 400.

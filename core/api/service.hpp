@@ -14,6 +14,8 @@
 #include "activation/resolver.hpp"
 #include "api/api.hpp"
 #include "api/errors.hpp"
+#include "api/gateway_rates.hpp"
+#include "api/gateway_table.hpp"
 #include "api/query.hpp"
 #include "api/router.hpp"
 #include "api/throttle.hpp"
@@ -25,7 +27,10 @@ namespace berth::api {
 class Service {
  public:
   explicit Service(Dependencies dependencies)
-      : deps(std::move(dependencies)), resolver(deps.entities), waiting(deps.io) {}
+      : deps(std::move(dependencies)),
+        resolver(deps.entities),
+        gateway(deps.io, deps.entities),
+        waiting(deps.io) {}
 
   // What a namespace may, the system's with what was set for it alone; user.limits may be null.
   Throttles throttles_of(const entity::Identity& user) const;
@@ -34,6 +39,8 @@ class Service {
 
   Dependencies deps;
   activation::Resolver resolver;
+  GatewayTable gateway;
+  GatewayRates gateway_rates;
   Throttle throttle;  // of invocations
   Throttle fires;     // of triggers
   WaitList waiting;

@@ -36,7 +36,6 @@ void Throttle::forget_idle(std::int64_t second) {
 
 Checked<Throttle::Place> Throttle::enter(const std::string& namespace_uuid,
                                          const Throttles& allowed, std::int64_t now_ms) {
-  if (!allowed.invocations_per_minute && !allowed.concurrent_invocations) return Place();
   const std::int64_t second = now_ms / 1000;
   forget_idle(second);
   Usage& usage = usage_[namespace_uuid];
@@ -56,6 +55,13 @@ Checked<Throttle::Place> Throttle::enter(const std::string& namespace_uuid,
   ++usage.slots[static_cast<std::size_t>(usage.second % kSlots)];
   ++usage.total;
   return Place(usage.running);
+}
+
+Throttle::Count Throttle::count(const std::string& namespace_uuid, std::int64_t now_ms) {
+  const auto found = usage_.find(namespace_uuid);
+  if (found == usage_.end()) return {};
+  found->second.advance(now_ms / 1000);
+  return {found->second.total, *found->second.running};
 }
 
 }  // namespace berth::api

@@ -42,8 +42,15 @@ class Throttle {
 
   // A place for one invocation of the namespace, or the 429. `now_ms` is of any clock that does not
   // go backwards.
+  // Of what is not throttled it is only counted.
   Checked<Place> enter(const std::string& namespace_uuid, const Throttles& allowed,
                        std::int64_t now_ms);
+
+  struct Count {
+    std::int64_t last_minute = 0;
+    std::int64_t running = 0;
+  };
+  Count count(const std::string& namespace_uuid, std::int64_t now_ms);
 
  private:
   // One more than the seconds of a minute: the oldest is left only when all of it is past.

@@ -10,6 +10,7 @@
 #include "activation/utf8.hpp"
 #include "base/base64.hpp"
 #include "base/json.hpp"
+#include "entity/arguments.hpp"
 #include "http/text.hpp"
 
 namespace berth::api {
@@ -19,6 +20,8 @@ namespace json = boost::json;
 
 constexpr std::size_t kMaxDepth = 256;
 constexpr std::string_view kReservedPrefix = "__ow_";
+// More are looked up in a table.
+constexpr std::size_t kMaxPlainHeaders = 32;
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -99,7 +102,62 @@ Checked<Body> body_of(const http::Request& request, std::string_view content_typ
   return body;
 }
 
+// As json_quote(), of what a client sent.
+void append_quoted(std::string& out, std::string_view bytes) {
+  const bool plain = std::all_of(bytes.begin(), bytes.end(), [](char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+  });
+  if (plain) {
+    out.append("\"").append(bytes).append("\"");
+  } else {
+    out += json_quote(activation::to_utf8(std::string(bytes)));
+  }
+}
+
+// {"name":"value",...} of headers of which none comes twice.
+bool append_headers(std::string& out, const http::Request& request) {
+  if (request.headers.size() > kMaxPlainHeaders) return false;
+  out += '{';
+  for (std::size_t i = 0; i < request.headers.size(); ++i) {
+    const http::HeaderView& field = request.headers[i];
+    for (std::size_t before = 0; before < i; ++before) {
+      if (http::iequals(request.headers[before].name, field.name)) return false;
+    }
+    if (i > 0) out += ',';
+    // A header's name is a token: nothing in it is to be escaped.
+    out += '"';
+    for (const char c : field.name) out += http::to_lower(c);
+    out += "\":";
+    append_quoted(out, field.value);
+  }
+  out += '}';
+  return true;
+}
+
 }  // namespace
+
+std::optional<std::string> plain_web_arguments(const http::Request& request,
+                                               const WebCaller& caller) {
+  if (!request.query.empty() || (caller.fields != nullptr && !caller.fields->empty())) {
+    return std::nullopt;
+  }
+  if (!request.body.empty() && !is_json_type(request.header("Content-Type").value_or(""))) {
+    return std::nullopt;
+  }
+  std::string front;
+  front.reserve(512);
+  front += "\"__ow_method\":\"";
+  for (const char c : request.method) front += http::to_lower(c);
+  front += "\",\"__ow_headers\":";
+  if (!append_headers(front, request)) return std::nullopt;
+  front += ",\"__ow_path\":";
+  append_quoted(front, caller.rest);
+  if (caller.namespace_name) {
+    front += ",\"__ow_user\":";
+    append_quoted(front, *caller.namespace_name);
+  }
+  return entity::put_in_front(front, request.body, kReservedPrefix);
+}
 
 bool is_json_type(std::string_view content_type) {
   const std::string type = media_type(content_type);
@@ -135,6 +193,9 @@ Checked<std::string> web_arguments(const http::Request& request, const WebCaller
     arguments = std::move(*query);
     for (auto& [name, value] : body->fields) arguments[name] = std::move(value);
     if (body->whole) arguments["__ow_body"] = std::move(*body->whole);
+    if (caller.fields != nullptr) {
+      for (const auto& [name, value] : *caller.fields) arguments[name] = text_value(value);
+    }
   }
   arguments["__ow_method"] = lower(request.method);
   arguments["__ow_headers"] = headers_of(request);

@@ -223,6 +223,11 @@ http::Response web_response(const entity::Activation& activation, WebExtension e
   if (activation.outcome != entity::Outcome::kSuccess && !failed) {
     return error_response(ours.status, ours.message, code);
   }
+  // What is an object or an array is sent as it is.
+  if (!failed && extension == WebExtension::kJson &&
+      (activation.result.starts_with('{') || activation.result.starts_with('['))) {
+    return with_body(kJsonType, activation.result);
+  }
   Result<json::value> parsed = parse_json(activation.result, kMaxDepth);
   if (!parsed) return error_response(ours.status, ours.message, code);
   json::value result = std::move(*parsed);

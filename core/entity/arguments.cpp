@@ -199,6 +199,36 @@ Result<std::string> merge_arguments(const Defaults& defaults, std::string_view p
   return merge(defaults, payload, is_final, kMaxDepth);
 }
 
+std::optional<std::string> put_in_front(std::string_view front, std::string_view payload,
+                                        std::string_view reserved) {
+  payload = trim(payload);
+  if (payload.empty()) return std::string("{").append(front).append("}");
+  boost::json::parse_options options;
+  options.max_depth = kMaxDepth;
+  boost::json::basic_parser<Watcher> parser(options, true);
+  boost::system::error_code error;
+  const std::size_t used = parser.write_some(false, payload.data(), payload.size(), error);
+  Watcher& seen = parser.handler();
+  if (error || used != payload.size() || !seen.is_object() || seen.may_repeat() ||
+      !payload.starts_with('{')) {
+    return std::nullopt;
+  }
+  for (const std::string& key : seen.keys()) {
+    if (key.starts_with(reserved)) return std::nullopt;
+  }
+  std::string arguments;
+  arguments.reserve(front.size() + payload.size() + 2);
+  arguments.append("{").append(front);
+  const std::string_view inner = trim(payload.substr(1, payload.size() - 2));
+  if (!front.empty() && !inner.empty()) arguments += ',';
+  const std::size_t given = arguments.size();
+  arguments.append(inner).append("}");
+  std::replace_if(
+      arguments.begin() + static_cast<std::ptrdiff_t>(given), arguments.end(),
+      [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return arguments;
+}
+
 Result<std::string> step_arguments(const Defaults& defaults, std::string_view payload) {
   payload = trim(payload);
   if (!payload.starts_with('[')) return merge(defaults, payload, false, kMaxStepDepth);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -44,6 +45,13 @@ class Defaults {
 // has a key of `defaults` while `is_final`.
 Result<std::string> merge_arguments(const Defaults& defaults, std::string_view payload,
                                     bool is_final);
+
+// The same of an action without parameters, with members of our own before those of the payload,
+// which has none whose key begins with `reserved`. `front` is their text, with commas between and
+// no line ends. nullopt: it is not as simple as that (no object, broken, a reserved key, a key
+// twice), and is to be read into a tree.
+std::optional<std::string> put_in_front(std::string_view front, std::string_view payload,
+                                        std::string_view reserved);
 
 // What one action's result is to the next one: merged as above if it is an object; an array is
 // handed on as it is, on one line. `payload` is valid JSON.

@@ -80,13 +80,55 @@ std::shared_ptr<Entity> read_rule(StoredReader& reader) {
   return rule;
 }
 
+std::shared_ptr<Entity> read_api(StoredReader& reader, const json::object& root) {
+  auto api = std::make_shared<GatewayApi>();
+  const json::value* keys = root.if_contains("keys");
+  const json::array* list = keys != nullptr ? keys->if_array() : nullptr;
+  if (list == nullptr) {
+    reader.fail("keys");
+    return api;
+  }
+  for (const json::value& value : *list) {
+    const json::object* object = value.if_object();
+    if (object == nullptr) {
+      reader.fail("keys");
+      break;
+    }
+    StoredReader key(*object);
+    api->keys.push_back({key.text("id"), key.text("note"), key.text("digest"), key.text("secret"),
+                         key.integer("created")});
+    if (!key.failed().empty()) reader.fail("keys");
+  }
+  return api;
+}
+
+json::array keys_json(const GatewayApi& api) {
+  json::array keys;
+  for (const GatewayApi::Key& key : api.keys) {
+    keys.push_back(json::object{{"id", key.id},
+                                {"note", key.note},
+                                {"digest", key.digest},
+                                {"secret", key.secret_digest},
+                                {"created", key.created_ms}});
+  }
+  return keys;
+}
+
 }  // namespace
+
+const json::object* GatewayApi::document() const {
+  for (const Parameter& parameter : parameters) {
+    if (parameter.key == kDocument) return parameter.value.if_object();
+  }
+  return nullptr;
+}
 
 std::string_view to_string(Collection collection) {
   switch (collection) {
     case Collection::kPackages: return "packages";
     case Collection::kTriggers: return "triggers";
     case Collection::kRules: return "rules";
+    case Collection::kApis: return "apis";
   }
   return "entities";
 }
@@ -171,6 +213,9 @@ std::string serialize(const Entity& entity) {
       object.emplace("action", rule.action);
       break;
     }
+    case Collection::kApis:
+      object.emplace("keys", keys_json(static_cast<const GatewayApi&>(entity)));
+      break;
   }
   return json::serialize(object);
 }
@@ -186,6 +231,7 @@ Result<std::shared_ptr<Entity>> deserialize_entity(Collection collection, std::s
     case Collection::kPackages: entity = read_package(reader, *root); break;
     case Collection::kTriggers: entity = read_trigger(reader); break;
     case Collection::kRules: entity = read_rule(reader); break;
+    case Collection::kApis: entity = read_api(reader, *root); break;
   }
   if (!entity) return damaged(collection, "of no kind that is known");
   read_common(reader, *entity);

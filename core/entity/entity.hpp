@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is named beside actions: packages, triggers and rules. Values; immutable once they are in
-// the store, so they are shared as EntityPtr.
+// What is named beside actions: packages, triggers, rules, and the APIs of the gateway. Values;
+// immutable once they are in the store, so they are shared as EntityPtr.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "entity/action.hpp"
@@ -17,8 +18,8 @@
 namespace berth::entity {
 
 // The numbers stand in the store's file.
-enum class Collection : std::uint8_t { kPackages = 1, kTriggers = 2, kRules = 3 };
-// "packages", "triggers", "rules".
+enum class Collection : std::uint8_t { kPackages = 1, kTriggers = 2, kRules = 3, kApis = 4 };
+// "packages", "triggers", "rules", "apis".
 std::string_view to_string(Collection collection);
 
 // What all of them have.
@@ -88,6 +89,32 @@ struct Rule final : Entity {
   std::string action;   // "ns/[pkg/]name"
 };
 using RulePtr = std::shared_ptr<const Rule>;
+
+// HTTP paths that web actions answer, below one base path of the namespace. Its name is the base
+// path, "/" or "/club": what no other entity can be named.
+struct GatewayApi final : Entity {
+  static constexpr Collection kCollection = Collection::kApis;
+  // The Swagger document is the parameter of this name: so it is encrypted on the disk when
+  // parameters are, for it may have the actions' secrets.
+  static constexpr std::string_view kDocument = "document";
+
+  Collection collection() const override { return kCollection; }
+  std::shared_ptr<Entity> copy() const override { return std::make_shared<GatewayApi>(*this); }
+
+  // Null: there is none, or it is encrypted.
+  const boost::json::object* document() const;
+
+  // Whom its paths are open to, if the document asks for a key. The keys themselves are not kept.
+  struct Key {
+    std::string id;             // what it is named by, no secret
+    std::string note;           // whose it is, for people
+    std::string digest;         // SHA-256 in hex digits
+    std::string secret_digest;  // of a second secret that must come with it; empty: none
+    std::int64_t created_ms = 0;
+  };
+  std::vector<Key> keys;
+};
+using GatewayApiPtr = std::shared_ptr<const GatewayApi>;
 
 // The members that all show: namespace, name, version, publish, annotations, updated; an entry of a
 // list, where packages have `binding` besides.

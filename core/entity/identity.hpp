@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,11 +13,26 @@ namespace berth::entity {
 
 struct NamespaceLimits;
 
+// What a key allows: to look, to create and change, to delete, to run and fire.
+enum class Right : std::uint8_t { kRead = 1, kPut = 2, kDelete = 4, kActivate = 8 };
+// A set of them; all, unless it is said otherwise. The bits stand in the store's file.
+struct Rights {
+  std::uint8_t bits = 15;
+
+  bool has(Right right) const { return (bits & static_cast<std::uint8_t>(right)) != 0; }
+  friend bool operator==(const Rights&, const Rights&) = default;
+};
+// "read,put,delete,activate", those that there are.
+std::string to_string(Rights rights);
+// The same back; "write" is put and delete, "invoke" activate, "all" all. nullopt for another word.
+std::optional<Rights> parse_rights(std::string_view text);
+
 // A namespace: the unit of ownership, limits and isolation.
 struct Namespace {
   std::string name;  // also the subject
   std::string uuid;  // of the namespace; also the user half of its first key
   std::int64_t created_ms = 0;
+  bool blocked = false;  // an operator has closed it
 };
 
 // One key, "uuid:secret" as clients send it by Basic authentication.
@@ -32,6 +48,8 @@ struct Identity {
   std::string namespace_uuid;
   AuthKey key;
   std::shared_ptr<const NamespaceLimits> limits{};  // null: those of all namespaces
+  Rights rights{};
+  bool blocked = false;  // its namespace is; the identity of a key is never one of these
 };
 
 // OpenWhisk's rule: [\w]|[\w][\w@ .&-]{0,254}[\w@.&-], ASCII.

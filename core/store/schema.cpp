@@ -23,8 +23,11 @@ constexpr std::int64_t kApplicationId = 0x42727468;
 // - namespaces.limits: what the operator set for this one alone, JSON; empty: nothing.
 // - entities: packages, triggers and rules; `listed`: what strangers see in lists.
 // - alarms: when which trigger is to be fired (alarm_store.hpp).
+// - namespaces.blocked: an operator has closed it. keys: `subject` is whose it is (empty: the
+// namespace's), `rights` are entity::Rights, `expires` and `old_until` are wall times or 0, and
+// `old_secret` opens until then beside `secret`. entities of the collection 4 are APIs.
 // - work.binding: "ns/pkg" of the package binding that the action was reached through, or empty.
-constexpr std::array<const char*, 3> kSteps{{
+constexpr std::array<const char*, 4> kSteps{{
     R"sql(
 CREATE TABLE namespaces(
   name TEXT PRIMARY KEY,
@@ -118,6 +121,14 @@ CREATE TABLE alarms(
   body TEXT NOT NULL
 ) WITHOUT ROWID;
 ALTER TABLE work ADD COLUMN binding TEXT NOT NULL DEFAULT '';
+)sql",
+    R"sql(
+ALTER TABLE namespaces ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE keys ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+ALTER TABLE keys ADD COLUMN rights INTEGER NOT NULL DEFAULT 15;
+ALTER TABLE keys ADD COLUMN expires INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE keys ADD COLUMN old_secret TEXT NOT NULL DEFAULT '';
+ALTER TABLE keys ADD COLUMN old_until INTEGER NOT NULL DEFAULT 0;
 )sql",
 }};
 

@@ -90,7 +90,8 @@ class CreateNamespace final : public WriteJob {
  public:
   CreateNamespace(SqliteAuth& owner, Namespace facts, AuthKey key, Reply<Identity> reply)
       : owner_(owner),
-        entry_{std::move(facts), std::move(key), nullptr},
+        entry_{std::move(facts), nullptr},
+        key_(std::move(key)),
         reply_(std::move(reply)) {}
 
   Status run(Connection& connection) override {
@@ -110,7 +111,7 @@ class CreateNamespace final : public WriteJob {
       Query query(connection,
                   "SELECT 1 FROM namespaces WHERE uuid = ?1 UNION ALL "
                   "SELECT 1 FROM keys WHERE uuid = ?1");
-      query.bind(entry_.key.uuid);
+      query.bind(key_.uuid);
       const auto known = has_row(query);
       if (!known) return known.error();
       if (*known) return sdk::already_exists("the key's uuid is already in use");
@@ -119,20 +120,32 @@ class CreateNamespace final : public WriteJob {
     space.bind(facts.name).bind(facts.uuid).bind(facts.created_ms);
     if (Status status = space.run(); !status.ok()) return status;
     Query key(connection, "INSERT INTO keys(uuid, namespace, secret, created) VALUES(?, ?, ?, ?)");
-    key.bind(entry_.key.uuid).bind(facts.name).bind(entry_.key.secret).bind(facts.created_ms);
+    key.bind(key_.uuid).bind(facts.name).bind(key_.secret).bind(facts.created_ms);
     return key.run();
   }
 
   void finish(const Status& status) override {
     if (!status.ok()) return reply_(status);
-    Identity identity = SqliteAuth::identity_of(entry_);
-    owner_.remember(std::move(entry_));
+    Key own;
+    own.namespace_name = entry_.facts.name;
+    own.subject = entry_.facts.name;
+    own.key = key_;
+    own.created_ms = entry_.facts.created_ms;
+    own.own = true;
+    Identity identity = SqliteAuth::identity_of(entry_, own);
+    {
+      const std::unique_lock lock(owner_.mutex_);
+      owner_.by_uuid_[key_.uuid] = {std::move(own), ""};
+      std::string name = entry_.facts.name;
+      owner_.by_name_.insert_or_assign(std::move(name), std::move(entry_));
+    }
     reply_(std::move(identity));
   }
 
  private:
   SqliteAuth& owner_;
   SqliteAuth::Entry entry_;
+  const AuthKey key_;
   Reply<Identity> reply_;
 };
 
@@ -229,7 +242,9 @@ class RotateKey final : public WriteJob {
       : owner_(owner), name_(std::move(name)), secret_(new_secret()), reply_(std::move(reply)) {}
 
   Status run(Connection& connection) override {
-    Query query(connection, "UPDATE keys SET secret = ? WHERE namespace = ?");
+    Query query(connection,
+                "UPDATE keys SET secret = ?1, old_secret = '', old_until = 0 WHERE uuid = "
+                "(SELECT uuid FROM namespaces WHERE name = ?2 AND removed = 0)");
     query.bind(secret_).bind(name_);
     if (Status status = query.run(); !status.ok()) return status;
     return connection.changes() > 0 ? Status() : no_namespace(name_);
@@ -237,15 +252,20 @@ class RotateKey final : public WriteJob {
 
   void finish(const Status& status) override {
     if (!status.ok()) return reply_(status);
-    Identity identity;
+    std::optional<Identity> identity;
     {
       const std::unique_lock lock(owner_.mutex_);
       const auto found = owner_.by_name_.find(name_);
-      if (found == owner_.by_name_.end()) return reply_(no_namespace(name_));
-      found->second.key.secret = secret_;
-      identity = SqliteAuth::identity_of(found->second);
+      if (found != owner_.by_name_.end()) {
+        SqliteAuth::KnownKey& known = owner_.by_uuid_[found->second.facts.uuid];
+        known.key.key.secret = secret_;
+        known.key.old_until_ms = 0;
+        known.old_secret.clear();
+        identity = owner_.own_identity(name_);
+      }
     }
-    reply_(std::move(identity));
+    if (!identity) return reply_(no_namespace(name_));
+    reply_(std::move(*identity));
   }
 
  private:
@@ -305,34 +325,49 @@ class ChangeLimits final : public WriteJob {
   Reply<entity::NamespaceLimits> reply_;
 };
 
-Identity SqliteAuth::identity_of(const Entry& entry) {
-  return {entry.facts.name, entry.facts.name, entry.facts.uuid, entry.key, entry.limits};
+Identity SqliteAuth::identity_of(const Entry& entry, const Key& key) {
+  return {key.subject,  entry.facts.name, entry.facts.uuid,   key.key,
+          entry.limits, key.rights,       entry.facts.blocked};
 }
 
-void SqliteAuth::remember(Entry entry) {
-  const std::unique_lock lock(mutex_);
-  name_by_uuid_[entry.key.uuid] = entry.facts.name;
-  std::string name = entry.facts.name;
-  by_name_.insert_or_assign(std::move(name), std::move(entry));
+std::optional<Identity> SqliteAuth::own_identity(std::string_view name) const {
+  const auto entry = by_name_.find(name);
+  if (entry == by_name_.end()) return std::nullopt;
+  const auto key = by_uuid_.find(entry->second.facts.uuid);
+  if (key == by_uuid_.end()) return std::nullopt;
+  return identity_of(entry->second, key->second.key);
 }
 
 void SqliteAuth::forget(const std::string& name) {
   const std::unique_lock lock(mutex_);
-  const auto found = by_name_.find(name);
-  if (found == by_name_.end()) return;
-  name_by_uuid_.erase(found->second.key.uuid);
-  by_name_.erase(found);
+  std::erase_if(by_uuid_,
+                [&name](const auto& entry) { return entry.second.key.namespace_name == name; });
+  by_name_.erase(name);
 }
 
 Status SqliteAuth::load(Connection& connection) {
   {
     Query query(connection,
-                "SELECT n.name, n.uuid, n.created, k.uuid, k.secret, n.limits FROM namespaces n "
-                "JOIN keys k ON k.namespace = n.name WHERE n.removed = 0");
+                "SELECT n.name, n.uuid, n.created, n.blocked, n.limits, k.uuid, k.secret, "
+                "k.created, k.subject, k.rights, k.expires, k.old_secret, k.old_until "
+                "FROM namespaces n JOIN keys k ON k.namespace = n.name WHERE n.removed = 0");
+    const std::unique_lock lock(mutex_);
     while (query.next()) {
-      remember({{query.string(0), query.string(1), query.integer(2)},
-                {query.string(3), query.string(4)},
-                read_limits(query.text(0), query.text(5))});
+      Key key;
+      key.namespace_name = query.string(0);
+      key.key = {query.string(5), query.string(6)};
+      key.created_ms = query.integer(7);
+      key.subject = query.string(8).empty() ? key.namespace_name : query.string(8);
+      key.rights.bits = static_cast<std::uint8_t>(query.integer(9));
+      key.expires_ms = query.integer(10);
+      key.old_until_ms = query.integer(12);
+      key.own = key.key.uuid == query.text(1);
+      Entry& entry = by_name_[key.namespace_name];
+      if (entry.facts.name.empty()) {
+        entry = {{query.string(0), query.string(1), query.integer(2), query.integer(3) != 0},
+                 read_limits(query.text(0), query.text(4))};
+      }
+      by_uuid_[key.key.uuid] = {std::move(key), query.string(11)};
     }
     if (!query.status().ok()) return query.status();
   }
@@ -366,20 +401,25 @@ void SqliteAuth::remove_records(std::string name, std::function<void(Status)> do
 std::optional<Identity> SqliteAuth::authenticate(std::string_view uuid,
                                                  std::string_view secret) const {
   const std::shared_lock lock(mutex_);
-  const auto name = name_by_uuid_.find(uuid);
-  if (name == name_by_uuid_.end()) return std::nullopt;
-  const auto entry = by_name_.find(name->second);
-  if (entry == by_name_.end() || !constant_time_equal(entry->second.key.secret, secret)) {
-    return std::nullopt;
+  const auto found = by_uuid_.find(uuid);
+  if (found == by_uuid_.end()) return std::nullopt;
+  const KnownKey& known = found->second;
+  bool opens = constant_time_equal(known.key.key.secret, secret);
+  // What only some keys have costs the others no look at the clock.
+  if (known.key.old_until_ms != 0 || known.key.expires_ms != 0) {
+    const std::int64_t now_ms = clock_.wall_ms();
+    const bool old_opens = constant_time_equal(known.old_secret, secret);
+    opens |= old_opens && !known.old_secret.empty() && now_ms < known.key.old_until_ms;
+    opens &= known.key.expires_ms == 0 || now_ms < known.key.expires_ms;
   }
-  return identity_of(entry->second);
+  const auto entry = by_name_.find(known.key.namespace_name);
+  if (!opens || entry == by_name_.end() || entry->second.facts.blocked) return std::nullopt;
+  return identity_of(entry->second, known.key);
 }
 
 std::optional<Identity> SqliteAuth::find_namespace(std::string_view name) const {
   const std::shared_lock lock(mutex_);
-  const auto entry = by_name_.find(name);
-  if (entry == by_name_.end()) return std::nullopt;
-  return identity_of(entry->second);
+  return own_identity(name);
 }
 
 std::vector<Namespace> SqliteAuth::namespaces() const {

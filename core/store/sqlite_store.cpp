@@ -267,6 +267,10 @@ AuthStore& SqliteStore::auth() {
   return impl_->auth;
 }
 
+KeyStore& SqliteStore::keys() {
+  return impl_->auth;
+}
+
 PluginStateStore& SqliteStore::plugin_state() {
   return impl_->plugin_state;
 }

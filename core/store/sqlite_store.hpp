@@ -25,6 +25,7 @@
 #include "base/result.hpp"
 #include "entity/parameter_cipher.hpp"
 #include "store/alarm_store.hpp"
+#include "store/key_store.hpp"
 #include "store/plugin_state.hpp"
 #include "store/stores.hpp"
 #include "store/work_store.hpp"
@@ -74,6 +75,7 @@ class SqliteStore {
   EntityStore& entities();
   ActivationStore& activations();
   AuthStore& auth();
+  KeyStore& keys();
   PluginStateStore& plugin_state();
   WorkStore& work();
   AlarmStore& alarms();

@@ -144,11 +144,11 @@ class AuthStore {
  public:
   virtual ~AuthStore() = default;
 
-  // The identity of a key, from memory, at once and from any thread; nullopt: unknown uuid or wrong
-  // secret (compared in constant time).
+  // The identity of a key, from memory, at once and from any thread; nullopt: unknown uuid, wrong
+  // secret (compared in constant time), a key that has ended, a namespace that is blocked.
   virtual std::optional<entity::Identity> authenticate(std::string_view uuid,
                                                        std::string_view secret) const = 0;
-  // The namespace by name with its first key, from memory.
+  // The namespace by name with its own key, from memory; also one that is blocked.
   virtual std::optional<entity::Identity> find_namespace(std::string_view name) const = 0;
   virtual std::vector<entity::Namespace> namespaces() const = 0;
   // ALREADY_EXISTS; INVALID_ARGUMENT for a bad name. `key` empty: a random one is made.
@@ -163,7 +163,8 @@ class AuthStore {
       std::function<Result<entity::NamespaceLimits>(const entity::NamespaceLimits& present)>;
   virtual void change_limits(Executor on, std::string name, LimitsChange change,
                              Done<entity::NamespaceLimits> done) = 0;
-  // Replaces the secret of the namespace's key.
+  // Replaces the secret of the namespace's own key; the one before ends at once. For all else about
+  // keys see key_store.hpp.
   virtual void rotate_key(Executor on, std::string name, Done<entity::Identity> done) = 0;
 };
 

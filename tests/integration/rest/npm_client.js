@@ -118,6 +118,17 @@ async function main() {
   await ow.actions.delete('npm-pkg/inner');
   await ow.packages.delete('npm-pkg');
 
+  await ow.actions.update({ name, action: code, kind: 'python:default', annotations: { 'web-export': true } });
+  const made = await ow.routes.create({ basepath: '/npm', relpath: '/hello', operation: 'GET', action: name });
+  assert.match(made.gwApiUrl, /\/api\/v1\/gw\/guest\/npm$/);
+  const answer = await fetch(`${made.gwApiUrl}/hello?name=Gate`);
+  assert.deepStrictEqual([answer.status, await answer.json()], [200, { greeting: 'Hello Gate' }]);
+  const { apis } = await ow.routes.get({ basepath: '/npm' });
+  assert.deepStrictEqual(Object.keys(apis[0].value.apidoc.paths), ['/hello']);
+  assert.ok((await ow.routes.list()).apis.some((api) => api.value.apidoc.basePath === '/npm'));
+  await ow.routes.delete({ basepath: '/npm' });
+  await fails(ow.routes.delete({ basepath: '/npm' }), 404);
+
   const deleted = await ow.actions.delete(name);
   assert.strictEqual(deleted.name, name);
   await fails(ow.actions.delete(name), 404);

@@ -25,7 +25,7 @@ def main():
     support.bin_dir = options.bin_dir
     support.container_plugin = options.container_plugin
     support.config = options.config
-    modules = ["test_api", "test_functions", "test_flows", "test_openapi", "test_encryption", "test_property", "test_examples", "test_web", "test_entities", "test_cli", "test_completion", "test_deploy", "test_npm_client"]
+    modules = ["test_api", "test_functions", "test_flows", "test_openapi", "test_encryption", "test_property", "test_examples", "test_web", "test_gateway", "test_entities", "test_cli", "test_completion", "test_deploy", "test_npm_client"]
     program = unittest.main(
         module=None, argv=[sys.argv[0], "-v", *options.unittest, *modules], exit=False)
     ended = support.stop_shared()

@@ -39,7 +39,8 @@ class OpenApi(BerthTest):
 
     def test_every_path_is_answered(self):
         for path, method, _, operation in self.document.operations():
-            if "default" in operation["responses"] or method != "get":
+            needs = [each for each in operation.get("parameters", []) if each.get("in") == "query" and each.get("required")]
+            if "default" in operation["responses"] or method != "get" or needs:
                 continue
             filled = re.sub(r"{(\w+)}", lambda part: "_" if part[1] == "namespace" else "0" * 32, path)
             reply = self.berthd.request("GET", filled)

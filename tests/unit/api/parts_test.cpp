@@ -54,6 +54,9 @@ TEST(Router, KnowsEveryPath) {
   EXPECT_EQ(route_of("/api/v1/namespaces/_/rules"), Route::kRules);
   EXPECT_EQ(route_of("/api/v1/namespaces/_/rules/r"), Route::kRule);
   EXPECT_EQ(route_of("/api/v1/web/guest/default/a.json/b/c/d/e/f"), Route::kWeb);
+  EXPECT_EQ(route_of("/api/v1/gw/guest/a/b/c/d/e/f"), Route::kGateway);
+  EXPECT_EQ(route_of("/api/v1/gw/guest"), Route::kGateway);
+  EXPECT_EQ(route_of("/api/v1/gw/"), Route::kNone);
 }
 
 // What the description promises there is a route for, and it answers those methods.

@@ -217,6 +217,36 @@ TEST_F(EncryptionTest, ParametersOfPackagesAreNoException) {
   EXPECT_EQ(code_of(get_entity(entity::Collection::kPackages, "guest/p")), StatusCode::kDataLoss);
 }
 
+TEST_F(EncryptionTest, AnApisDocumentIsEncryptedAndStaysWhenItsKeysChange) {
+  open_with("aes-256", {kNew});
+  auto api = std::make_shared<entity::GatewayApi>();
+  api->namespace_name = "guest";
+  api->name = "/club";
+  api->parameters = {{.key = std::string(entity::GatewayApi::kDocument),
+                      .value = boost::json::object{{"secret", kSecret}}}};
+  ASSERT_TRUE(change({.put = api}));
+  EXPECT_THAT(disk(), Not(HasSubstr(kSecret)));
+  open_with("aes-256", {kNew});
+  const auto read = get_entity(entity::Collection::kApis, "guest//club");
+  ASSERT_TRUE(read) << read.error().to_string();
+  const auto present = std::static_pointer_cast<const entity::GatewayApi>(*read);
+  ASSERT_NE(present->document(), nullptr);
+  EXPECT_EQ(present->document()->at("secret"), kSecret);
+
+  const auto changed = std::make_shared<entity::GatewayApi>(*present);
+  changed->keys.push_back({"id", "note", "digest", "", 7});
+  const auto stored = change({.put = changed, .expected_revision = present->revision});
+  ASSERT_TRUE(stored) << stored.error().to_string();
+  EXPECT_THAT(disk(), Not(HasSubstr(kSecret)));
+  open_with("aes-256", {kNew});
+  const auto again = std::static_pointer_cast<const entity::GatewayApi>(
+      get_entity(entity::Collection::kApis, "guest//club").value());
+  EXPECT_EQ(again->document()->at("secret"), kSecret);
+  ASSERT_EQ(again->keys.size(), 1u);
+  EXPECT_EQ(again->keys[0].note, "note");
+  EXPECT_EQ(again->keys[0].created_ms, 7);
+}
+
 TEST_F(EncryptionTest, WithoutTheKeyAnActionCannotBeRead) {
   open_with("aes-128", {kOld});
   ASSERT_TRUE(put(make_secret("a")));

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/gateway_table.hpp"
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace berth::api {
+
+// One namespace on its way into memory.
+struct GatewayTable::Load {
+  std::shared_ptr<Memory> memory;
+  std::string uuid;
+  std::vector<Done> waiting;
+  bool is_stale = false;  // a change came while it was read
+  std::size_t left = 0;   // that the store has not answered yet
+  std::size_t bytes = 0;
+  std::shared_ptr<GatewayEntries> entries = std::make_shared<GatewayEntries>();
+  Status failed;
+
+  void take(const std::string& path, const Result<entity::EntityPtr>& found) {
+    if (!found) {
+      // One that was deleted meanwhile is none; one that no key opens is none to serve.
+      if (found.error().code() != StatusCode::kNotFound) tell(path, found.error().to_string());
+      if (found.error().code() == StatusCode::kUnavailable ||
+          found.error().code() == StatusCode::kResourceExhausted) {
+        failed = found.error();
+      }
+      return;
+    }
+    auto api = std::static_pointer_cast<const entity::GatewayApi>(*found);
+    const boost::json::object* document = api->document();
+    if (document == nullptr) return tell(path, "it has no document");
+    auto routes = GatewayRoutes::compile(*document, api->namespace_name, "");
+    if (!routes) return tell(path, routes.error().message);
+    bytes += boost::json::serialize(*document).size();
+    entries->push_back(
+        std::make_shared<const GatewayEntry>(GatewayEntry{std::move(api), std::move(*routes)}));
+  }
+
+  static void tell(const std::string& path, const std::string& reason) {
+    log::error("api", "an API of the gateway cannot be served",
+               {{"api", path}, {"reason", reason}});
+  }
+
+  // Those who asked before a change are given what was there before it, too.
+  void end() {
+    if (!is_stale) memory->loading.erase(uuid);
+    std::stable_sort(entries->begin(), entries->end(),
+                     [](const GatewayEntryPtr& a, const GatewayEntryPtr& b) {
+                       return a->routes.base().size() > b->routes.base().size();
+                     });
+    if (failed.ok() && !is_stale) memory->put(uuid, {entries, bytes});
+    const Result<GatewayEntriesPtr> result =
+        failed.ok() ? Result<GatewayEntriesPtr>(entries) : Result<GatewayEntriesPtr>(failed);
+    for (const Done& done : waiting) done(result);
+  }
+};
+
+void GatewayTable::Memory::put(const std::string& uuid, Known entry) {
+  if (entry.bytes > kMaxBytes) return;
+  if (bytes + entry.bytes > kMaxBytes || known.size() >= kMaxNamespaces) {
+    known.clear();
+    bytes = 0;
+  }
+  bytes += entry.bytes;
+  known[uuid] = std::move(entry);
+}
+
+void GatewayTable::Memory::erase(const std::string& uuid) {
+  const auto found = known.find(uuid);
+  if (found == known.end()) return;
+  bytes -= found->second.bytes;
+  known.erase(found);
+}
+
+void GatewayTable::find(const std::string& namespace_name, const std::string& namespace_uuid,
+                        Done done) {
+  if (const auto known = memory_->known.find(namespace_uuid); known != memory_->known.end()) {
+    const GatewayEntriesPtr entries = known->second.entries;
+    return done(entries);
+  }
+  std::shared_ptr<Load>& loading = memory_->loading[namespace_uuid];
+  if (loading) return loading->waiting.push_back(std::move(done));
+  const auto load = std::make_shared<Load>();
+  load->memory = memory_;
+  load->uuid = namespace_uuid;
+  load->waiting.push_back(std::move(done));
+  loading = load;
+  entities_.list_entities(
+      io_.get_executor(),
+      {.collection = entity::Collection::kApis,
+       .namespace_name = namespace_name,
+       .skip = 0,
+       .limit = kMaxApis},
+      [load, &io = io_,
+       &entities = entities_](const Result<std::vector<entity::EntityPtr>>& listed) {
+        if (!listed) {
+          load->failed = listed.error();
+          return load->end();
+        }
+        load->left = listed->size();
+        if (load->left == 0) return load->end();
+        // A list has them as they are on the disk; the document may be encrypted there.
+        for (const entity::EntityPtr& each : *listed) {
+          entities.get_entity(io.get_executor(), entity::Collection::kApis, each->path(),
+                              [load, path = each->path()](const Result<entity::EntityPtr>& found) {
+                                load->take(path, found);
+                                if (--load->left == 0) load->end();
+                              });
+        }
+      });
+}
+
+void GatewayTable::forget(const std::string& namespace_uuid) {
+  memory_->erase(namespace_uuid);
+  // Who asks after the change is not given what was read before it.
+  const auto loading = memory_->loading.find(namespace_uuid);
+  if (loading == memory_->loading.end()) return;
+  loading->second->is_stale = true;
+  memory_->loading.erase(loading);
+}
+
+}  // namespace berth::api

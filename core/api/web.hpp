@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Running a web action for a request, whoever it came through: its own path or the gateway's.
+// Private to core/api; belongs to the Api's thread.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/service.hpp"
+#include "api/web_response.hpp"
+
+namespace berth::api {
+
+struct WebRun {
+  activation::ActionName action;
+  WebExtension extension = WebExtension::kHttp;
+  std::string rest;  // __ow_path
+  // Fields from the path, over those of query and body.
+  std::vector<std::pair<std::string, std::string>> fields;
+  // What is taken for the header X-Require-Whisk-Auth; empty: what the request has.
+  std::string secret;
+  // Who exposes the action owns it: whom it lets in is decided already.
+  bool let_in = false;
+};
+
+// Runs it as the namespace that owns it, call->user, under its limits. Whatever is not exported is
+// answered 404.
+void run_web_action(const CallPtr& call, WebRun wanted);
+
+}  // namespace berth::api
