@@ -150,7 +150,7 @@ TEST(GatewayRoutes, AskForKeysWhereTheDocumentSays) {
 
 // As the tool serverless writes it, whose host may have a scheme twice.
 TEST(GatewayRoutes, ReadWhatServerlessSends) {
-  const json::object document = json::parse(R"({
+  const json::object document = json::parse(R"json({
     "swagger":"2.0","basePath":"/","info":{"title":"svc","version":"1.0"},
     "paths":{"hello/{id}":{"get":{"operationId":"get-hello/{id}","responses":{},
       "x-openwhisk":{"action":"svc-dev-hello","namespace":"guest","package":"default",
