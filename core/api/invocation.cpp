@@ -129,7 +129,6 @@ namespace {
 void start(const CallPtr& call, const entity::ActionPtr& action, std::string arguments,
            Manner manner) {
   Service& service = call->service();
-  Dependencies& deps = service.deps;
   const std::int64_t now_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(call->started.time_since_epoch())
           .count();

@@ -156,26 +156,21 @@ TEST(GatewayRoutes, ReadWhatServerlessSends) {
       "x-openwhisk":{"action":"svc-dev-hello","namespace":"guest","package":"default",
         "url":"https://http://127.0.0.1:1/api/v1/web/guest/default/svc-dev-hello.http"}}}},
     "x-ibm-configuration":{"cors":{"enabled":false},"assembly":{"execute":[{"operation-switch":{"case":[
-      {"execute":[{"set-variable":{"actions":[{"set":"message.headers.X-Require-Whisk-Auth","value":"s3"}]}},
-        {"invoke":{"target-url":"https://h/api/v1/web/guest/default/svc-dev-hello.http$(request.path)","verb":"keep"
-}
-}],
-       "operations":["get-hello/{id}"]
-}]
-}
-}]
-}
-}
-})").as_object();
+      {"execute":[{"set-variable":{"actions":[
+          {"set":"message.headers.X-Require-Whisk-Auth","value":"s3"}]}},
+        {"invoke":{"verb":"keep","target-url":
+          "https://h/api/v1/web/guest/default/svc-dev-hello.http$(request.path)"}}],
+       "operations":["get-hello/{id}"]}]}}]}}})json")
+                                    .as_object();
   const GatewayRoutes routes = compiled(document);
-EXPECT_FALSE(routes.cors());
-const GatewayRoutes::Match match = routes.match({"hello", "7"});
-ASSERT_NE(match.operations, nullptr);
-const GatewayOperation& operation = match.operations->at("GET");
-EXPECT_EQ(operation.action.path(), "guest/svc-dev-hello");
-EXPECT_EQ(operation.extension, WebExtension::kHttp);
-EXPECT_TRUE(operation.whole_path);
-EXPECT_EQ(operation.secret, "s3");
+  EXPECT_FALSE(routes.cors());
+  const GatewayRoutes::Match match = routes.match({"hello", "7"});
+  ASSERT_NE(match.operations, nullptr);
+  const GatewayOperation& operation = match.operations->at("GET");
+  EXPECT_EQ(operation.action.path(), "guest/svc-dev-hello");
+  EXPECT_EQ(operation.extension, WebExtension::kHttp);
+  EXPECT_TRUE(operation.whole_path);
+  EXPECT_EQ(operation.secret, "s3");
 }
 
 TEST(GatewayDocument, LosesWhatIsRemoved) {
