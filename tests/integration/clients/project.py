@@ -15,6 +15,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class ClientTest(BerthTest):
     # The folder of the project beside this file.
     project = None
+    # What its recording is called.
+    recording = None
 
     @classmethod
     def setUpClass(cls):
@@ -29,7 +31,7 @@ class ClientTest(BerthTest):
         if traffic.record_to:
             recorder = traffic.Recorder(self.berthd)
             self.host = recorder.host
-            self.addCleanup(recorder.save, os.path.join(traffic.record_to, f"{self.project}.jsonl"))
+            self.addCleanup(recorder.save, os.path.join(traffic.record_to, f"{self.recording}.jsonl"))
             self.addCleanup(recorder.stop)
 
     def run_client(self, *command, code=0, **more):

@@ -35,7 +35,4 @@ class Replay(BerthTest):
                 self.assertIsNone(problem, f"{where}: {problem}\n{reply}")
 
     def test_serverless(self):
-        self.replay("project.jsonl", 40)
-
-    def test_helix(self):
-        self.replay("universal.jsonl", 3)
+        self.replay("serverless-project.jsonl", 40)

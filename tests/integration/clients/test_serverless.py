@@ -10,6 +10,7 @@ from project import ClientTest
 
 class Serverless(ClientTest):
     project = "project"
+    recording = "serverless-project"
 
     @classmethod
     def setUpClass(cls):
@@ -24,14 +25,14 @@ class Serverless(ClientTest):
 
     def test_a_project_lives_and_goes(self):
         self.serverless("deploy")
-        for path, name in (("/packages", "goods"), ("/triggers", "orders"), ("/triggers", "new_year"),
+        for path, name in (("/packages", "goods"), ("/triggers", "orders"), ("/triggers", "shop_ordered_schedule_trigger"),
                            ("/rules", "orders_to_ordered")):
             names = [each["name"] for each in self.berthd.api("GET", path).json]
             self.assertIn(name, names)
         self.assertEqual(self.berthd.api("GET", "/actions/shop-dev-greet").json["limits"]["timeout"], 30000)
 
         said = self.serverless("info")
-        for text in ("shop-dev-greet", "shop-dev-both", "goods/price", "orders", "new_year_to_ordered",
+        for text in ("shop-dev-greet", "shop-dev-both", "goods/price", "orders", "shop_ordered_schedule_rule",
                      "GET http://", "/api/v1/gw/guest/shop/greet --> shop-dev-greet"):
             self.assertIn(text, said)
         self.assertNotIn("failed", said)
