@@ -81,8 +81,9 @@ class AdminTest : public ::testing::Test {
 };
 
 TEST_F(AdminTest, ManagesNamespaces) {
-  EXPECT_EQ(boost::json::serialize(call("GET", "/namespaces").json().at(0)),
-            R"({"name":"guest","uuid":"11111111-2222-4333-8444-555555555555","created":17})");
+  EXPECT_EQ(
+      boost::json::serialize(call("GET", "/namespaces").json().at(0)),
+      R"({"name":"guest","uuid":"11111111-2222-4333-8444-555555555555","created":17,"blocked":false})");
   const Reply created = call("POST", "/namespaces", R"({"name":"team a"})");
   EXPECT_EQ(created.status, 201);
   EXPECT_EQ(created.json().at("name"), "team a");

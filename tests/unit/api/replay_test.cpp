@@ -54,6 +54,8 @@ bool has(const std::string& text, std::string_view part) {
 bool is_covered(const Recorded& recorded) {
   // The recording has "<guest uuid>" in place of one.
   if (has(recorded.target, " ")) return false;
+  // That server had no gateway.
+  if (has(recorded.target, "/apimgmt/")) return false;
   if (recorded.status == 413 || recorded.status == 429) return false;
   boost::system::error_code error;
   const auto ignored = boost::json::parse(recorded.body, error);
