@@ -3,7 +3,9 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <future>
 
+#include "api/remove_trigger.hpp"
 #include "fixture.hpp"
 
 namespace berth::api {
@@ -48,6 +50,46 @@ class TriggersTest : public ApiTest {
     return found;
   }
 };
+
+// As the clock has a trigger go whose alarm has rung for the last time.
+class RemoveTriggerTest : public TriggersTest {
+ protected:
+  Status remove_now(const std::string& path, bool and_rules) {
+    const auto answer = std::make_shared<std::promise<Status>>();
+    on_server([&] {
+      remove_trigger(io, entities, path, and_rules,
+                     [answer](const Status& status) { answer->set_value(status); });
+    });
+    std::future<Status> future = answer->get_future();
+    if (future.wait_for(std::chrono::seconds(60)) != std::future_status::ready) {
+      return sdk::deadline_exceeded("no answer");
+    }
+    return future.get();
+  }
+};
+
+TEST_F(RemoveTriggerTest, AloneOrWithItsRules) {
+  connect();
+  EXPECT_TRUE(remove_now("guest/t", false).ok());
+  EXPECT_EQ(get(kTrigger).status, 404);
+  EXPECT_EQ(status_of("r"), "inactive") << "the rule is there, and has no trigger";
+  EXPECT_EQ(remove(kRule).status, 200);
+  make(kTrigger, "{}");
+  make(kSpace + "/triggers/u", "{}");
+  make(kRule, R"({"trigger":"/_/t","action":"/_/hello"})");
+  make(kSpace + "/rules/other", R"({"trigger":"/_/u","action":"/_/hello"})");
+  EXPECT_TRUE(remove_now("guest/t", true).ok());
+  EXPECT_EQ(get(kTrigger).status, 404);
+  EXPECT_EQ(get(kRule).status, 404);
+  EXPECT_EQ(get(kSpace + "/rules/other").status, 200) << "of another trigger";
+}
+
+TEST_F(RemoveTriggerTest, WhatIsNotThereOrCannotBe) {
+  create("hello");  // which starts the server, too
+  EXPECT_TRUE(remove_now("guest/none", true).ok());
+  EXPECT_TRUE(remove_now("guest/hello", true).ok()) << "something else has its name, and stays";
+  EXPECT_EQ(get(kSpace + "/actions/hello").status, 200);
+}
 
 TEST_F(TriggersTest, AreCreatedReadUpdatedAndDeleted) {
   Reply reply = put(kTrigger, R"({"name":"t","parameters":[{"key":"q","value":1}],"limits":{}})");
