@@ -23,8 +23,7 @@ class Freezer {
   bool thaw(const std::string& group) const;
 
  private:
-  bool write(const std::string& group, const char* text) const;
-  bool is_frozen(const std::string& group) const;
+  UniqueFd open(const std::string& group, const char* file, int flags) const;
 
   UniqueFd base_;
   const bool v2_;

@@ -237,22 +237,16 @@ void ProcessFactory::destroy(std::string_view id, sdk::Promise<void> done) {
 }
 
 bool ProcessFactory::freeze_directly(std::string_view id, bool frozen) {
-  SandboxRequest request{std::string(id)};
-  std::shared_ptr<SandboxerClient> c;
   std::shared_ptr<const Freezer> freezer;
   std::string group;
   {
     const std::lock_guard lock(mutex_);
-    const auto it = known_.find(request.id);
+    const auto it = known_.find(std::string(id));
     if (it == known_.end() || client_ == nullptr || freezer_ == nullptr) return false;
-    c = client_;
     freezer = freezer_;
     group = it->second.group;
   }
-  if (!(frozen ? freezer->freeze(group) : freezer->thaw(group))) return false;
-  c->call(frozen ? MessageType::kFrozen : MessageType::kThawed, request,
-          [](const sdk::Status&, Reader&) {});
-  return true;
+  return frozen ? freezer->freeze(group) : freezer->thaw(group);
 }
 
 void ProcessFactory::pause(std::string_view id, sdk::Promise<void> done) {

@@ -55,7 +55,8 @@ class ProcessFactory final : public sdk::ContainerFactory, public sdk::Resize, p
   // The connection, or null while there is none. [any-thread]
   std::shared_ptr<SandboxerClient> client() const;
   void simple(MessageType type, std::string_view id, sdk::Promise<void> done);
-  // Freezes or thaws without the sandboxer, which is told; false if that did not work.
+  // Freezes or thaws without the sandboxer, which asks the kernel where it must know; false if that
+  // did not work.
   bool freeze_directly(std::string_view id, bool frozen);
   CreateRequest request_for(const sdk::CreateRequestView& request,
                             const std::vector<std::string>& argv, const std::string& runtime,

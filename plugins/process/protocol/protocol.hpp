@@ -49,8 +49,6 @@ enum class MessageType : uint32_t {
   kReadLogs = 9,
   kCancel = 10,
   kStats = 11,
-  kFrozen = 12,
-  kThawed = 13,
   kResize = 14,  // these two are UNIMPLEMENTED for an older sandboxer
   kUsage = 15,
   kReply = 100,

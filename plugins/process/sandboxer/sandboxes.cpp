@@ -252,7 +252,7 @@ void Sandboxes::on_ended(uint64_t serial) {
 void Sandboxes::kill(Sandbox& sandbox) {
   sandbox.killed = true;
   sys::pidfd_send_signal(sandbox.shell->process.pidfd.get(), SIGKILL);
-  // Asked rather than known: a client that freezes by itself may have died before it told.
+  // Asked rather than known: a client may freeze by itself.
   if (cgroups_.kill_needs_thaw() &&
       cgroups_.freeze_state(sandbox.shell->group) != FreezeState::kThawed) {
     cgroups_.freeze(sandbox.shell->group, false);
@@ -304,11 +304,9 @@ void Sandboxes::pause(const std::string& id, Done done) {
   if (sandbox->state == SandboxState::kDead || sandbox->killed) {
     return done(sdk::failed_precondition("sandbox " + id + " has ended"));
   }
-  if (sandbox->state == SandboxState::kPaused) return done({});
   if (int e = cgroups_.freeze(sandbox->shell->group, true); e != 0) {
     return done(from_errno("cannot freeze sandbox " + id, e));
   }
-  sandbox->freezing = true;
   wait_frozen(sandbox->serial, sys::monotonic_ns() + kFreezeTimeoutNs, std::move(done));
 }
 
@@ -317,19 +315,16 @@ void Sandboxes::wait_frozen(uint64_t serial, uint64_t deadline_ns, Done done) {
   if (sandbox == nullptr || sandbox->shell == nullptr) {
     return done(sdk::failed_precondition("the sandbox ended while it was being paused"));
   }
-  if (!sandbox->freezing) return done(sdk::aborted("resumed while it was being paused"));
   // Mostly it is frozen within microseconds.
   for (int i = 0; i < 20; ++i) {
     const FreezeState state = cgroups_.freeze_state(sandbox->shell->group);
-    if (state == FreezeState::kFrozen) {
-      sandbox->freezing = false;
-      sandbox->state = SandboxState::kPaused;
-      return done({});
+    if (state == FreezeState::kFrozen) return done({});
+    if (state == FreezeState::kThawed) {
+      return done(sdk::aborted("resumed or ended while it was being paused"));
     }
     if (state == FreezeState::kError) break;
   }
   if (sys::monotonic_ns() > deadline_ns) {
-    sandbox->freezing = false;
     cgroups_.freeze(sandbox->shell->group, false);
     return done(sdk::deadline_exceeded("sandbox " + sandbox->id +
                                        " cannot be frozen: a process hangs in the kernel"));
@@ -349,16 +344,7 @@ void Sandboxes::resume(const std::string& id, Done done) {
   if (int e = cgroups_.freeze(sandbox->shell->group, false); e != 0) {
     return done(from_errno("cannot thaw sandbox " + id, e));
   }
-  sandbox->freezing = false;
-  sandbox->state = SandboxState::kRunning;
   done({});
-}
-
-void Sandboxes::note_frozen(const std::string& id, bool frozen) {
-  Sandbox* sandbox = find(id);
-  if (sandbox == nullptr || sandbox->state == SandboxState::kDead) return;
-  sandbox->freezing = false;
-  sandbox->state = frozen ? SandboxState::kPaused : SandboxState::kRunning;
 }
 
 SandboxInfo Sandboxes::info_of(const Sandbox& sandbox) const {
@@ -372,6 +358,10 @@ SandboxInfo Sandboxes::info_of(const Sandbox& sandbox) const {
   info.exit_code = sandbox.exit_code;
   info.oom = sandbox.oom;
   if (sandbox.shell != nullptr) info.group = sandbox.shell->group;
+  if (info.state == SandboxState::kRunning && enforcement_.pause && sandbox.shell != nullptr &&
+      cgroups_.freeze_state(info.group) == FreezeState::kFrozen) {
+    info.state = SandboxState::kPaused;
+  }
   return info;
 }
 

@@ -53,8 +53,6 @@ class Sandboxes {
   void destroy(const std::string& id, Done done);
   void pause(const std::string& id, Done done);
   void resume(const std::string& id, Done done);
-  // The client has frozen or thawed it by itself.
-  void note_frozen(const std::string& id, bool frozen);
   // Sets its limits while it goes on. FAILED_PRECONDITION if it has ended or uses more.
   sdk::Status resize(const ResizeRequest& request);
   // What a living one uses.
@@ -90,14 +88,13 @@ class Sandboxes {
     Owner owner = kNobody;
     std::unique_ptr<Shell> shell;
     std::unique_ptr<LogBuffer> log;
-    SandboxState state = SandboxState::kRunning;
+    SandboxState state = SandboxState::kRunning;  // or kDead: the kernel knows which are paused
     int32_t exit_code = -1;
     bool oom = false;
     uint32_t pids = 0;           // the limit in force
     uint64_t refused_forks = 0;  // told so far
     uint64_t limits_seen_ns = 0;
     bool killed = false;  // by us
-    bool freezing = false;
     Loop::TimerId orphan_timer = 0;
     std::vector<Waiter> waiters;
     std::vector<Done> destroyed;

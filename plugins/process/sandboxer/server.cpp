@@ -149,13 +149,6 @@ void Server::dispatch(Client& client, const Header& header, Reader& reader,
       if (header.type == MessageType::kPause) return sandboxes_.pause(request.id, done);
       return sandboxes_.resume(request.id, done);
     }
-    case MessageType::kFrozen:
-    case MessageType::kThawed: {
-      SandboxRequest request;
-      if (!decode(reader, request)) return malformed();
-      sandboxes_.note_frozen(request.id, header.type == MessageType::kFrozen);
-      return done({});
-    }
     case MessageType::kResize: {
       ResizeRequest request;
       if (!decode(reader, request)) return malformed();

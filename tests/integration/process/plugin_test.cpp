@@ -143,6 +143,7 @@ TEST_F(PluginTest, ReportsDeathsPausesAndListsInPages) {
   EXPECT_EQ(second.next_cursor, "");
   EXPECT_EQ(plugin->list("x", 2).code, BERTH_INVALID_ARGUMENT);
   EXPECT_EQ(plugin->resume(containers[1].id).code, BERTH_OK);
+  EXPECT_EQ(plugin->list("", 2).containers.at(1).state, BERTH_CONTAINER_RUNNING);
   EXPECT_EQ(ask(containers[1].path(), "hello"), "hello");
   EXPECT_EQ(plugin->resume("nobody").code, BERTH_NOT_FOUND);
   plugin->stop(BERTH_STOP_KILL);
