@@ -367,7 +367,9 @@ Status SqliteAuth::load(Connection& connection) {
         entry = {{query.string(0), query.string(1), query.integer(2), query.integer(3) != 0},
                  read_limits(query.text(0), query.text(4))};
       }
-      by_uuid_[key.key.uuid] = {std::move(key), query.string(11)};
+      // The right side of an assignment is done first.
+      KnownKey& known = by_uuid_[key.key.uuid];
+      known = {std::move(key), query.string(11)};
     }
     if (!query.status().ok()) return query.status();
   }

@@ -61,7 +61,7 @@ TEST_F(Open, RefusesAFileOfANewerBerth) {
   run_sql("PRAGMA user_version = 7");
   const Status status = refusal();
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
-  expect_text(status, {file().string(), "written by a newer Berth (schema 7, this one knows 3)",
+  expect_text(status, {file().string(), "written by a newer Berth (schema 7, this one knows 4)",
                        "run that version"});
 }
 
