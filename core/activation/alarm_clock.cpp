@@ -85,6 +85,7 @@ class AlarmClock::Impl : public std::enable_shared_from_this<Impl> {
   void ring_due();
   void ring(const std::string& trigger);
   void fire(const std::string& trigger, std::uint64_t identity);
+  void rang(const std::string& trigger, std::uint64_t identity);
   void end(const std::string& trigger, std::uint64_t identity);
   void keep(const std::string& trigger, Entry entry, const BuiltinDone& done);
   void restore(const std::string& trigger, const std::optional<Entry>& before);
@@ -257,11 +258,26 @@ void AlarmClock::Impl::fire(const std::string& trigger, std::uint64_t identity) 
   if (!is_owner(found->second)) return drop(trigger, identity);
   with_.fire(trigger, alarm_payload(found->second),
              [self = shared_from_this(), trigger, identity](const Status& fired) {
-               if (fired.ok()) return self->end(trigger, identity);
+               if (fired.ok()) return self->rang(trigger, identity);
                log::warn("alarms", "a trigger could not be fired",
                          {{"trigger", trigger}, {"reason", fired.to_string()}});
                if (is_gone(fired)) self->drop(trigger, identity);
              });
+}
+
+// What is to go is kept as fired first: a restart must not take one away that never was.
+void AlarmClock::Impl::rang(const std::string& trigger, std::uint64_t identity) {
+  const auto found = entries_.find(trigger);
+  if (abandoned_ || found == entries_.end() || found->second.identity != identity) return;
+  Entry& entry = found->second;
+  const auto after = parse_after_fire(entry.config);
+  if (entry.kind != AlarmKind::kOnce || !after || *after == AfterFire::kKeep) return;
+  if (entry.next_ms != 0) return;  // told another time meanwhile
+  entry.rung = true;
+  with_.alarms.put_alarm(with_.io.get_executor(), to_stored(trigger, entry),
+                         [self = shared_from_this(), trigger, identity](const Result<void>&) {
+                           self->end(trigger, identity);
+                         });
 }
 
 // Has the trigger deleted, if it was to go when it has rung for the last time.
@@ -272,7 +288,7 @@ void AlarmClock::Impl::end(const std::string& trigger, std::uint64_t identity) {
   const auto after = parse_after_fire(entry.config);
   if (entry.kind != AlarmKind::kOnce || !after || *after == AfterFire::kKeep) return;
   // Paused, or told another time meanwhile.
-  if (entry.paused || entry.next_ms != 0) return;
+  if (entry.paused || entry.next_ms != 0 || !entry.rung) return;
   if (!is_owner(entry)) return drop(trigger, identity);
   with_.delete_trigger(trigger, *after == AfterFire::kDeleteRulesToo,
                        [self = shared_from_this(), trigger, identity](const Status& deleted) {
@@ -317,6 +333,7 @@ void AlarmClock::Impl::schedule(const std::string& trigger, Entry entry, const B
   if (!next) return done(application_error("the alarm would never ring: its time is past"));
   entry.schedule = std::move(*parsed);
   entry.next_ms = entry.paused ? 0 : *next;
+  entry.rung = false;
   keep(trigger, std::move(entry), done);
 }
 

@@ -12,12 +12,14 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kOwner = "owner";
+constexpr std::string_view kRung = "rung";
 
 std::string body_of(const AlarmEntry& entry) {
   return json::serialize(json::object{{"kind", to_string(entry.kind)},
                                       {"config", entry.config},
                                       {"created", entry.created_ms},
                                       {"paused", entry.paused},
+                                      {kRung, entry.rung},
                                       {kOwner, entry.namespace_uuid}});
 }
 
@@ -59,6 +61,8 @@ Result<AlarmEntry> from_stored(const store::Alarm& alarm) {
                    .next_ms = alarm.next_ms};
   const json::value* owner = body->if_contains(kOwner);
   if (owner != nullptr && owner->is_string()) entry.namespace_uuid = owner->get_string();
+  const json::value* rung = body->if_contains(kRung);
+  entry.rung = rung != nullptr && rung->is_bool() && rung->get_bool();
   auto schedule = AlarmSchedule::parse(entry.kind, entry.config, entry.created_ms, alarm.trigger);
   if (!schedule) return schedule.error();
   entry.schedule = std::move(*schedule);

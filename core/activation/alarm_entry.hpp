@@ -19,6 +19,7 @@ struct AlarmEntry {
   boost::json::object config;  // as alarm_config() leaves it
   std::int64_t created_ms = 0;
   bool paused = false;
+  bool rung = false;           // for the last time, and its trigger was fired
   std::int64_t next_ms = 0;    // 0: it does not ring
   AlarmSchedule schedule{};    // of `config`
   std::uint64_t identity = 0;  // tells it from a later alarm of the same trigger; not kept

@@ -341,6 +341,13 @@ TEST_F(AlarmClockTest, ATriggerWhoseFiringFailedStays) {
   run_until([&] { return !fired.empty(); });
   EXPECT_TRUE(deleted.empty());
   EXPECT_TRUE(alarms.kept.contains("guest/t"));
+  // Nor does a restart take it for one that has rung.
+  fire_status = Status();
+  start();
+  ask(AlarmKind::kOnce, "CREATE", {{"date", soon()}, {"deleteAfterFire", true}}, "other");
+  run_until([&] { return deleted.size() == 1 && !alarms.kept.contains("guest/other"); });
+  EXPECT_EQ(deleted[0].first, "guest/other");
+  EXPECT_TRUE(alarms.kept.contains("guest/t"));
 }
 
 TEST_F(AlarmClockTest, TheZoneOutlivesARestart) {
