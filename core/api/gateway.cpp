@@ -21,6 +21,7 @@ namespace {
 struct Path {
   std::vector<std::string> decoded;
   std::vector<std::string_view> raw;
+  bool is_too_long = false;  // it has more segments than any API's path and what may follow it
 };
 
 std::optional<Path> split_path(std::string_view rest) {
@@ -36,6 +37,7 @@ std::optional<Path> split_path(std::string_view rest) {
     path.raw.push_back(segment);
     path.decoded.push_back(std::move(*decoded));
   }
+  path.is_too_long = rest.size() > 1;
   return path;
 }
 
@@ -65,11 +67,10 @@ struct KeyCheck {
   std::string refusal;  // empty: it is let in
 };
 
-KeyCheck check_key(const Call& call, const entity::GatewayApi& api,
-                   const std::vector<KeyDemand>& demands) {
+KeyCheck check_key(const Call& call, const entity::GatewayApi& api, const KeyDemands& demands) {
   KeyCheck check;
-  if (demands.empty()) return check;
-  for (const KeyDemand& demand : demands) {
+  if (!demands) return check;
+  for (const KeyDemand& demand : *demands) {
     const auto given = call.request.header(demand.header);
     if (!given) continue;
     check.refusal = "Invalid API key.";
@@ -91,7 +92,7 @@ KeyCheck check_key(const Call& call, const entity::GatewayApi& api,
     }
   }
   if (check.refusal.empty()) {
-    check.refusal = fmt::format("API key header \"{}\" is required.", demands.front().header);
+    check.refusal = fmt::format("API key header \"{}\" is required.", demands->front().header);
   }
   return check;
 }
@@ -116,10 +117,10 @@ void run_operation(const CallPtr& call, const Path& path, const GatewayRoutes::M
   run.extension = operation.extension;
   run.rest = joined(path, operation.whole_path ? 0 : match.used);
   run.fields = match.fields;
-  run.secret = operation.secret;
+  if (operation.secret) run.secret = *operation.secret;
   // The API is its namespace's word that its own actions are open here.
-  run.let_in = operation.action.namespace_name == call->user.namespace_name;
-  if (!run.let_in) {
+  run.opens_own = operation.action.namespace_name == call->user.namespace_name;
+  if (!run.opens_own) {
     std::optional<entity::Identity> owner =
         call->deps().auth.find_namespace(operation.action.namespace_name);
     if (!owner || owner->blocked) return call->fail(404, text::kNotFound);
@@ -168,6 +169,7 @@ void serve_gateway(const CallPtr& call) {
   if (!check_ready(*call)) return;
   std::optional<Path> path = split_path(call->target.rest);
   if (!path) return call->fail(400, "The request path has a broken %-escape.");
+  if (path->is_too_long) return call->fail(404, text::kNotFound);
   std::optional<entity::Identity> owner =
       call->deps().auth.find_namespace(call->target.namespace_name);
   if (!owner || owner->blocked) return call->fail(404, text::kNotFound);

@@ -132,13 +132,13 @@ void change(const CallPtr& call, std::shared_ptr<entity::GatewayApi> put,
 
 void store_document(const CallPtr& call, json::object document,
                     const entity::GatewayApiPtr& present) {
+  const std::uint64_t allowed = call->bounds().max_parameters_bytes;
+  const std::size_t size = json::serialize(document).size();
+  if (size > allowed) return call->fail(too_large("apidoc", size, allowed));
   // Refused here is what could not be served.
   const auto routes =
       GatewayRoutes::compile(document, call->user.namespace_name, "/apidoc/swagger");
   if (!routes) return call->fail(routes.error());
-  const std::uint64_t allowed = call->bounds().max_parameters_bytes;
-  const std::size_t size = json::serialize(document).size();
-  if (size > allowed) return call->fail(too_large("apidoc", size, allowed));
   const auto api = present ? std::make_shared<entity::GatewayApi>(*present)
                            : std::make_shared<entity::GatewayApi>();
   api->namespace_name = call->user.namespace_name;

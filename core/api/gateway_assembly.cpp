@@ -17,6 +17,7 @@ namespace json = boost::json;
 
 constexpr std::string_view kWebPath = "/api/v1/web/";
 constexpr std::string_view kRequestPath = "$(request.path)";
+constexpr std::size_t kMaxUrl = 2048;
 constexpr std::string_view kSecretHeader = "message.headers.X-Require-Whisk-Auth";
 
 // The value of a set-variable; numbers are secrets, too.
@@ -86,10 +87,14 @@ Checked<GatewayAssembly::Case> GatewayAssembly::read_steps(const json::array& st
       if (name == "invoke") {
         auto url = text_member(*policy, "target-url", at + "/invoke/target-url");
         if (!url) return url.error();
+        if (url->size() > kMaxUrl) {
+          return wrong(at + "/invoke/target-url",
+                       fmt::format("is longer than {} characters", kMaxUrl));
+        }
         found.url = std::move(*url);
       } else if (name == "set-variable") {
         if (std::string secret = take_secret(*policy); !secret.empty()) {
-          found.secret = std::move(secret);
+          found.secret = std::make_shared<const std::string>(std::move(secret));
         }
       } else if (name != "operation-switch") {
         return wrong(fmt::format("{}/{}", at, pointer_part(name)), "is not supported");
@@ -131,11 +136,16 @@ Checked<GatewayAssembly> GatewayAssembly::read(const json::object& document,
         if (ids == nullptr || !ids->is_array() || inner == nullptr || !inner->is_array()) {
           return wrong(each, "must be an object with the arrays operations and execute");
         }
-        const auto one = read_steps(inner->get_array(), each + "/execute");
-        if (!one) return one.error();
+        auto read = read_steps(inner->get_array(), each + "/execute");
+        if (!read) return read.error();
+        const auto one = std::make_shared<const Case>(std::move(*read));
         for (const json::value& id : ids->get_array()) {
           if (!id.is_string()) return wrong(each + "/operations", "must be strings");
-          assembly.cases_[std::string(id.get_string())] = *one;
+          assembly.cases_[std::string(id.get_string())] = one;
+          if (assembly.cases_.size() > GatewayRoutes::kMaxOperations) {
+            return wrong(each + "/operations", fmt::format("an API has at most {} operations",
+                                                           GatewayRoutes::kMaxOperations));
+          }
         }
       }
     }
@@ -150,8 +160,8 @@ Checked<GatewayOperation> GatewayAssembly::target(const json::object& operation,
   const auto id = text_member(operation, "operationId", fmt::format("{}/operationId", pointer));
   if (!id) return id.error();
   const auto found = cases_.find(*id);
-  const Case& chosen = found != cases_.end() ? found->second : all_;
-  target.secret = chosen.secret.empty() ? all_.secret : chosen.secret;
+  const Case& chosen = found != cases_.end() ? *found->second : all_;
+  target.secret = chosen.secret ? chosen.secret : all_.secret;
   std::string url = chosen.url;
 
   const std::string at = fmt::format("{}/x-openwhisk", pointer);

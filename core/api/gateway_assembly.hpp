@@ -11,6 +11,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,12 +43,13 @@ class GatewayAssembly {
  private:
   struct Case {
     std::string url;
-    std::string secret;
+    std::shared_ptr<const std::string> secret;  // null: none
   };
   static Checked<Case> read_steps(const boost::json::array& steps, std::string_view pointer);
 
-  std::map<std::string, Case, std::less<>> cases_;  // by operationId
-  Case all_;                                        // of operations that have none
+  // By operationId; many may share one.
+  std::map<std::string, std::shared_ptr<const Case>, std::less<>> cases_;
+  Case all_;  // of operations that have none
 };
 
 }  // namespace berth::api

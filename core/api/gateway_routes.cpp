@@ -20,6 +20,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kMaxPath = 1024;
+constexpr std::size_t kMaxHeader = 128;
+constexpr std::size_t kMaxDemands = 16;
 constexpr std::string_view kConfiguration = "x-ibm-configuration";
 constexpr std::array<std::string_view, 7> kMethods = {"get",   "put",  "post",   "delete",
                                                       "patch", "head", "options"};
@@ -79,6 +81,9 @@ Checked<Definitions> read_definitions(const json::object& document, std::string_
     const auto header = text_member(*definition, "name", at + "/name");
     if (!header) return header.error();
     if (!http::is_token(*header)) return wrong(at + "/name", "must be the name of a header");
+    if (header->size() > kMaxHeader) {
+      return wrong(at + "/name", fmt::format("is longer than {} characters", kMaxHeader));
+    }
     const auto kind = text_member(*definition, "x-key-type", at + "/x-key-type");
     if (!kind) return kind.error();
     definitions[std::string(name)] = {*header, *kind == "clientSecret"};
@@ -104,14 +109,15 @@ Checked<KeyDemand> demand_of(const std::vector<std::string_view>& names,
 }
 
 // The member `security` of a document or of an operation; without one: `standard`.
-Checked<std::vector<KeyDemand>> read_security(const json::object& object,
-                                              const Definitions& definitions,
-                                              std::vector<KeyDemand> standard,
-                                              std::string_view pointer) {
+Checked<KeyDemands> read_security(const json::object& object, const Definitions& definitions,
+                                  KeyDemands standard, std::string_view pointer) {
   const json::value* value = given(object, "security");
   if (value == nullptr) return standard;
   const std::string at = fmt::format("{}/security", pointer);
   if (!value->is_array()) return wrong(at, "must be an array");
+  if (value->get_array().size() > kMaxDemands) {
+    return wrong(at, fmt::format("has more than {} entries", kMaxDemands));
+  }
   std::vector<KeyDemand> demands;
   bool is_open = false;
   std::size_t index = 0;
@@ -126,8 +132,8 @@ Checked<std::vector<KeyDemand>> read_security(const json::object& object,
     if (!demand) return demand.error();
     demands.push_back(std::move(*demand));
   }
-  if (is_open) demands.clear();
-  return demands;
+  if (is_open || demands.empty()) return KeyDemands();
+  return std::make_shared<const std::vector<KeyDemand>>(std::move(demands));
 }
 
 Checked<GatewayRate> read_rate(const json::object& document, std::string_view pointer) {
@@ -273,13 +279,13 @@ Checked<GatewayRoutes> GatewayRoutes::compile(const json::object& document,
   const auto definitions = read_definitions(document, pointer);
   if (!definitions) return definitions.error();
   // A document that defines keys and does not say where they are asked for asks everywhere.
-  std::vector<KeyDemand> everywhere;
+  KeyDemands everywhere;
   if (!definitions->empty() && given(document, "security") == nullptr) {
     std::vector<std::string_view> names;
     for (const auto& [name, definition] : *definitions) names.push_back(name);
     auto demand = demand_of(names, *definitions, fmt::format("{}/securityDefinitions", pointer));
     if (!demand) return demand.error();
-    everywhere.push_back(std::move(*demand));
+    everywhere = std::make_shared<const std::vector<KeyDemand>>(1, std::move(*demand));
   }
   const auto demands = read_security(document, *definitions, std::move(everywhere), pointer);
   if (!demands) return demands.error();
@@ -352,7 +358,7 @@ GatewayRoutes::Match GatewayRoutes::match(const std::vector<std::string>& segmen
 KeyDemand GatewayRoutes::key_demand() const {
   for (const Path& path : paths_) {
     for (const auto& [method, operation] : path.operations) {
-      if (!operation.demands.empty()) return operation.demands.front();
+      if (operation.demands) return operation.demands->front();
     }
   }
   return {};

@@ -13,6 +13,7 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,13 +30,15 @@ struct KeyDemand {
   std::string header;
   std::string secret_header;
 };
+using KeyDemands = std::shared_ptr<const std::vector<KeyDemand>>;
 
 struct GatewayOperation {
   activation::ActionName action;
   WebExtension extension = WebExtension::kHttp;
-  bool whole_path = false;         // the action is told the whole path, from the base path on
-  std::string secret;              // that the action asks for; empty: none
-  std::vector<KeyDemand> demands;  // any of them will do; empty: open to all
+  bool whole_path = false;  // the action is told the whole path, from the base path on
+  // Operations of one document share these: they may be many, and a document large.
+  std::shared_ptr<const std::string> secret;  // that the action asks for; null: none
+  KeyDemands demands;                         // any of them will do; null: open to all
 };
 
 struct GatewayRate {

@@ -63,7 +63,8 @@ void run(const CallPtr& call, const entity::ActionPtr& action, const WebRun& wan
   caller.fields = &wanted.fields;
   std::optional<entity::Identity> user;
   if (Checked<entity::Identity> known = authenticate(*call)) user = std::move(*known);
-  if (!asks_options && !wanted.let_in && !let_in(*call, *action, wanted.secret, user)) {
+  const bool is_open = wanted.opens_own && action->namespace_name == call->user.namespace_name;
+  if (!asks_options && !is_open && !let_in(*call, *action, wanted.secret, user)) {
     return call->fail(401, text::kBadAuthentication);
   }
   if (user) caller.namespace_name = user->namespace_name;

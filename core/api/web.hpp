@@ -20,8 +20,9 @@ struct WebRun {
   std::vector<std::pair<std::string, std::string>> fields;
   // What is taken for the header X-Require-Whisk-Auth; empty: what the request has.
   std::string secret;
-  // Who exposes the action owns it: whom it lets in is decided already.
-  bool let_in = false;
+  // call->user exposes the action: if it is the owner, too, whom it lets in is decided already.
+  // What it has through a package that is bound to another's is not its own.
+  bool opens_own = false;
 };
 
 // Runs it as the namespace that owns it, call->user, under its limits. Whatever is not exported is

@@ -125,13 +125,44 @@ TEST(GatewayRoutes, SayWhatIsWrongAndWhere) {
        "/doc/x-ibm-rate-limit/0/unit: must be second, minute, hour or day");
 }
 
+// What operations repeat is bounded, or one document would be many times its size in memory.
+TEST(GatewayRoutes, RefuseWhatGrowsInMemory) {
+  const auto starts = [](const std::string& said, const std::string& with) {
+    EXPECT_TRUE(said.starts_with("The request content was malformed:\n" + with)) << said;
+  };
+  const auto assembly = [](const std::string& url, int ids) {
+    json::array operations;
+    for (int i = 0; i < ids; ++i) operations.push_back(json::value(std::to_string(i)));
+    const json::object invoke{{"invoke", {{"target-url", url}}}};
+    const json::object one{{"execute", json::array{invoke}}, {"operations", operations}};
+    const json::object choice{{"operation-switch", {{"case", json::array{one}}}}};
+    return json::serialize(json::object{{"assembly", {{"execute", json::array{choice}}}}});
+  };
+  const std::string key = "x-ibm-configuration";
+  EXPECT_EQ(refusal(key, assembly("u", 1000)), "");
+  starts(refusal(key, assembly("u", 1001)),
+         "/doc/x-ibm-configuration/assembly/execute/0/operation-switch/case/0/operations: an API "
+         "has at most 1000 operations");
+  starts(refusal(key, assembly(std::string(2049, 'u'), 1)),
+         "/doc/x-ibm-configuration/assembly/execute/0/operation-switch/case/0/execute/0/invoke/"
+         "target-url: is longer than 2048 characters");
+  std::string entries = "[{}";
+  for (int i = 0; i < 15; ++i) entries += ",{}";
+  EXPECT_EQ(refusal("security", entries + "]"), "");
+  starts(refusal("security", entries + ",{}]"), "/doc/security: has more than 16 entries");
+  starts(refusal("securityDefinitions", R"({"a":{"type":"apiKey","in":"header","name":")" +
+                                            std::string(129, 'x') + "\"}}"),
+         "/doc/securityDefinitions/a/name: is longer than 128 characters");
+}
+
 TEST(GatewayRoutes, AskForKeysWhereTheDocumentSays) {
   json::object document = document_of("/b", {{"/p", "a"}, {"/q", "a"}});
   document["securityDefinitions"] = json::parse(R"({
       "id":{"type":"apiKey","in":"header","name":"X-Id","x-key-type":"clientId"},
       "secret":{"type":"apiKey","in":"header","name":"X-Secret","x-key-type":"clientSecret"}})");
   const auto demands = [&](const std::string& path) {
-    return compiled(document).match({"b", path}).operations->at("GET").demands;
+    const KeyDemands found = compiled(document).match({"b", path}).operations->at("GET").demands;
+    return found ? *found : std::vector<KeyDemand>();
   };
   // Defined, and nothing said of where: everywhere.
   ASSERT_EQ(demands("p").size(), 1u);
@@ -170,7 +201,7 @@ TEST(GatewayRoutes, ReadWhatServerlessSends) {
   EXPECT_EQ(operation.action.path(), "guest/svc-dev-hello");
   EXPECT_EQ(operation.extension, WebExtension::kHttp);
   EXPECT_TRUE(operation.whole_path);
-  EXPECT_EQ(operation.secret, "s3");
+  EXPECT_EQ(*operation.secret, "s3");
 }
 
 TEST(GatewayDocument, LosesWhatIsRemoved) {
@@ -209,7 +240,7 @@ TEST(GatewayDocument, AnEndpointReplacesItsOwnOnly) {
   const GatewayOperation& operation = routes.match({"b", "p"}).operations->at("GET");
   EXPECT_EQ(operation.action.name, "other");
   EXPECT_EQ(operation.extension, WebExtension::kText);
-  EXPECT_EQ(operation.secret, "s");
+  EXPECT_EQ(*operation.secret, "s");
   EXPECT_EQ(routes.match({"b", "q"}).operations->at("GET").action.name, "b");
 }
 

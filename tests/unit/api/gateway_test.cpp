@@ -72,6 +72,11 @@ TEST_F(GatewayTest, AnswersWhatItsActionMakes) {
   EXPECT_EQ(request("GET", "/api/v1/gw/nobody/club/books", {}).status, 404);
   EXPECT_EQ(request("GET", "/api/v1/gw/other/club/books", {}).status, 404);
   EXPECT_EQ(visit("/club/%zz").status, 400);
+  std::string deep = "/club/books";
+  for (int i = 0; i < 255; ++i) deep += "/x";
+  EXPECT_EQ(visit(deep).status, 200);
+  EXPECT_EQ(visit(deep + "/").status, 200);
+  EXPECT_EQ(visit(deep + "/x").status, 404);  // and not without its last part
   const Reply wrong_method = visit("/club/books", {}, "PUT");
   EXPECT_EQ(wrong_method.status, 405);
   EXPECT_EQ(wrong_method.header("allow"), "GET, OPTIONS");
@@ -122,6 +127,34 @@ TEST_F(GatewayTest, SendsAnothersActionItsSecret) {
   ASSERT_EQ(made(R"(,"secureKey":"s3cret")").status, 200);
   EXPECT_EQ(request("GET", "/api/v1/gw/other/mine/p", {}).status, 200);
   on_server([&] { EXPECT_EQ(invoker.seen.back().user.namespace_name, "guest"); });
+}
+
+// A bound package is in the namespace and not of it.
+TEST_F(GatewayTest, ABindingDoesNotOpenWhatIsAnothers) {
+  start();
+  const Headers other{{"Authorization", basic(kOther)}};
+  ASSERT_EQ(put("/api/v1/namespaces/_/packages/shared", R"({"publish":true})", other).status, 200);
+  ASSERT_EQ(put("/api/v1/namespaces/_/actions/shared/page",
+                R"({"exec":{"kind":"nodejs:20","code":"x"},"annotations":[)"
+                R"({"key":"web-export","value":true},{"key":"require-whisk-auth","value":"s3"}]})",
+                other)
+                .status,
+            200);
+  ASSERT_EQ(put("/api/v1/namespaces/_/packages/bound",
+                R"({"binding":{"namespace":"other","name":"shared"}})")
+                .status,
+            200);
+  const auto made = [&](const std::string& secret) {
+    return post(kManage + "createApi.http",
+                R"({"apidoc":{"namespace":"_","gatewayBasePath":"/mine","gatewayPath":"/p",)"
+                R"("gatewayMethod":"get","action":{"name":"bound/page","namespace":"_")" +
+                    secret + "}}}");
+  };
+  ASSERT_EQ(made("").status, 200);
+  EXPECT_EQ(visit("/mine/p").status, 401);
+  EXPECT_EQ(visit("/mine/p", {{"X-Require-Whisk-Auth", "s3"}}).status, 200);
+  ASSERT_EQ(made(R"(,"secureKey":"s3")").status, 200);
+  EXPECT_EQ(visit("/mine/p").status, 200);
 }
 
 TEST_F(GatewayTest, ServesNoActionThatIsNotExported) {
