@@ -49,7 +49,7 @@ double bare_start_us(const std::vector<std::string>& command, const std::filesys
        home[] = "HOME=/tmp", language[] = "LANG=C.UTF-8";
   char* const environment[] = {variable, search, home, language, nullptr};
   const auto begin = std::chrono::steady_clock::now();
-  const UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   std::strncpy(name.sun_path, path.c_str(), sizeof name.sun_path - 1);
@@ -60,6 +60,8 @@ double bare_start_us(const std::vector<std::string>& command, const std::filesys
   const pid_t child = spawn == Spawn::kVfork ? vfork() : fork();
   if (child == 0) execute(listener.get(), arguments.data(), environment);
   if (child < 0) throw std::runtime_error("cannot fork");
+  // Now the child alone has it: if that ends without an answer the wait ends, too.
+  listener.reset();
   const auto end = [&] {
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
