@@ -98,13 +98,13 @@ KeyCheck check_key(const Call& call, const entity::GatewayApi& api, const KeyDem
 }
 
 bool within_rate(Call& call, const GatewayEntry& entry, const KeyCheck& check) {
-  if (entry.routes.rate().requests == 0) return true;
-  const std::string who = fmt::format("{}{} {}", call.user.namespace_uuid, entry.api->name,
-                                      check.key != nullptr ? check.key->id : "");
+  const GatewayRate& rate = entry.routes->rate();
+  if (rate.requests == 0) return true;
+  const std::string who = rate_name(call.user.namespace_uuid, entry.api->name,
+                                    check.key != nullptr ? check.key->id : "");
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(call.started.time_since_epoch());
-  const std::int64_t wait =
-      call.service().gateway_rates.enter(who, entry.routes.rate(), now.count());
+  const std::int64_t wait = call.service().gateway_rates.enter(who, rate, now.count());
   if (wait == 0) return true;
   call.fail(429, "Rate limit exceeded", std::chrono::seconds(wait));
   return false;
@@ -131,7 +131,8 @@ void run_operation(const CallPtr& call, const Path& path, const GatewayRoutes::M
 
 void serve(const CallPtr& call, const Path& path, const GatewayEntries& entries) {
   for (const GatewayEntryPtr& entry : entries) {
-    const GatewayRoutes& routes = entry->routes;
+    if (!entry->routes) continue;
+    const GatewayRoutes& routes = *entry->routes;
     const GatewayRoutes::Match match = routes.match(path.decoded);
     if (match.operations == nullptr) continue;
     call->own_cors = !routes.cors();
@@ -163,6 +164,10 @@ std::string key_digest(std::string_view key) {
   std::string text;
   for (const unsigned char byte : digest) text += fmt::format("{:02x}", byte);
   return text;
+}
+
+std::string rate_name(std::string_view namespace_uuid, std::string_view api, std::string_view key) {
+  return fmt::format("{}{}?{}", namespace_uuid, api, key);
 }
 
 void serve_gateway(const CallPtr& call) {

@@ -27,5 +27,8 @@ void serve_gateway(const CallPtr& call);
 
 // The digest of a key, as entity::GatewayApi keeps it.
 std::string key_digest(std::string_view key);
+// What an API's requests with that key are counted under; with an empty key, what all of the API's
+// begin with. Neither names nor base paths have a '?'.
+std::string rate_name(std::string_view namespace_uuid, std::string_view api, std::string_view key);
 
 }  // namespace berth::api

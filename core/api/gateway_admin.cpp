@@ -109,9 +109,20 @@ void with_one(const CallPtr& call, std::string_view what,
   });
 }
 
-// Stores an API, or takes it away if `put` is null, and runs `use`. `present` is what is there.
+// What is encrypted and opened by no key, or is no object, is replaced as a whole or not at all.
+bool is_readable(const CallPtr& call, const entity::GatewayApi& api) {
+  if (api.document() != nullptr) return true;
+  call->fail(409, fmt::format("The document of the API '{}' cannot be read: put a whole one in its "
+                              "place, or delete the API.",
+                              api.name));
+  return false;
+}
+
+// Stores an API, or takes it away if `put` is null, and runs `use`. `present` is what is there,
+// `coming` how many bytes the table was told to expect.
 void change(const CallPtr& call, std::shared_ptr<entity::GatewayApi> put,
-            const entity::GatewayApiPtr& present, std::function<void()> use) {
+            const entity::GatewayApiPtr& present, std::function<void()> use,
+            std::size_t coming = 0) {
   store::EntityChange change{.collection = entity::Collection::kApis};
   change.path = put ? put->path() : present->path();
   change.expected_revision = present ? present->revision : 0;
@@ -120,7 +131,8 @@ void change(const CallPtr& call, std::shared_ptr<entity::GatewayApi> put,
   changes.push_back(std::move(change));
   call->deps().entities.change_entities(
       call->executor(), std::move(changes),
-      [call, use = std::move(use)](const Result<std::vector<entity::EntityPtr>>& stored) {
+      [call, use = std::move(use), coming](const Result<std::vector<entity::EntityPtr>>& stored) {
+        call->service().gateway.arrived(call->user.namespace_uuid, coming);
         call->service().gateway.forget(call->user.namespace_uuid);
         if (!stored && stored.error().code() == StatusCode::kAlreadyExists) {
           return call->fail(409, text::kConflict);
@@ -130,11 +142,23 @@ void change(const CallPtr& call, std::shared_ptr<entity::GatewayApi> put,
       });
 }
 
+// `entries` is what the namespace has.
 void store_document(const CallPtr& call, json::object document,
-                    const entity::GatewayApiPtr& present) {
+                    const entity::GatewayApiPtr& present, const GatewayEntries& entries) {
   const std::uint64_t allowed = call->bounds().max_parameters_bytes;
   const std::size_t size = json::serialize(document).size();
   if (size > allowed) return call->fail(too_large("apidoc", size, allowed));
+  GatewayTable& table = call->service().gateway;
+  std::size_t before = 0;
+  std::size_t together = size + table.coming(call->user.namespace_uuid);
+  for (const GatewayEntryPtr& entry : entries) {
+    (entry->api == present ? before : together) += entry->bytes;
+  }
+  if (together > GatewayTable::kMaxNamespaceBytes && size > before) {
+    return call->fail(409, fmt::format("The documents of a namespace's APIs together have at most "
+                                       "{} bytes; with this one they had {}.",
+                                       GatewayTable::kMaxNamespaceBytes, together));
+  }
   // Refused here is what could not be served.
   const auto routes =
       GatewayRoutes::compile(document, call->user.namespace_name, "/apidoc/swagger");
@@ -148,7 +172,10 @@ void store_document(const CallPtr& call, json::object document,
   api->parameters = {
       {.key = std::string(entity::GatewayApi::kDocument), .value = std::move(document)}};
   json::object answer = value_of(*call, *api);
-  change(call, api, present, [call, answer = json::serialize(answer)] { call->send_json(answer); });
+  table.expect(call->user.namespace_uuid, size);
+  change(
+      call, api, present, [call, answer = json::serialize(answer)] { call->send_json(answer); },
+      size);
 }
 
 void create_api(const CallPtr& call) {
@@ -180,11 +207,11 @@ void create_api(const CallPtr& call) {
     }
     const entity::GatewayApiPtr present = found.empty() ? nullptr : found.front()->api;
     if (request->document) {
-      return store_document(call, std::move(*request->document), present);
+      return store_document(call, std::move(*request->document), present, entries);
     }
-    json::object document = present && present->document() != nullptr
-                                ? *present->document()
-                                : new_document(name, request->endpoint.title);
+    if (present && !is_readable(call, *present)) return;
+    json::object document =
+        present ? *present->document() : new_document(name, request->endpoint.title);
     if (!present) {
       if (const auto base = parse_base_path(name, "/apidoc/gatewayBasePath"); !base) {
         return call->fail(base.error());
@@ -193,7 +220,7 @@ void create_api(const CallPtr& call) {
     put_endpoint(document, request->endpoint, address_of(*call));
     if (request->cors) set_cors(document, *request->cors);
     if (request->key_header) set_key_header(document, *request->key_header);
-    store_document(call, std::move(document), present);
+    store_document(call, std::move(document), present, entries);
   });
 }
 
@@ -224,7 +251,12 @@ void delete_api(const CallPtr& call) {
   }
   with_one(call, "deletion", [call, path, method](const entity::GatewayApiPtr& api) {
     const auto done = [call] { call->send_json("{}"); };
-    if (path.empty()) return change(call, nullptr, api, done);
+    const auto all_gone = [call, api] {
+      call->service().gateway_rates.forget(rate_name(call->user.namespace_uuid, api->name, ""));
+      call->send_json("{}");
+    };
+    if (path.empty()) return change(call, nullptr, api, all_gone);
+    if (!is_readable(call, *api)) return;
     json::object document = *api->document();
     if (!remove_endpoint(document, path, method)) {
       const std::string with = method.empty() ? "" : " with operation " + method;
@@ -232,7 +264,7 @@ void delete_api(const CallPtr& call) {
           404,
           fmt::format("API deletion failure: path {}{} does not exist in the API", path, with));
     }
-    if (!has_endpoints(document)) return change(call, nullptr, api, done);
+    if (!has_endpoints(document)) return change(call, nullptr, api, all_gone);
     const auto changed = std::make_shared<entity::GatewayApi>(*api);
     changed->version = next_version(api->version);
     changed->updated_ms = call->received_ms;
@@ -260,6 +292,7 @@ void create_key(const CallPtr& call) {
     return call->fail(400, fmt::format("The note is longer than {} characters.", kMaxNote));
   }
   with_one(call, "key", [call, note](const entity::GatewayApiPtr& api) {
+    if (!is_readable(call, *api)) return;
     const auto routes =
         GatewayRoutes::compile(*api->document(), api->namespace_name, "/apidoc/swagger");
     const KeyDemand demand = routes ? routes->key_demand() : KeyDemand();
@@ -293,12 +326,16 @@ void create_key(const CallPtr& call) {
 
 void delete_key(const CallPtr& call) {
   with_one(call, "key", [call](const entity::GatewayApiPtr& api) {
-    const std::string_view id = call->query.get("id").value_or("");
+    if (!is_readable(call, *api)) return;
+    const std::string id(call->query.get("id").value_or(""));
     const auto changed = std::make_shared<entity::GatewayApi>(*api);
     const auto removed =
-        std::erase_if(changed->keys, [id](const auto& key) { return key.id == id; });
+        std::erase_if(changed->keys, [&id](const auto& key) { return key.id == id; });
     if (removed == 0) return call->fail(404, fmt::format("The API has no key '{}'.", id));
-    change(call, changed, api, [call] { call->send_json("{}"); });
+    change(call, changed, api, [call, api, id] {
+      call->service().gateway_rates.forget(rate_name(call->user.namespace_uuid, api->name, id));
+      call->send_json("{}");
+    });
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "api/gateway_routes.hpp"
@@ -17,7 +18,9 @@ class GatewayRates {
   // is of any clock that does not go backwards.
   std::int64_t enter(const std::string& who, const GatewayRate& rate, std::int64_t now_s) {
     if (rate.requests == 0) return 0;
-    if (spans_.size() >= kMaxSpans) {
+    // Many may be live, and looking at all of them takes its time.
+    if (spans_.size() >= kMaxSpans && now_s > swept_s_) {
+      swept_s_ = now_s;
       std::erase_if(spans_, [now_s](const auto& entry) { return entry.second.end_s <= now_s; });
     }
     Span& span = spans_[who];
@@ -25,6 +28,11 @@ class GatewayRates {
     if (span.count >= rate.requests) return span.end_s - now_s;
     ++span.count;
     return 0;
+  }
+
+  // Those whose names begin so are counted no more.
+  void forget(std::string_view prefix) {
+    std::erase_if(spans_, [prefix](const auto& entry) { return entry.first.starts_with(prefix); });
   }
 
  private:
@@ -35,6 +43,7 @@ class GatewayRates {
     std::int64_t count = 0;
   };
   std::unordered_map<std::string, Span> spans_;
+  std::int64_t swept_s_ = 0;  // when all were looked at
 };
 
 }  // namespace berth::api

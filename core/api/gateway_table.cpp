@@ -20,29 +20,35 @@ struct GatewayTable::Load {
   std::shared_ptr<GatewayEntries> entries = std::make_shared<GatewayEntries>();
   Status failed;
 
-  void take(const std::string& path, const Result<entity::EntityPtr>& found) {
+  // `listed` is the same as it is on the disk.
+  void take(const entity::EntityPtr& listed, const Result<entity::EntityPtr>& found) {
     if (!found) {
       // One that was deleted meanwhile is none; one that no key opens is none to serve.
-      if (found.error().code() != StatusCode::kNotFound) tell(path, found.error().to_string());
+      if (found.error().code() == StatusCode::kNotFound) return;
       if (found.error().code() == StatusCode::kUnavailable ||
           found.error().code() == StatusCode::kResourceExhausted) {
         failed = found.error();
       }
-      return;
+      return keep(listed, found.error().to_string());
     }
     auto api = std::static_pointer_cast<const entity::GatewayApi>(*found);
     const boost::json::object* document = api->document();
-    if (document == nullptr) return tell(path, "it has no document");
+    if (document == nullptr) return keep(*found, "it has no document");
+    const std::size_t size = boost::json::serialize(*document).size();
     auto routes = GatewayRoutes::compile(*document, api->namespace_name, "");
-    if (!routes) return tell(path, routes.error().message);
-    bytes += boost::json::serialize(*document).size();
-    entries->push_back(
-        std::make_shared<const GatewayEntry>(GatewayEntry{std::move(api), std::move(*routes)}));
+    if (!routes) return keep(*found, routes.error().message, size);
+    add({std::move(api), std::move(*routes), size});
   }
 
-  static void tell(const std::string& path, const std::string& reason) {
+  void add(GatewayEntry entry) {
+    bytes += entry.bytes;
+    entries->push_back(std::make_shared<const GatewayEntry>(std::move(entry)));
+  }
+  // One that cannot be served, and why.
+  void keep(const entity::EntityPtr& api, const std::string& reason, std::size_t size = 0) {
     log::error("api", "an API of the gateway cannot be served",
-               {{"api", path}, {"reason", reason}});
+               {{"api", api->path()}, {"reason", reason}});
+    add({std::static_pointer_cast<const entity::GatewayApi>(api), std::nullopt, size});
   }
 
   // Those who asked before a change are given what was there before it, too.
@@ -50,9 +56,10 @@ struct GatewayTable::Load {
     if (!is_stale) memory->loading.erase(uuid);
     std::stable_sort(entries->begin(), entries->end(),
                      [](const GatewayEntryPtr& a, const GatewayEntryPtr& b) {
-                       return a->routes.base().size() > b->routes.base().size();
+                       if (!a->routes || !b->routes) return a->routes && !b->routes;
+                       return a->routes->base().size() > b->routes->base().size();
                      });
-    if (failed.ok() && !is_stale) memory->put(uuid, {entries, bytes});
+    if (failed.ok() && !is_stale) memory->put(uuid, {entries, bytes, {}});
     const Result<GatewayEntriesPtr> result =
         failed.ok() ? Result<GatewayEntriesPtr>(entries) : Result<GatewayEntriesPtr>(failed);
     for (const Done& done : waiting) done(result);
@@ -61,11 +68,12 @@ struct GatewayTable::Load {
 
 void GatewayTable::Memory::put(const std::string& uuid, Known entry) {
   if (entry.bytes > kMaxBytes) return;
-  if (bytes + entry.bytes > kMaxBytes || known.size() >= kMaxNamespaces) {
-    known.clear();
-    bytes = 0;
+  erase(uuid);
+  while (bytes + entry.bytes > kMaxBytes || known.size() >= kMaxNamespaces) {
+    erase(std::string(ages.front()));
   }
   bytes += entry.bytes;
+  entry.age = ages.insert(ages.end(), uuid);
   known[uuid] = std::move(entry);
 }
 
@@ -73,6 +81,7 @@ void GatewayTable::Memory::erase(const std::string& uuid) {
   const auto found = known.find(uuid);
   if (found == known.end()) return;
   bytes -= found->second.bytes;
+  ages.erase(found->second.age);
   known.erase(found);
 }
 
@@ -106,8 +115,8 @@ void GatewayTable::find(const std::string& namespace_name, const std::string& na
         // A list has them as they are on the disk; the document may be encrypted there.
         for (const entity::EntityPtr& each : *listed) {
           entities.get_entity(io.get_executor(), entity::Collection::kApis, each->path(),
-                              [load, path = each->path()](const Result<entity::EntityPtr>& found) {
-                                load->take(path, found);
+                              [load, each](const Result<entity::EntityPtr>& found) {
+                                load->take(each, found);
                                 if (--load->left == 0) load->end();
                               });
         }
@@ -121,6 +130,22 @@ void GatewayTable::forget(const std::string& namespace_uuid) {
   if (loading == memory_->loading.end()) return;
   loading->second->is_stale = true;
   memory_->loading.erase(loading);
+}
+
+std::size_t GatewayTable::coming(const std::string& namespace_uuid) const {
+  const auto found = coming_.find(namespace_uuid);
+  return found == coming_.end() ? 0 : found->second;
+}
+
+void GatewayTable::expect(const std::string& namespace_uuid, std::size_t bytes) {
+  if (bytes != 0) coming_[namespace_uuid] += bytes;
+}
+
+void GatewayTable::arrived(const std::string& namespace_uuid, std::size_t bytes) {
+  const auto found = coming_.find(namespace_uuid);
+  if (found == coming_.end()) return;
+  found->second -= std::min(found->second, bytes);
+  if (found->second == 0) coming_.erase(found);
 }
 
 }  // namespace berth::api

@@ -6,7 +6,9 @@
 
 #include <boost/asio/io_context.hpp>
 #include <functional>
+#include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,16 +22,21 @@ namespace berth::api {
 
 struct GatewayEntry {
   entity::GatewayApiPtr api;
-  GatewayRoutes routes;
+  std::optional<GatewayRoutes> routes;  // nullopt: it is there and cannot be served
+  std::size_t bytes = 0;                // of the document; 0 if there is none to be read
 };
 using GatewayEntryPtr = std::shared_ptr<const GatewayEntry>;
-// Longest base path first; those that cannot be read are left out and told in the log.
+// Longest base path first; those that cannot be served last, told in the log: they can be seen,
+// replaced and deleted.
 using GatewayEntries = std::vector<GatewayEntryPtr>;
 using GatewayEntriesPtr = std::shared_ptr<const GatewayEntries>;
 
 class GatewayTable {
  public:
-  static constexpr std::int64_t kMaxApis = 200;  // of one namespace
+  // Of one namespace. What its documents have together is far below kMaxBytes: what is too large
+  // to be kept would be read again with each request.
+  static constexpr std::int64_t kMaxApis = 200;
+  static constexpr std::size_t kMaxNamespaceBytes = 4u << 20;
   // Of what is kept in memory.
   static constexpr std::size_t kMaxNamespaces = 10'000;
   static constexpr std::size_t kMaxBytes = 64u << 20;
@@ -44,18 +51,26 @@ class GatewayTable {
   // An API of that namespace was changed: it is read anew when it is asked for.
   void forget(const std::string& namespace_uuid);
 
+  // Bytes of that namespace's documents that are on their way to the store: requests that come
+  // together must not each find the room that only one of them has.
+  std::size_t coming(const std::string& namespace_uuid) const;
+  void expect(const std::string& namespace_uuid, std::size_t bytes);
+  void arrived(const std::string& namespace_uuid, std::size_t bytes);
+
  private:
   using Done = std::function<void(const Result<GatewayEntriesPtr>&)>;
   struct Load;
   struct Known {
     GatewayEntriesPtr entries;
     std::size_t bytes = 0;  // of the documents, about
+    std::list<std::string>::iterator age{};
   };
   struct Memory {
     std::unordered_map<std::string, Known> known;  // by uuid
     // Those that are being read and that no change has overtaken.
     std::unordered_map<std::string, std::shared_ptr<Load>> loading;
-    std::size_t bytes = 0;  // of all in `known`
+    std::list<std::string> ages;  // the uuids of `known`, that which was read first in front
+    std::size_t bytes = 0;        // of all in `known`
 
     void put(const std::string& uuid, Known entry);
     void erase(const std::string& uuid);
@@ -64,6 +79,7 @@ class GatewayTable {
   boost::asio::io_context& io_;
   store::EntityStore& entities_;
   const std::shared_ptr<Memory> memory_;
+  std::unordered_map<std::string, std::size_t> coming_;  // by uuid; none is 0
 };
 
 }  // namespace berth::api

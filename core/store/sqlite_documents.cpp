@@ -284,7 +284,14 @@ void SqliteEntities::list_entities(Executor on, EntityQuery wanted, Done<Entitie
     Entities entities;
     while (query.next()) {
       auto entity = from_row(query);
-      if (!entity) return reply(entity.error());
+      // One that is damaged does not take the others with it.
+      if (!entity) {
+        log::error("store", "an entity cannot be read",
+                   {{"namespace", wanted.namespace_name},
+                    {"collection", std::string(entity::to_string(wanted.collection))},
+                    {"reason", entity.error().to_string()}});
+        continue;
+      }
       entities.push_back(std::move(*entity));
     }
     if (!query.status().ok()) return reply(query.status());

@@ -268,6 +268,13 @@ TEST(GatewayRates, CountEachAlone) {
   EXPECT_EQ(rates.enter("b", two, 140), 0);
   EXPECT_EQ(rates.enter("a", two, 160), 0);
   EXPECT_EQ(rates.enter("a", GatewayRate{}, 160), 0);
+  // What is gone begins anew; what only begins alike stays.
+  const GatewayRate one{1, 60};
+  EXPECT_EQ(rates.enter("n/api?k", one, 160), 0);
+  EXPECT_EQ(rates.enter("n/api2?k", one, 160), 0);
+  rates.forget("n/api?");
+  EXPECT_EQ(rates.enter("n/api?k", one, 160), 0);
+  EXPECT_NE(rates.enter("n/api2?k", one, 160), 0);
 }
 
 }  // namespace

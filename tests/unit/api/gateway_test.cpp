@@ -359,5 +359,76 @@ TEST_F(GatewayTest, ANamespaceMadeAgainHasNoneOfTheOldApis) {
   EXPECT_EQ(visit("/b/p").status, 404);
 }
 
+TEST_F(GatewayTest, BoundsWhatANamespaceHasTogether) {
+  start();
+  // Five of 900 KB are too much.
+  const auto put_large = [&](int number, std::size_t bytes) {
+    return post(kManage + "createApi.http",
+                R"({"apidoc":{"swagger":{"swagger":"2.0","basePath":"/l)" + std::to_string(number) +
+                    R"(","info":{"description":")" + std::string(bytes, 't') +
+                    R"("},"paths":{"/p":{"get":{"x-openwhisk":{"action":"a"}}}}}}})");
+  };
+  for (int i = 0; i < 4; ++i) {
+    const Reply made = put_large(i, 900'000);
+    ASSERT_EQ(made.status, 200) << made.body.substr(0, 200);
+  }
+  const Reply refused = put_large(4, 900'000);
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_TRUE(refused.error().starts_with(
+      "The documents of a namespace's APIs together have at most 4194304 bytes; with this one "))
+      << refused.error();
+  EXPECT_EQ(put_large(4, 100'000).status, 200);
+  EXPECT_EQ(put_large(0, 900'000).status, 200);  // in its own place
+  EXPECT_EQ(put_large(0, 800'000).status, 200);
+  EXPECT_EQ(remove(kManage + "deleteApi.http?basepath=/l1").status, 200);
+  EXPECT_EQ(put_large(5, 900'000).status, 200);
+  EXPECT_EQ(put_large(6, 2'000'000).status, 413);
+}
+
+TEST_F(GatewayTest, WhatCannotBeServedCanBeSeenReplacedAndDeleted) {
+  export_page();
+  ASSERT_EQ(add("/b", "/p", "GET").status, 200);
+  ASSERT_EQ(add("/good", "/p", "GET").status, 200);
+  // As an older or newer berthd may have left them.
+  const auto spoil = [&](json::value document) {
+    on_server([&] {
+      const auto present = entities.cached_entity(entity::Collection::kApis, "guest//b");
+      const auto api =
+          std::make_shared<entity::GatewayApi>(static_cast<const entity::GatewayApi&>(*present));
+      api->parameters = {
+          {.key = std::string(entity::GatewayApi::kDocument), .value = std::move(document)}};
+      store::EntityChange change{.collection = entity::Collection::kApis};
+      change.path = api->path();
+      change.expected_revision = present->revision;
+      change.put = api;
+      entities.change_entities(io.get_executor(), {change},
+                               [](const auto& changed) { EXPECT_TRUE(changed); });
+      // It is read anew.
+      auth.known.at("guest").namespace_uuid += "0";
+    });
+  };
+  for (const json::value& broken :
+       {json::value(json::object{{"basePath", "/b"}, {"paths", 7}}), json::value(nullptr)}) {
+    spoil(broken);
+    EXPECT_EQ(visit("/b/p").status, 404);
+    EXPECT_EQ(visit("/good/p").status, 200);
+    EXPECT_EQ(get(kManage + "getApi.http").json().at("apis").as_array().size(), 2u);
+    EXPECT_EQ(get(kManage + "getApi.http?basepath=/b").json().at("apis").as_array().size(), 1u);
+    EXPECT_EQ(post(kManage + "createKey.http?basepath=/b").status, 409);
+    const int removed = remove(kManage + "deleteApi.http?basepath=/b&relpath=/p").status;
+    EXPECT_EQ(removed, broken.is_null() ? 409 : 404);
+    const Reply whole = post(
+        kManage + "createApi.http",
+        R"({"apidoc":{"swagger":{"swagger":"2.0","basePath":"/b","info":{"title":"B"},"paths":)"
+        R"({"/p":{"get":{"x-openwhisk":{"url":"/api/v1/web/_/default/page.json"}}}}}}})");
+    EXPECT_EQ(whole.status, 200) << whole.body;
+    EXPECT_EQ(visit("/b/p").status, 200);
+  }
+  spoil(nullptr);
+  EXPECT_EQ(add("/b", "/q", "GET").status, 409);
+  EXPECT_EQ(remove(kManage + "deleteApi.http?basepath=/b").status, 200);
+  EXPECT_EQ(get(kManage + "getApi.http").json().at("apis").as_array().size(), 1u);
+}
+
 }  // namespace
 }  // namespace berth::api
