@@ -89,7 +89,11 @@ void create(const GlobalOptions& options, const KeyOptions& wanted) {
   json::object body;
   if (!wanted.subject.empty()) body.emplace("subject", wanted.subject);
   if (!wanted.rights.empty()) body.emplace("rights", wanted.rights);
-  if (!wanted.time.empty()) body.emplace("expiresIn", seconds_of(wanted.time));
+  if (!wanted.time.empty()) {
+    const std::int64_t life = seconds_of(wanted.time);
+    if (life == 0) throw Exit(ExitCode::kUsage, "a key that ends at once opens nothing");
+    body.emplace("expiresIn", life);
+  }
   print_key(options, admin(options, "POST", path_of(wanted.name) + "/keys", json::serialize(body)),
             "created a key of namespace " + wanted.name);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/admin.hpp"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -246,14 +247,18 @@ void AdminApi::handle(const http::Request& request, http::Responder responder) {
   constexpr std::string_view kLimits = "/limits";
   constexpr std::string_view kBlocked = "/blocked";
   constexpr std::string_view kUsage = "/usage";
-  const bool is_key = rest.ends_with(kKey);
-  const bool is_limits = rest.ends_with(kLimits);
-  const bool is_blocked = rest.ends_with(kBlocked);
-  const bool is_usage = rest.ends_with(kUsage);
-  // A name has no slash, so this one ends it.
-  const std::size_t keys_at = rest.find("/keys");
-  const std::string_view keys_path =
-      keys_at == std::string_view::npos ? std::string_view() : rest.substr(keys_at);
+  constexpr std::string_view kKeys = "/keys";
+  // A name has no slash, so the first one ends it.
+  const std::size_t keys_at = std::min(rest.find('/'), rest.size());
+  std::string_view keys_path = rest.substr(keys_at);
+  if (keys_path != kKeys && !keys_path.starts_with("/keys/")) keys_path = {};
+  const auto ends_with = [&](std::string_view end) {
+    return keys_path.empty() && rest.ends_with(end);
+  };
+  const bool is_key = ends_with(kKey);
+  const bool is_limits = ends_with(kLimits);
+  const bool is_blocked = ends_with(kBlocked);
+  const bool is_usage = ends_with(kUsage);
   if (is_key) rest.remove_suffix(kKey.size());
   if (is_limits) rest.remove_suffix(kLimits.size());
   if (is_blocked) rest.remove_suffix(kBlocked.size());

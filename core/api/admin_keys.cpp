@@ -41,14 +41,16 @@ json::array list(const std::vector<store::Key>& keys) {
   return array;
 }
 
-Checked<std::int64_t> seconds(const json::object& body, std::string_view key, std::int64_t max) {
+// 0 if it is not given.
+Checked<std::int64_t> seconds(const json::object& body, std::string_view key, std::int64_t min,
+                              std::int64_t max) {
   const json::value* value = given(body, key);
   if (value == nullptr) return std::int64_t{0};
   const std::string pointer = fmt::format("/{}", key);
   const auto number = entity::read_integer(*value, pointer);
   if (!number) return refused(number.error());
-  if (*number < 0 || *number > max) {
-    return wrong(pointer, fmt::format("must be from 0 to {} seconds", max));
+  if (*number < min || *number > max) {
+    return wrong(pointer, fmt::format("must be from {} to {} seconds", min, max));
   }
   return *number;
 }
@@ -101,12 +103,12 @@ void AdminKeys::add(const AdminCallPtr& call, const std::string& name,
                             "must be words of read, put, delete, activate, write (put "
                             "and delete), invoke (activate) and all, with commas"));
   }
-  const auto life = seconds(*asked, "expiresIn", kMaxLifeSeconds);
+  const auto life = seconds(*asked, "expiresIn", 1, kMaxLifeSeconds);
   if (!life) return call->fail(life.error());
   store::NewKey wanted{name, subject->empty() ? name : *subject, *rights, 0};
   if (*life > 0) wanted.expires_ms = system_clock().wall_ms() + *life * 1000;
   keys_.add_key(on_, std::move(wanted), [call](const Result<store::Key>& made) {
-    if (!made && made.error().code() == StatusCode::kResourceExhausted) {
+    if (!made && made.error().code() == StatusCode::kFailedPrecondition) {
       return call->fail(409, made.error().message());
     }
     if (!made) return call->fail(made.error());
@@ -118,7 +120,7 @@ void AdminKeys::rotate(const AdminCallPtr& call, const std::string& name, const 
                        std::string_view body) const {
   const auto asked = parse_body(body);
   if (!asked) return call->fail(asked.error());
-  const auto overlap = seconds(*asked, "overlap", kMaxOverlapSeconds);
+  const auto overlap = seconds(*asked, "overlap", 0, kMaxOverlapSeconds);
   if (!overlap) return call->fail(overlap.error());
   keys_.rotate_key(on_, name, uuid, *overlap * 1000,
                    [call, &auth = auth_, changed = changed_](const Result<store::Key>& made) {

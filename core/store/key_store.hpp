@@ -42,7 +42,7 @@ class KeyStore {
   virtual std::vector<Key> keys_of_namespace(std::string_view name) const = 0;
   virtual std::vector<Key> keys_of_subject(std::string_view subject) const = 0;
   // NOT_FOUND; INVALID_ARGUMENT for no rights, a bad subject, or an end that is past;
-  // RESOURCE_EXHAUSTED: the namespace has kMaxKeys.
+  // FAILED_PRECONDITION: the namespace has kMaxKeys.
   static constexpr std::size_t kMaxKeys = 1000;
   virtual void add_key(Executor on, NewKey wanted, Done<Key> done) = 0;
   // NOT_FOUND; FAILED_PRECONDITION for the namespace's own.

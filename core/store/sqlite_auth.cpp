@@ -176,8 +176,9 @@ class HideNamespace final : public WriteJob {
                                         " actions: delete them, or force it");
       }
       if (query.integer(1) > 0) {
-        return sdk::failed_precondition("namespace '" + name_ + "' still has " + query.string(1) +
-                                        " packages, triggers or rules: delete them, or force it");
+        return sdk::failed_precondition(
+            "namespace '" + name_ + "' still has " + query.string(1) +
+            " packages, triggers, rules or APIs: delete them, or force it");
       }
     }
     Query actions(connection, "DELETE FROM actions WHERE namespace = ?");

@@ -46,9 +46,9 @@ class AddKey final : public WriteJob {
       const auto count = number(query);
       if (!count) return count.error();
       if (*count >= static_cast<std::int64_t>(KeyStore::kMaxKeys)) {
-        return sdk::resource_exhausted("namespace '" + key_.namespace_name + "' has " +
-                                       std::to_string(KeyStore::kMaxKeys) +
-                                       " keys: remove some that are not used");
+        return sdk::failed_precondition("namespace '" + key_.namespace_name + "' has " +
+                                        std::to_string(KeyStore::kMaxKeys) +
+                                        " keys: remove some that are not used");
       }
     }
     Query query(connection,

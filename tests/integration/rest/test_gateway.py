@@ -79,6 +79,7 @@ class Gateway(BerthTest):
         self.assertEqual(berthd.api("GET", "/actions", key=made["key"]).status, 401)
         self.assertIn("own key", self.cli("namespace", "key", "delete", "guest", fresh["uuid"], code=6))
         self.assertIn("is no time", self.cli("namespace", "key", "rotate", "guest", "--overlap", "soon", code=2))
+        self.assertIn("opens nothing", self.cli("namespace", "key", "create", "guest", "--expires", "0s", code=2))
 
         usage = json.loads(self.cli("--json", "namespace", "usage", "guest"))
         self.assertEqual((usage["name"], usage["actions"], usage["running"], usage["blocked"]), ("guest", 0, 0, False))

@@ -148,6 +148,10 @@ TEST_F(AdminTest, RefusesBadRequests) {
   EXPECT_EQ(call("POST", "/status").status, 405);
   EXPECT_EQ(call("GET", "/other").status, 404);
   EXPECT_EQ(call("DELETE", "/namespaces/a%2Fb").status, 400);
+  // "/keys" and what is below it, not what begins alike.
+  EXPECT_EQ(call("DELETE", "/namespaces/guest/keysXuuid").status, 400);
+  EXPECT_EQ(call("POST", "/namespaces/guest/keys/key").status, 404);  // without a store of keys
+  EXPECT_TRUE(changed.empty());
 }
 
 TEST_F(AdminTest, SetsAndShowsTheLimitsOfANamespace) {
