@@ -12,9 +12,9 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <unistd.h>
 
-#include "host_command.hpp"
 #include "nat_links.hpp"
 #include "nat_rules.hpp"
 #include "sys.hpp"
@@ -27,8 +27,9 @@ constexpr const char* kMarker = "sandboxer.nat";
 // Tried in this order where the operator names none.
 constexpr uint32_t kFirstSubnet = 10u << 24 | 231u << 16;
 constexpr int kSubnets = 16;
-// Where Docker and others drop what they do not know; rules there are written as iptables does.
-constexpr const char* kIptablesForward = "ip filter FORWARD";
+// Held from the choice of a subnet until it is seen in the host's routes.
+constexpr const char* kChoiceLock = "run/berth-nat.lock";
+constexpr int kChoiceLockMs = 10'000;
 
 std::string hex8(const std::string& name) {
   uint32_t hash = 2166136261u;
@@ -74,7 +75,8 @@ NatBridge::NatBridge(const HostView& host, int data, const std::string& name)
     : host_(host),
       data_(data),
       bridge_("berth" + hex8(name)),
-      table_(table_name(name)),
+      table_name_(table_name(name)),
+      table_(host, table_name_, bridge_),
       // Another in each life: a dead one's may still be on their way out.
       link_prefix_("bv" + sys::random_hex16().substr(0, 6)) {}
 
@@ -83,15 +85,6 @@ void NatBridge::enter(int ns) const {
   // Going on in a sandbox's network would be worse than ending.
   std::fprintf(stderr, "cannot change the network namespace: %s\n", std::strerror(errno));
   std::abort();
-}
-
-sdk::Status NatBridge::nft(std::string_view script, std::string& output) const {
-  const std::string program = find_host_program(host_, "nft");
-  if (program.empty()) {
-    return sdk::failed_precondition(
-        "network = \"nat\" needs nft, which is not installed: install the package nftables");
-  }
-  return run_host_program(host_, {program, "-f", "-"}, script, output);
 }
 
 sdk::Status NatBridge::sweep() {
@@ -104,9 +97,7 @@ sdk::Status NatBridge::remove_all() {
   if (::if_nametoindex(bridge_.c_str()) != 0) {
     if (auto s = links::remove(bridge_); !s.ok()) return s;
   }
-  std::string output;
-  if (auto s = nft(removal(table_), output); !s.ok()) return s;
-  close_forward_chain();
+  if (auto s = table_.remove(); !s.ok()) return s;
   ::unlinkat(data_, kMarker, 0);
   return {};
 }
@@ -126,6 +117,12 @@ sdk::Status NatBridge::choose_subnet(const Ipv4Range& wanted, Ipv4Range& subnet)
   };
   subnet = wanted;
   if (wanted.prefix != 0) {
+    if (plan_.in_use(wanted.address + 1)) {
+      return sdk::failed_precondition(
+          "the gateway of the sandboxes' subnet " + text_of(wanted) +
+          " would be the address of a sandbox that lives: choose another by "
+          "plugin.process.nat.subnet");
+    }
     const auto route = overlap(wanted);
     if (route == taken.end()) return {};
     return sdk::failed_precondition("the sandboxes' subnet " + text_of(wanted) + " overlaps " +
@@ -169,28 +166,54 @@ sdk::Status NatBridge::make_bridge(const Ipv4Range& subnet) {
   return links::add_gateway(bridge_, subnet.address + 1, subnet.prefix);
 }
 
+sdk::Status NatBridge::lock_choice(UniqueFd& lock) const {
+  lock.reset(
+      ::openat(host_.root.get(), kChoiceLock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!lock.valid()) {
+    // Where there is no such directory the others of this host have not got it either.
+    if (errno == ENOENT || errno == EROFS) return {};
+    return from_errno(std::string("cannot open /") + kChoiceLock, errno);
+  }
+  for (int waited = 0; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; ++waited) {
+    if (errno != EINTR && errno != EWOULDBLOCK) {
+      return from_errno(std::string("cannot lock /") + kChoiceLock, errno);
+    }
+    if (waited >= kChoiceLockMs) {
+      return sdk::failed_precondition(std::string("/") + kChoiceLock +
+                                      " is held by another berth-sandboxer and not released");
+    }
+    ::usleep(1000);
+  }
+  return {};
+}
+
 sdk::Status NatBridge::configure(const NatSettings& settings) {
-  if (configured_ && settings == settings_) return {};
+  if (configured_ && settings == settings_) return table_.check(true);
+  // Two that choose at once would choose the same.
+  UniqueFd lock;
+  if (auto s = lock_choice(lock); !s.ok()) return s;
   Ipv4Range subnet;
   if (auto s = choose_subnet(settings.subnet, subnet); !s.ok()) return s;
   if (auto s = check_forwarding(settings.enable_forwarding); !s.ok()) return s;
-  if (int e = sys::create_file_at(data_, kMarker, bridge_ + "\n" + table_ + "\n", 0600); e != 0) {
+  if (int e = sys::create_file_at(data_, kMarker, bridge_ + "\n" + table_name_ + "\n", 0600);
+      e != 0) {
     return from_errno("cannot write to the data directory", e);
   }
   const bool first = !configured_;
+  const std::string before = table_.script();
   if (std::find(subnets_.begin(), subnets_.end(), subnet) == subnets_.end()) {
     subnets_.push_back(subnet);
   }
   // The rules first: nothing is connected that they do not filter.
-  std::string output;
-  auto status = nft(
-      ruleset({table_, bridge_, subnets_, settings.allow, settings.deny, settings.dns}), output);
-  if (status.ok()) status = open_forward_chains();
+  auto status = table_.write(
+      ruleset({table_name_, bridge_, subnets_, settings.allow, settings.deny, settings.dns}));
   if (status.ok()) status = make_bridge(subnet);
   if (!status.ok()) {
     if (first) {
       subnets_.clear();
       (void)remove_all();
+    } else if (auto s = table_.write(before); !s.ok()) {
+      std::fprintf(stderr, "%s\n", s.message().c_str());
     }
     return status;
   }
@@ -200,52 +223,9 @@ sdk::Status NatBridge::configure(const NatSettings& settings) {
   return {};
 }
 
-sdk::Status NatBridge::open_forward_chains() {
-  warning_.clear();
-  std::string listing;
-  if (auto s = nft("list chains\n", listing); !s.ok()) return s;
-  for (const std::string& chain : dropping_forward_chains(listing)) {
-    if (chain != kIptablesForward) {
-      warning_ = "the chain " + chain + " of this host's nftables drops what it does not know, " +
-                 "sandboxes' traffic too: let it accept iifname and oifname " + bridge_;
-      continue;
-    }
-    std::string rules;
-    // Ours come first and have dropped what must not pass by then.
-    const std::string list = std::string("list chain ") + kIptablesForward + "\n";
-    if (auto s = nft(list, rules); !s.ok()) return s;
-    if (rules.find("\"" + bridge_ + "\"") != std::string::npos) continue;
-    for (const char* direction : {"iifname", "oifname"}) {
-      if (auto s = nft(std::string("insert rule ") + kIptablesForward + " " + direction + " \"" +
-                           bridge_ + "\" counter accept\n",
-                       rules);
-          !s.ok()) {
-        return s;
-      }
-    }
-  }
-  return {};
-}
-
-void NatBridge::close_forward_chain() const {
-  const std::string program = find_host_program(host_, "nft");
-  std::string listing;
-  // Where there is no such chain there is nothing to remove.
-  if (!run_host_program(host_, {program, "-a", "list", "chain", "ip", "filter", "FORWARD"}, "",
-                        listing)
-           .ok()) {
-    return;
-  }
-  for (const std::string& handle : handles_of(listing, bridge_)) {
-    std::string output;
-    const auto s =
-        nft(std::string("delete rule ") + kIptablesForward + " handle " + handle + "\n", output);
-    if (!s.ok()) std::fprintf(stderr, "%s\n", s.message().c_str());
-  }
-}
-
 sdk::Status NatBridge::make(NatLink& link) {
   if (!configured_) return sdk::failed_precondition("there is no network configured");
+  if (auto s = check(false); !s.ok()) return s;
   const auto address = plan_.take();
   if (!address) {
     return sdk::resource_exhausted("all addresses of " + text_of(plan_.subnet()) +

@@ -8,7 +8,7 @@
 // descriptor of their namespace, and the kernel takes the host's end along.
 //
 // As root only. Runs on the loop's thread only; calls of nft block it, which happens when settings
-// come and at the end.
+// come, when others change the host's rules, and at the end.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 
 #include "address_plan.hpp"
 #include "berth/sdk/status.hpp"
+#include "nat_table.hpp"
 #include "protocol/protocol.hpp"
 #include "protocol/unique_fd.hpp"
 #include "rootfs.hpp"
@@ -44,7 +45,12 @@ class NatBridge {
   sdk::Status configure(const NatSettings& settings);
   bool configured() const { return configured_; }
   // What the operator should know though it works; empty if nothing.
-  const std::string& warning() const { return warning_; }
+  const std::string& warning() const { return table_.warning(); }
+
+  // Sees to it that the rules are there though others may have removed them (nat_table.hpp); if
+  // they cannot be, nobody is to be connected. Mostly some microseconds; `now`: not the answer of
+  // a moment ago.
+  sdk::Status check(bool now) { return configured_ ? table_.check(now) : sdk::Status(); }
 
   // Makes a namespace and connects it. RESOURCE_EXHAUSTED if all addresses are in use.
   sdk::Status make(NatLink& link);
@@ -63,23 +69,22 @@ class NatBridge {
   void remove();
 
   const std::string& bridge() const { return bridge_; }
-  const std::string& table() const { return table_; }
+  const std::string& table() const { return table_name_; }
 
  private:
+  sdk::Status lock_choice(UniqueFd& lock) const;
   sdk::Status choose_subnet(const Ipv4Range& wanted, Ipv4Range& subnet) const;
   sdk::Status check_forwarding(bool enable) const;
   sdk::Status make_bridge(const Ipv4Range& subnet);
   sdk::Status remove_all();
-  sdk::Status nft(std::string_view script, std::string& output) const;
-  sdk::Status open_forward_chains();
-  void close_forward_chain() const;
   sdk::Status connect(NatLink& link, const std::string& name);
   void enter(int ns) const;
 
   const HostView& host_;
   const int data_;
   std::string bridge_;
-  std::string table_;
+  std::string table_name_;
+  NatTable table_;
   std::string link_prefix_;
   UniqueFd host_network_;
   AddressPlan plan_;
@@ -87,7 +92,6 @@ class NatBridge {
   NatSettings settings_;
   bool configured_ = false;
   uint64_t next_link_ = 1;
-  std::string warning_;
 };
 
 }  // namespace berth::process

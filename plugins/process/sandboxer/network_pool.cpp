@@ -16,6 +16,8 @@ namespace {
 
 constexpr uint64_t kLeavingMs = 20;
 constexpr uint64_t kLingerNs = 500'000'000;
+// Sandboxes that live are filtered by nothing for as long as this, should others remove the rules.
+constexpr uint64_t kRulesMs = 2000;
 // The C library asks no more than these.
 constexpr size_t kMostServers = 3;
 
@@ -85,6 +87,7 @@ sdk::Status NetworkPool::configure(const Settings& settings, std::vector<uint32_
     if (!status.ok()) return status;
     servers = privileged_ ? effective.dns : UserNat::servers(effective);
     nameless_ = servers.empty();
+    watch_rules();
   }
   most_ = settings.pooled_networks;
   if (settings.network == kind_ && settings.nat == nat_) return {};
@@ -95,6 +98,17 @@ sdk::Status NetworkPool::configure(const Settings& settings, std::vector<uint32_
   return {};
 }
 
+void NetworkPool::watch_rules() {
+  if (!privileged_ || watching_rules_) return;
+  watching_rules_ = true;
+  loop_.after_ms(kRulesMs, [this] {
+    watching_rules_ = false;
+    // What fails has been told to the log; the next try is not far.
+    (void)bridge_.check(false);
+    if (!stopping_) watch_rules();
+  });
+}
+
 void NetworkPool::drop_kept() {
   for (auto& network : std::exchange(pool_, {})) drop(std::move(network));
   for (auto& network : std::exchange(resting_, {})) drop(std::move(network));
@@ -103,6 +117,9 @@ void NetworkPool::drop_kept() {
 sdk::Status NetworkPool::take(SandboxNetwork& network) {
   network.generation = generation_;
   if (kind_ == Network::kHost) return {};
+  if (kind_ == Network::kNat && privileged_) {
+    if (auto s = bridge_.check(false); !s.ok()) return s;
+  }
   while (!pool_.empty() || !resting_.empty()) {
     auto& from = pool_.empty() ? resting_ : pool_;
     const bool rested = &from == &pool_;

@@ -36,6 +36,10 @@ class NetworkPool {
   // use. On failure the old settings stay.
   sdk::Status configure(const Settings& settings, std::vector<uint32_t>& servers);
 
+  // Whether what filters the networks' traffic is still there, which is asked often by itself too;
+  // it is made again if it can be.
+  sdk::Status check() { return privileged_ ? bridge_.check(true) : sdk::Status(); }
+
   // Takes one for a sandbox. `ns` stays invalid where the sandbox is to make its own, empty one, or
   // has the host's.
   sdk::Status take(SandboxNetwork& network);
@@ -68,6 +72,7 @@ class NetworkPool {
   void rest();
   void drop_kept();
   void watch_leaving();
+  void watch_rules();
 
   Loop& loop_;
   const HostView& host_;
@@ -83,6 +88,7 @@ class NetworkPool {
   std::vector<SandboxNetwork> resting_;  // to get another address when nothing else is to do
   std::vector<Leaving> leaving_;
   bool watching_ = false;
+  bool watching_rules_ = false;
   bool nameless_ = false;  // nat without a name server
 };
 

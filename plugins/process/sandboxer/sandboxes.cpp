@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ Sandboxes::Sandboxes(Loop& loop, Cgroups& cgroups, const HostView& host, bool pr
 Sandboxes::~Sandboxes() = default;
 
 sdk::Status Sandboxes::configure(const Settings& settings) {
-  if (configured_ && settings == settings_) return {};
+  if (configured_ && settings == settings_) return networks_.check();
   if (privileged_) {
     for (const char* file : {"etc/subuid", "etc/subgid"}) {
       int error = 0;
@@ -61,7 +62,14 @@ sdk::Status Sandboxes::configure(const Settings& settings) {
   }
   std::vector<uint32_t> servers;
   if (auto s = networks_.configure(settings, servers); !s.ok()) return s;
-  if (auto s = enter_new_template(host_, settings, servers, privileged_); !s.ok()) return s;
+  if (auto s = enter_new_template(host_, settings, servers, privileged_); !s.ok()) {
+    // All of the settings or none: the networks take back the old ones.
+    if (configured_) {
+      const auto back = networks_.configure(settings_, servers);
+      if (!back.ok()) std::fprintf(stderr, "%s\n", back.message().c_str());
+    }
+    return s;
+  }
   settings_ = settings;
   configured_ = true;
   pool_.configure(settings_, &filter_);

@@ -325,6 +325,75 @@ TEST_F(NatTest, AHostThatDropsWhatItForwardsIsOpenedForSandboxesOnly) {
   EXPECT_EQ(Net::sh("nft delete table ip filter"), "");
 }
 
+TEST_F(NatTest, RulesThatOthersRemoveAreWrittenAgain) {
+  start();
+  sandboxer_->quiet = false;
+  const Probe p = probe("a");
+  const auto remove = [] {
+    EXPECT_EQ(Net::sh("nft delete table inet $(nft list tables | grep -o 'berth_[^ ]*')"), "");
+  };
+  remove();
+  // The same settings again, as a berthd that is restarted brings them.
+  ASSERT_TRUE(client_->call(MessageType::kConfigure, sandboxer_->settings).status.ok());
+  EXPECT_NE(Net::sh("nft list tables").find("berth_test"), std::string::npos);
+  EXPECT_EQ(tcp(p, "10.1.2.3"), kRefused);
+  EXPECT_EQ(tcp(p, Net::kPublic), seen(Net::kPublic));
+  // And without being told.
+  remove();
+  EXPECT_TRUE(eventually(
+      [] { return Net::sh("nft list tables").find("berth_test") != std::string::npos; }));
+  EXPECT_EQ(tcp(p, "10.1.2.3"), kRefused);
+  EXPECT_EQ(tcp(p, Net::kHostAddress), kRefused);
+  EXPECT_EQ(tcp(p, Net::kPublic), seen(Net::kPublic));
+  // A part of it only.
+  const std::string table = Net::sh("nft list tables | grep -o 'berth_[^ ]*' | tr -d '\\n'");
+  EXPECT_EQ(Net::sh("nft flush chain inet " + table + " from_sandboxes"), "");
+  EXPECT_TRUE(eventually([&] {
+    return Net::sh("nft list table inet " + table).find("10.0.0.0/8 goto") != std::string::npos;
+  })) << sandboxer_->log();
+  EXPECT_EQ(tcp(p, "10.1.2.3"), kRefused);
+  // A host that drops what it forwards from now on, as one does on which Docker is started.
+  ASSERT_EQ(Net::sh("nft 'table ip filter { chain FORWARD { type filter hook forward priority "
+                    "filter; policy drop; counter; }; }'"),
+            "");
+  EXPECT_TRUE(eventually([&] {
+    return Net::sh("nft list chain ip filter FORWARD").find(bridge()) != std::string::npos;
+  })) << sandboxer_->log()
+      << Net::sh("nft list ruleset");
+  EXPECT_EQ(tcp(probe("b"), Net::kPublic), seen(Net::kPublic));
+  EXPECT_NE(sandboxer_->log().find("written again"), std::string::npos) << sandboxer_->log();
+  client_.reset();
+  sandboxer_.reset();
+  EXPECT_EQ(Net::sh("nft delete table ip filter"), "");
+}
+
+TEST_F(NatTest, SettingsThatFailLeaveTheOldOnesInForce) {
+  start();
+  const Probe p = probe("a");
+  Settings bad = sandboxer_->settings;
+  bad.nat.deny = {rule(Net::kPublic)};
+  bad.runtimes_directory = "/nowhere/at/all";
+  EXPECT_FALSE(client_->call(MessageType::kConfigure, bad).status.ok());
+  EXPECT_EQ(tcp(p, Net::kPublic), seen(Net::kPublic)) << "its rules are not in force";
+  EXPECT_EQ(tcp(probe("b"), Net::kPublic), seen(Net::kPublic));
+}
+
+TEST_F(NatTest, AddressesInUseAreNotHandedOutInALargerSubnet) {
+  Ipv4Range& subnet = sandboxer_->settings.nat.subnet;
+  ASSERT_TRUE(parse_range("10.9.9.0/29", subnet));
+  start();
+  const Probe p = probe("a");
+  std::set<std::string> addresses{ask(p.socket_path, "address")};
+  ASSERT_TRUE(parse_range("10.9.9.0/28", subnet));
+  ASSERT_TRUE(client_->call(MessageType::kConfigure, sandboxer_->settings).status.ok());
+  for (int i = 0; i < 5; ++i) {
+    const Probe other = probe("p" + std::to_string(i));
+    EXPECT_TRUE(addresses.insert(ask(other.socket_path, "address")).second) << i;
+    EXPECT_EQ(tcp(other, Net::kPublic), seen(Net::kPublic)) << i;
+  }
+  EXPECT_EQ(tcp(p, Net::kPublic), seen(Net::kPublic));
+}
+
 TEST_F(NatTest, AnotherTablesDropIsNamed) {
   ASSERT_EQ(
       Net::sh("nft 'table inet fire { chain forwarded { type filter hook forward priority filter; "

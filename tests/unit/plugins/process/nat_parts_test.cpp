@@ -68,6 +68,37 @@ TEST(AddressPlan, HandsOutEachOnceAndTheReturnedLast) {
   EXPECT_EQ(plan.free(), 0u);
 }
 
+TEST(AddressPlan, WhatIsInUseStaysSoInAnotherSubnet) {
+  AddressPlan plan;
+  plan.reset(range("10.0.0.8/29"));
+  const uint32_t kept = *plan.take(), returned = *plan.take();
+  EXPECT_EQ(text_of(kept), "10.0.0.10");
+  // A larger one that has the smaller in it.
+  plan.reset(range("10.0.0.0/28"));
+  EXPECT_TRUE(plan.in_use(kept));
+  EXPECT_EQ(plan.free(), 13u - 2 - 2) << "but two in use, and the earlier gateway and network";
+  plan.give_back(returned);
+  EXPECT_EQ(plan.free(), 10u);
+  std::set<uint32_t> taken;
+  while (const auto address = plan.take()) EXPECT_TRUE(taken.insert(*address).second);
+  EXPECT_EQ(taken.size(), 10u);
+  EXPECT_FALSE(taken.contains(kept));
+  EXPECT_TRUE(taken.contains(returned));
+  EXPECT_FALSE(taken.contains(0x0a000009)) << "it is still at the bridge";
+  plan.give_back(kept);
+  EXPECT_EQ(plan.take(), kept);
+  // There and back.
+  plan.reset(range("10.9.0.0/29"));
+  const uint32_t there = *plan.take();
+  plan.reset(range("10.0.0.0/28"));
+  EXPECT_FALSE(plan.take().has_value());
+  EXPECT_EQ(plan.free(), 0u);
+  plan.give_back(there);
+  EXPECT_FALSE(plan.take().has_value()) << "not of this subnet";
+  plan.give_back(kept);
+  EXPECT_EQ(plan.take(), kept);
+}
+
 TEST(NatRules, TheMostSpecificComesFirst) {
   const std::string text = ruleset({"t",
                                     "br",
