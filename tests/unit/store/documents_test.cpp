@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packages, triggers and rules in the store.
+#include <sqlite3.h>
+
 #include "store/entity_cache.hpp"
 #include "store_fixture.hpp"
 
@@ -138,6 +140,20 @@ TEST_F(Documents, GoWithTheirNamespace) {
   ASSERT_TRUE(remove_it(true));
   EXPECT_EQ(store_->entities().cached_entity(Collection::kPackages, "guest/p"), nullptr);
   EXPECT_EQ(code_of(get_entity(Collection::kPackages, "guest/p")), StatusCode::kNotFound);
+}
+
+TEST_F(Documents, ADamagedOneDoesNotTakeTheOthersWithIt) {
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(change({.put = make_trigger(name)}));
+  store_.reset();
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, "UPDATE entities SET body = '{' WHERE path = 'guest/b'", nullptr,
+                         nullptr, nullptr),
+            SQLITE_OK);
+  EXPECT_EQ(sqlite3_changes(db), 1);
+  sqlite3_close(db);
+  open();
+  EXPECT_EQ(names(Collection::kTriggers), (std::vector<std::string>{"c", "a"}));
 }
 
 TEST(EntityCacheTest, ForgetsRatherThanGrows) {

@@ -191,5 +191,20 @@ TEST(Rights, AreReadAndShown) {
   EXPECT_FALSE(entity::parse_rights("read "));
 }
 
+// A full namespace is told apart from a store that takes nothing now.
+TEST_F(Keys, AreNotWithoutEnd) {
+  ASSERT_TRUE(create_namespace("guest"));
+  const auto last = await<Key>([&](Executor on, auto done) {
+    for (std::size_t i = 0; i + 1 < KeyStore::kMaxKeys; ++i) {
+      store_->keys().add_key(on, {"guest", "ci", {}, 0}, [](const Result<Key>&) {});
+    }
+    store_->keys().add_key(on, {"guest", "ci", {}, 0}, std::move(done));
+  });
+  // The namespace's own is one of them.
+  ASSERT_FALSE(last);
+  EXPECT_EQ(last.error().code(), StatusCode::kFailedPrecondition) << last.error().to_string();
+  EXPECT_EQ(store_->keys().keys_of_namespace("guest").size(), KeyStore::kMaxKeys);
+}
+
 }  // namespace
 }  // namespace berth::store
