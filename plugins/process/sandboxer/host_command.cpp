@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -39,6 +40,23 @@ constexpr size_t kMaxOutput = 4 << 20;
 
 }  // namespace
 
+bool read_all(int fd, int ms, size_t most, std::string& output) {
+  const uint64_t end = sys::monotonic_ns() + static_cast<uint64_t>(ms) * 1'000'000;
+  char chunk[4096];
+  while (true) {
+    const uint64_t now = sys::monotonic_ns();
+    if (now >= end) return false;
+    pollfd wait{fd, POLLIN, 0};
+    const int polled = ::poll(&wait, 1, static_cast<int>((end - now) / 1'000'000) + 1);
+    if (polled < 0 && errno != EINTR) return false;
+    if (polled <= 0) continue;
+    const ssize_t n = ::read(fd, chunk, sizeof(chunk));
+    if (n == 0) return true;
+    if (n < 0 && errno != EINTR) return false;
+    if (n > 0 && output.size() < most) output.append(chunk, static_cast<size_t>(n));
+  }
+}
+
 std::string find_host_program(const HostView& host, const std::string& name) {
   for (const char* directory : {"usr/sbin/", "usr/bin/", "sbin/", "bin/", "usr/local/sbin/"}) {
     // Links are to be followed as the host would.
@@ -71,10 +89,8 @@ sdk::Status run_host_program(const HostView& host, const std::vector<std::string
   if (pid == 0) execute(host, argv, given.get(), write_end.get());
   const UniqueFd child(pidfd);
   write_end.reset();
-  char chunk[4096];
-  ssize_t n;
-  while ((n = ::read(read_end.get(), chunk, sizeof(chunk))) > 0 || (n < 0 && errno == EINTR)) {
-    if (n > 0 && output.size() < kMaxOutput) output.append(chunk, static_cast<size_t>(n));
+  if (!read_all(read_end.get(), kHostProgramMs, kMaxOutput, output)) {
+    sys::pidfd_send_signal(child.get(), SIGKILL);
   }
   siginfo_t info{};
   while (::waitid(P_PIDFD, static_cast<id_t>(child.get()), &info, WEXITED) != 0 && errno == EINTR) {

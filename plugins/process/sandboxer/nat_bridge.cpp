@@ -205,8 +205,16 @@ sdk::Status NatBridge::configure(const NatSettings& settings) {
     subnets_.push_back(subnet);
   }
   // The rules first: nothing is connected that they do not filter.
-  auto status = table_.write(
-      ruleset({table_name_, bridge_, subnets_, settings.allow, settings.deny, settings.dns}));
+  NatRules rules{table_name_, bridge_, subnets_, settings.allow, settings.deny, settings.dns};
+  auto status = table_.write(ruleset(rules));
+  if (!status.ok()) {
+    rules.limit_connections = false;
+    if (table_.write(ruleset(rules)).ok()) {
+      std::fprintf(stderr, "sandboxes' connections are not limited in number: %s\n",
+                   status.message().c_str());
+      status = {};
+    }
+  }
   if (status.ok()) status = make_bridge(subnet);
   if (!status.ok()) {
     if (first) {

@@ -53,19 +53,30 @@ std::vector<Line> ordered(const NatRules& rules) {
   return lines;
 }
 
-std::string text_of_line(const Line& line) {
+// Where what is allowed goes: each sandbox has so many connections at once, so that one cannot fill
+// the host's table of them.
+constexpr const char* kAdmit = "goto admit";
+std::string admit_chain(bool limited) {
+  if (!limited) return "  chain admit {\n    accept\n  }\n";
+  return "  set flows {\n    type ipv4_addr; size 65536; flags dynamic;\n  }\n"
+         "  chain admit {\n    add @flows { ip saddr ct count over " +
+         std::to_string(kMostConnections) + " } " + kRefuse + "\n    accept\n  }\n";
+}
+
+std::string text_of_line(const Line& line, const char* allowed) {
   std::string text;
   if (line.rule.to.prefix != 0) text += "ip daddr " + text_of(line.rule.to) + " ";
   if (line.rule.port != 0) {
     text += "meta l4proto { tcp, udp } th dport " + std::to_string(line.rule.port) + " ";
   }
-  return "    " + text + (line.allow ? "accept" : kRefuse) + "\n";
+  return "    " + text + (line.allow ? allowed : kRefuse) + "\n";
 }
 
-std::string dns_lines(const NatRules& rules) {
+std::string dns_lines(const NatRules& rules, const char* allowed) {
   std::string text;
   for (const uint32_t server : rules.dns) {
-    text += "    ip daddr " + text_of(server) + " meta l4proto { tcp, udp } th dport 53 accept\n";
+    text += "    ip daddr " + text_of(server) + " meta l4proto { tcp, udp } th dport 53 " +
+            allowed + "\n";
   }
   return text;
 }
@@ -111,7 +122,8 @@ std::string ruleset(const NatRules& rules) {
   const std::string out_again = "oifname \"" + rules.bridge + "\"";
   const std::vector<Line> lines = ordered(rules);
   // Before the usual filters, so that what others accept is not accepted for us.
-  std::string text = removal(rules.table) + "table inet " + rules.table + " {\n" + kRefuseChain;
+  std::string text = removal(rules.table) + "table inet " + rules.table + " {\n" + kRefuseChain +
+                     admit_chain(rules.limit_connections);
   text += "  chain forward {\n    type filter hook forward priority filter - 5; policy accept;\n";
   text += "    " + behind + " jump from_sandboxes\n";
   text += "    " + out_again + " jump to_sandboxes\n  }\n";
@@ -119,9 +131,9 @@ std::string ruleset(const NatRules& rules) {
   text += "  chain from_sandboxes {\n    " + out_again + " " + kRefuse + "\n";
   text += "    meta nfproto != ipv4 drop\n    ip saddr != " + subnets_of(rules) + " drop\n";
   text += "    ct state established,related accept\n    ct state invalid drop\n";
-  text += dns_lines(rules);
-  for (const Line& line : lines) text += text_of_line(line);
-  text += "    accept\n  }\n";
+  text += dns_lines(rules, kAdmit);
+  for (const Line& line : lines) text += text_of_line(line, kAdmit);
+  text += std::string("    ") + kAdmit + "\n  }\n";
 
   text += "  chain to_sandboxes {\n    ct state established,related accept\n    goto refuse\n  }\n";
 
@@ -130,9 +142,10 @@ std::string ruleset(const NatRules& rules) {
   text += "  chain to_host {\n    meta nfproto != ipv4 drop\n";
   text += "    ip saddr != " + subnets_of(rules) + " drop\n";
   text += "    ct state established,related accept\n    ct state invalid drop\n";
-  text += dns_lines(rules);
+  text += dns_lines(rules, kAdmit);
   for (const Line& line : lines) {
-    if (!line.ours && (!line.allow || line.rule.to.prefix == 32)) text += text_of_line(line);
+    if (!line.ours && (!line.allow || line.rule.to.prefix == 32))
+      text += text_of_line(line, kAdmit);
   }
   text += std::string("    ") + kRefuse + "\n  }\n";
 
@@ -147,18 +160,18 @@ std::string own_ruleset(const NatRules& rules, const std::vector<uint32_t>& loca
   text += "  chain output {\n    type filter hook output priority filter; policy accept;\n";
   text += "    oifname \"lo\" accept\n    meta nfproto != ipv4 drop\n";
   text += "    ct state established,related accept\n";
-  text += dns_lines(rules);
+  text += dns_lines(rules, "accept");
   const std::vector<Line> lines = ordered(rules);
   const auto exact = [](const Line& l, uint32_t address) {
     return !l.ours && l.rule.to.prefix == 32 && l.rule.to.address == address;
   };
   for (const uint32_t address : local) {
     for (const Line& line : lines) {
-      if (exact(line, address)) text += text_of_line(line);
+      if (exact(line, address)) text += text_of_line(line, "accept");
     }
     text += "    ip daddr " + text_of(address) + " " + kRefuse + "\n";
   }
-  for (const Line& line : lines) text += text_of_line(line);
+  for (const Line& line : lines) text += text_of_line(line, "accept");
   return text + "    accept\n  }\n}\n";
 }
 

@@ -16,6 +16,9 @@
 
 namespace berth::process {
 
+// Connections that a sandbox may have at once, those that the kernel still remembers counted too.
+inline constexpr unsigned kMostConnections = 4096;
+
 struct NatRules {
   std::string table;   // a name that nft takes
   std::string bridge;  // the interface that sandboxes are behind
@@ -23,6 +26,7 @@ struct NatRules {
   std::vector<EgressRule> allow;
   std::vector<EgressRule> deny;
   std::vector<uint32_t> dns;
+  bool limit_connections = true;  // to kMostConnections; not every kernel can (nft_connlimit)
 };
 
 // Replaces the table, or makes it, in one transaction.

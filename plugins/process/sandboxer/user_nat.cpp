@@ -145,10 +145,8 @@ sdk::Status UserNat::make_namespace(UniqueFd& ns) const {
   if (error == 0) (void)!::write(go_write.get(), "g", 1);
   go_write.reset();
   std::string text;
-  char chunk[1024];
-  for (ssize_t n;
-       (n = ::read(said_read.get(), chunk, sizeof(chunk))) > 0 || (n < 0 && errno == EINTR);) {
-    if (n > 0) text.append(chunk, static_cast<size_t>(n));
+  if (!read_all(said_read.get(), kReadyMs, 64 << 10, text)) {
+    sys::pidfd_send_signal(child.get(), SIGKILL);
   }
   siginfo_t info{};
   while (::waitid(P_PIDFD, static_cast<id_t>(child.get()), &info, WEXITED) != 0 && errno == EINTR) {

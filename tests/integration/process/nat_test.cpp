@@ -194,6 +194,8 @@ TEST_F(NatTest, SandboxesDoNotReachOneAnother) {
   EXPECT_EQ(Net::sh("bash -c 'exec 3<>/dev/tcp/" + at_b + "/7000; cat <&3'"), "inside")
       << "the host reaches it";
   // Nor past the host: the bridge's ports are isolated, whatever a sandbox would send.
+  // Seen when none is just being made: it is isolated before it is up, not at once.
+  settle();
   std::istringstream ports(Net::sh("ip -d -o link show master " + bridge()));
   int isolated = 0;
   for (std::string port; std::getline(ports, port); ++isolated) {
@@ -365,6 +367,16 @@ TEST_F(NatTest, RulesThatOthersRemoveAreWrittenAgain) {
   client_.reset();
   sandboxer_.reset();
   EXPECT_EQ(Net::sh("nft delete table ip filter"), "");
+}
+
+TEST_F(NatTest, ConnectionsOfASandboxAreCounted) {
+  start();
+  const Probe p = probe("a");
+  EXPECT_EQ(tcp(p, Net::kPublic), seen(Net::kPublic));
+  const std::string table = Net::sh("nft list tables | grep -o 'berth_[^ ]*' | tr -d '\\n'");
+  const std::string flows = Net::sh("nft list set inet " + table + " flows");
+  EXPECT_NE(flows.find(ask(p.socket_path, "address") + " ct count over 4096"), std::string::npos)
+      << flows;
 }
 
 TEST_F(NatTest, SettingsThatFailLeaveTheOldOnesInForce) {

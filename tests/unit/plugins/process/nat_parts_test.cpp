@@ -112,11 +112,12 @@ TEST(NatRules, TheMostSpecificComesFirst) {
     return found;
   };
   const std::string refused = " goto refuse\n";
-  const size_t dns = at("ip daddr 8.8.4.4 meta l4proto { tcp, udp } th dport 53 accept\n");
-  const size_t port = at("ip daddr 10.2.3.4/32 meta l4proto { tcp, udp } th dport 5432 accept\n");
+  const size_t dns = at("ip daddr 8.8.4.4 meta l4proto { tcp, udp } th dport 53 goto admit\n");
+  const size_t port =
+      at("ip daddr 10.2.3.4/32 meta l4proto { tcp, udp } th dport 5432 goto admit\n");
   const size_t denied = at("ip daddr 10.2.3.4/32" + refused);
-  const size_t allowed = at("ip daddr 10.2.3.4/32 accept\n");
-  const size_t wide = at("ip daddr 10.0.0.0/8 accept\n");
+  const size_t allowed = at("ip daddr 10.2.3.4/32 goto admit\n");
+  const size_t wide = at("ip daddr 10.0.0.0/8 goto admit\n");
   const size_t ours = at("ip daddr 10.0.0.0/8" + refused);
   EXPECT_LT(dns, port);
   EXPECT_LT(port, denied);
@@ -125,6 +126,7 @@ TEST(NatRules, TheMostSpecificComesFirst) {
   EXPECT_LT(wide, ours) << "the operator's before ours";
   EXPECT_LT(ours, at("ip daddr 224.0.0.0/4" + refused));
   EXPECT_LT(at("ip daddr 169.254.169.254/32" + refused), wide) << "more specific than any range";
+  EXPECT_LT(at("ct count over 4096 } goto refuse\n"), dns);
   // To the host: the very address only.
   const std::string host = text.substr(text.find("chain to_host"));
   EXPECT_EQ(host.find("10.0.0.0/8"), std::string::npos);
