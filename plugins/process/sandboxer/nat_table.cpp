@@ -115,7 +115,7 @@ sdk::Status NatTable::check(bool now) {
   const uint32_t generation = ruleset_generation();
   if (generation != 0 && generation == generation_) return {};
   const uint64_t time = sys::monotonic_ns();
-  if (!now && checked_ns_ != 0 && time - checked_ns_ < kCheckNs) return checked_;
+  if (!now && !checked_.ok() && time - checked_ns_ < kCheckNs) return checked_;
   checked_ns_ = time;
   checked_ = restore();
   return checked_;

@@ -25,8 +25,8 @@ class NatTable {
   // where check() says so.
   sdk::Status write(const std::string& script);
   // Whether all is as it was written, which it is made where it is not. Cheap as long as nobody
-  // changed any rules of this host; else nft is asked, but once in kCheckNs unless `now`, and the
-  // answer is the last one's.
+  // changed any rules of this host; else nft is asked. What failed is tried once in kCheckNs,
+  // unless `now`, and is the answer meanwhile.
   sdk::Status check(bool now);
   // Removes all, whether it is there or not.
   sdk::Status remove();

@@ -5,6 +5,7 @@
 #include <set>
 #include <signal.h>
 #include <sstream>
+#include <thread>
 #include <unistd.h>
 
 #include "harness.hpp"
@@ -440,6 +441,30 @@ TEST_F(NatTest, TwoOfThemShareAHost) {
   second.reset();
   EXPECT_TRUE(eventually([&] { return !other.running(); }));
   EXPECT_EQ(tcp(a, Net::kPublic), seen(Net::kPublic));
+}
+
+TEST_F(NatTest, TwoThatStartAtOnceChooseDifferentSubnets) {
+  Sandboxer other;
+  other.settings = sandboxer_->settings;
+  other.settings.runtimes_directory = other.runtimes();
+  sandboxer_->start();
+  other.start();
+  std::unique_ptr<Client> second;
+  std::thread thread([&] { second = other.connect(); });
+  client_ = sandboxer_->connect();
+  thread.join();
+  ASSERT_NE(client_, nullptr);
+  ASSERT_NE(second, nullptr);
+  const Probe a = probe("a");
+  const Probe b = create_probe(*second, other, "b");
+  ASSERT_TRUE(b.status.ok()) << b.status.to_string();
+  const std::string at_a = ask(a.socket_path, "address"), at_b = ask(b.socket_path, "address");
+  EXPECT_NE(at_a.substr(0, 7), at_b.substr(0, 7)) << at_a << " " << at_b;
+  EXPECT_EQ(tcp(a, Net::kPublic), seen(Net::kPublic));
+  EXPECT_EQ(tcp(b, Net::kPublic), seen(Net::kPublic));
+  second->call(MessageType::kShutdown, Shutdown{true});
+  second.reset();
+  EXPECT_TRUE(eventually([&] { return !other.running(); }));
 }
 
 TEST_F(NatTest, WhatTheHostLacksIsSaid) {
