@@ -13,6 +13,7 @@
 #include "action_get.hpp"
 #include "code_file.hpp"
 #include "commands.hpp"
+#include "deploy_file.hpp"
 #include "names.hpp"
 #include "output.hpp"
 #include "parameters.hpp"
@@ -170,6 +171,12 @@ json::object copied(const GlobalOptions& options, const ActionOptions& wanted) {
     if (!body.contains(member)) body[member] = from.at(member);
   }
   json::array annotations = from.at("annotations").as_array();
+  // The copy is no part of the project that the other one belongs to, which might delete it.
+  annotations.erase(std::remove_if(annotations.begin(), annotations.end(),
+                                   [](const json::value& annotation) {
+                                     return text_of(annotation, "key") == kProjectAnnotation;
+                                   }),
+                    annotations.end());
   if (const json::value* given = body.if_contains("annotations")) {
     // Of two with one key the later one counts.
     for (const json::value& annotation : given->as_array()) {

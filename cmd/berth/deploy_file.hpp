@@ -25,9 +25,10 @@ struct ProjectEntity {
   EntityKind kind = EntityKind::kAction;
   std::string name;  // "name", or "package/name" of an action
   int line = 0;
-  boost::json::object inputs;       // of a sequence and a rule: none
-  std::set<std::string> hidden;     // the inputs with text of the environment: never shown
-  boost::json::object annotations;  // with that of the project
+  boost::json::object inputs;                // of a sequence and a rule: none
+  std::set<std::string> hidden;              // the inputs with text of the environment: never shown
+  boost::json::object annotations;           // with that of the project
+  std::set<std::string> hidden_annotations;  // as `hidden`
   // Actions.
   boost::json::object exec;    // as it is sent; names in it have a namespace, "_" for the caller's
   boost::json::object limits;  // what the file gives: timeout (ms), memory, logs (MB), concurrency

@@ -165,16 +165,22 @@ bool is_servers(EntityKind kind, std::string_view key, const json::value& value)
 // Returns what is to be removed.
 json::array compare_annotations(std::vector<Difference>& found, const ProjectEntity& wanted,
                                 const json::object& now) {
+  // A web action's secret is one wherever it comes from; `true` and `false` are none.
+  const auto text_of = [&wanted](std::string_view key, const json::value& value) -> std::string {
+    const bool secret = wanted.hidden_annotations.contains(std::string(key)) ||
+                        (key == "require-whisk-auth" && !value.is_bool());
+    return secret ? "(hidden)" : shown(value);
+  };
   for (const auto& [key, value] : wanted.annotations) {
     const json::value* before = now.if_contains(key);
     if (before != nullptr && *before == value) continue;
-    found.push_back(
-        {"annotation " + std::string(key), before != nullptr ? shown(*before) : "", shown(value)});
+    found.push_back({"annotation " + std::string(key),
+                     before != nullptr ? text_of(key, *before) : "", text_of(key, value)});
   }
   json::array removed;
   for (const auto& [key, value] : now) {
     if (wanted.annotations.contains(key) || is_servers(wanted.kind, key, value)) continue;
-    found.push_back({"annotation " + std::string(key), shown(value), ""});
+    found.push_back({"annotation " + std::string(key), text_of(key, value), ""});
     removed.emplace_back(json::string(key));
   }
   return removed;

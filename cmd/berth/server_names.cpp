@@ -5,6 +5,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <chrono>
+#include <cstdlib>
 #include <exception>
 #include <fmt/format.h>
 
@@ -18,8 +19,16 @@ namespace {
 
 namespace json = boost::json;
 
-// Whoever presses a key does not wait longer.
+// Whoever presses a key does not wait longer, unless the environment says so.
 constexpr std::chrono::seconds kPatience{1};
+constexpr const char* kPatienceVariable = "BERTH_COMPLETION_SECONDS";
+
+std::chrono::seconds patience() {
+  const char* given = std::getenv(kPatienceVariable);
+  const int seconds = given != nullptr ? std::atoi(given) : 0;
+  return seconds > 0 ? std::chrono::seconds(seconds) : kPatience;
+}
+
 constexpr std::size_t kPage = 200;
 constexpr std::size_t kMaxPages = 5;
 constexpr std::size_t kMaxPackages = 20;
@@ -28,7 +37,7 @@ constexpr const char* kSystem = "whisk.system";
 class Asking {
  public:
   explicit Asking(GlobalOptions options) : options_(std::move(options)) {
-    options_.patience = kPatience;
+    options_.patience = patience();
   }
 
   std::vector<Candidate> names(std::string_view kind, const std::string& begin) {

@@ -231,8 +231,7 @@ void Reader::read_function(const std::string& name, const ProjectNode& node) {
   if (!action.inputs.empty() && !has_handler) {
     node.fail(*node.find("parameters"), "a sequence has no parameters of its own");
   }
-  std::set<std::string> hidden;
-  for (const auto& [key, value] : values(node, "annotations", hidden)) {
+  for (const auto& [key, value] : values(node, "annotations", action.hidden_annotations)) {
     action.annotations[key] = value;
   }
   // As the framework's plugin for OpenWhisk describes none, this is ours.
@@ -361,8 +360,7 @@ void Reader::read_package(const std::string& name, const YamlNode& value) {
   ProjectEntity package =
       entity(EntityKind::kPackage, node.find("name") != nullptr ? node.text("name") : name, node);
   package.inputs = values(node, "parameters", package.hidden);
-  std::set<std::string> hidden;
-  for (const auto& [key, annotation] : values(node, "annotations", hidden)) {
+  for (const auto& [key, annotation] : values(node, "annotations", package.hidden_annotations)) {
     package.annotations[key] = annotation;
   }
   package.is_public = node.flag("shared", false);

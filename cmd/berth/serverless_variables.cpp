@@ -102,7 +102,7 @@ class Resolver {
       if (value == nullptr) return std::nullopt;
       return Value{json::value(value), true};
     }
-    if (name == "sls:stage" || name == "opt:stage") return Value{json::value(stage()), false};
+    if (name == "sls:stage") return stage(line, depth);
     if (name.starts_with("opt:")) return std::nullopt;  // this command has no such options
     if (!name.starts_with("self:")) {
       fail_at(file_, line, "${" + name + "} is not known: there are env:, self:, sls:stage, opt:");
@@ -122,12 +122,11 @@ class Resolver {
     return replaced(std::string(node->scalar.get_string()), line, depth + 1);
   }
 
-  std::string stage() const {
+  Value stage(int line, int depth) {
     const YamlNode* provider = member_of(root_, "provider");
     const YamlNode* given = provider != nullptr ? member_of(*provider, "stage") : nullptr;
-    const bool plain = given != nullptr && given->scalar.is_string() &&
-                       std::string_view(given->scalar.get_string()).find("${") == std::string::npos;
-    return std::string(plain ? std::string_view(given->scalar.get_string()) : kStage);
+    if (given == nullptr || !given->scalar.is_string()) return {json::value(kStage), false};
+    return replaced(std::string(given->scalar.get_string()), line, depth + 1);
   }
 
   void spend(std::size_t bytes, int line) {

@@ -142,6 +142,7 @@ void Recovery::resume(std::shared_ptr<store::Work> work) {
     with_.work.withdraw(work->activation_id);
     return finished(kDropped);
   }
+  if (!work->subject.empty()) user->subject = work->subject;
   // By the way it was reached, for the parameters that are given to /init.
   ActionName name = split_action_path(work->path);
   if (!work->binding.empty()) {

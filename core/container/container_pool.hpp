@@ -320,6 +320,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   const std::uint64_t capacity_bytes_;
   bool can_pause_ = false;
   bool can_resize_ = false;
+  SteadyTime resize_not_before_{};  // a factory that has failed is left alone for a while
   bool started_ = false;
   bool stopping_ = false;
   bool closed_ = false;

@@ -8,11 +8,16 @@
 #include "container/pool_gauges.hpp"
 
 namespace berth::container {
+namespace {
+constexpr std::chrono::seconds kRestAfterFailure{30};
+}
 
 // The largest of those that are smaller, as it needs the least more memory; null if there is none,
 // or not so much memory: nothing is removed for it.
 Container* ContainerPool::stock_to_grow(const ActionSlot& slot) const {
-  if (!can_resize_ || stock_bytes_ == 0) return nullptr;
+  if (!can_resize_ || stock_bytes_ == 0 || with_.clock.steady_now() < resize_not_before_) {
+    return nullptr;
+  }
   const SizeClass& wanted = *slot.size_class;
   const auto& sizes = classes_.at(wanted.group);
   for (auto size = sizes.lower_bound(wanted.memory_bytes); size != sizes.begin();) {
@@ -75,7 +80,12 @@ void ContainerPool::resized(Container& container, Result<void> result) {
     offer_fresh(container, &slot);
   } else {
     // What limits it has now is not known: whoever waits gets another one.
-    if (result.error().code() == StatusCode::kUnimplemented) can_resize_ = false;
+    const StatusCode code = result.error().code();
+    if (code == StatusCode::kUnimplemented) can_resize_ = false;
+    // Else each start would try, and lose, all of the stock.
+    if (code != StatusCode::kNotFound && code != StatusCode::kFailedPrecondition) {
+      resize_not_before_ = with_.clock.steady_now() + kRestAfterFailure;
+    }
     log::warn("pool", "a container could not be given more memory",
               {{"container", container.name}, {"reason", result.error().to_string()}});
     remove(container, Event::kFailed, "it could not be resized");

@@ -29,7 +29,7 @@ namespace berth::container {
 
 struct UsageOptions {
   std::chrono::milliseconds interval{15'000};  // between the sums; 0: only when asked
-  std::chrono::milliseconds timeout{5'000};    // for one container; it is then not in the result
+  std::chrono::milliseconds timeout{5'000};    // for all; who is not told by then is left out
   std::size_t parallel = 8;                    // containers asked for at once
 };
 
@@ -71,6 +71,7 @@ class UsageMeter : public std::enable_shared_from_this<UsageMeter> {
   bool stopped_ = false;
 
   // The measurement under way.
+  SteadyTime deadline_{};
   std::vector<std::string> left_;
   std::size_t asked_ = 0;  // and not answered
   Usages usages_;

@@ -12,7 +12,7 @@ from support import skip
 # Set by run.py.
 folder = None
 # An install that hangs; nothing is judged by it.
-INSTALL_PATIENCE = 1200
+INSTALL_PATIENCE = 600
 
 
 def installed(name, packages):

@@ -46,6 +46,7 @@ class Completion(BerthTest):
         if not shutil.which(command[0]):
             skip(command[0] + " is not installed")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
+        environment["BERTH_COMPLETION_SECONDS"] = "60"
         environment.update(BERTH=os.path.join(self.berthd.bin_dir, "berth"), HOME=self.folder, TERM="dumb",
                            BERTH_DATA_DIR=data_dir or self.berthd.data_dir,
                            PATH=self.berthd.bin_dir + ":" + environment["PATH"])

@@ -98,6 +98,10 @@ TEST_F(Resize, AFailureCostsTheContainerAndNotTheActivation) {
   ASSERT_TRUE(one.served());
   EXPECT_EQ(one.lease.kind(), StartKind::kCold);
   EXPECT_THAT(factory.destroyed, testing::Contains("id-1"));
+  ASSERT_EQ(factory.resizes, 1u);
+  ASSERT_GT(pool->stats().stock_bytes, 0u);
+  ask("b", 512);
+  EXPECT_EQ(factory.resizes, 1u) << "it is left alone for a while";
   EXPECT_LE(factory.peak_bytes, options.memory_bytes);
 }
 

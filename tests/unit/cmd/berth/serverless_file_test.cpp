@@ -176,7 +176,7 @@ custom:
   name: shop-${sls:stage}
   mb: 256
   deep: ${self:custom.name}!
-provider: {name: openwhisk, stage: "test"}
+provider: {name: openwhisk, stage: "${opt:stage, 'test'}"}
 functions:
   hello:
     handler: src/index.hello
@@ -191,7 +191,7 @@ functions:
   const ProjectEntity& hello = find(project, EntityKind::kAction, "shop-test-hello");
   EXPECT_EQ(hello.limits.at("memory"), 256);
   EXPECT_EQ(hello.inputs, json::parse(R"({"secret":"s3cret","inner":{"list":["a-s3cret"]},
-      "none":"other","deep":"shop-test!","stage":"test"})"));
+      "none":"other","deep":"shop-test!","stage":"dev"})"));
   EXPECT_EQ(hello.hidden, (std::set<std::string>{"inner", "secret"}));
 }
 
