@@ -370,6 +370,31 @@ TEST_F(NatTest, RulesThatOthersRemoveAreWrittenAgain) {
   EXPECT_EQ(Net::sh("nft delete table ip filter"), "");
 }
 
+TEST_F(NatTest, NoNetworkIsMadeWhileItsRulesCannotBeWritten) {
+  sandboxer_->settings.prepared = 0;
+  start();
+  sandboxer_->quiet = false;
+  const std::string table = Net::sh("nft list tables | grep -o 'berth_[^ ]*' | tr -d '\\n'");
+  // A table of this name that belongs to a program that lives: nobody else may change it.
+  const std::string owner =
+      Net::sh("(echo 'delete table inet " + table + "; add table inet " + table +
+              " { flags owner; }'; exec sleep 40) 2>/dev/null | nft -i >/dev/null 2>&1 & echo $!");
+  EXPECT_TRUE(eventually([&] {
+    return Net::sh("nft list table inet " + table).find("flags owner") != std::string::npos;
+  })) << owner;
+  // One may have been made before.
+  create_probe(*client_, *sandboxer_, "made");
+  const Probe none = create_probe(*client_, *sandboxer_, "none");
+  EXPECT_EQ(none.status.code(), sdk::StatusCode::kFailedPrecondition)
+      << none.status.to_string() << sandboxer_->log();
+  Net::sh("kill " + owner);
+  // With its owner the table goes.
+  EXPECT_TRUE(eventually([&] {
+    return Net::sh("nft list table inet " + table).find("from_sandboxes") != std::string::npos;
+  })) << sandboxer_->log();
+  EXPECT_EQ(tcp(probe("a"), "10.1.2.3"), kRefused);
+}
+
 TEST_F(NatTest, ConnectionsOfASandboxAreCounted) {
   start();
   const Probe p = probe("a");
