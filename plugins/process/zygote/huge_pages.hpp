@@ -10,8 +10,8 @@ namespace berth::process {
 
 // Puts the calling process' private anonymous memory into huge pages where at least half of each is
 // in use. Bytes that are in huge pages now; 0 where the kernel has none (before Linux 6.1, or
-// transparent_hugepage is "never"). Blocks while pages are copied: milliseconds. No other thread may
-// map or unmap memory meanwhile.
+// transparent_hugepage is "never"). Blocks while pages are copied: milliseconds. No other thread
+// may map or unmap memory meanwhile.
 std::size_t collapse_heap();
 
 }  // namespace berth::process
