@@ -65,7 +65,8 @@ TEST_F(CompletionTest, Commands) {
   EXPECT_THAT(texts({"act"}), ElementsAre("action", "activation"));
   EXPECT_THAT(texts({"action", "in"}), ElementsAre("invoke"));
   EXPECT_THAT(texts({"--json", "action", "in"}), ElementsAre("invoke"));
-  EXPECT_THAT(texts({"namespace", "key", ""}), ElementsAre("show", "rotate"));
+  EXPECT_THAT(texts({"namespace", "key", ""}),
+              ElementsAre("show", "list", "create", "rotate", "delete"));
   EXPECT_THAT(texts({"nothing-of-that-name", "x"}), IsEmpty());
   EXPECT_THAT(texts({}), Contains("action"));
   EXPECT_EQ(whole({"action", "inv"}).candidates[0].help, "run an action");
