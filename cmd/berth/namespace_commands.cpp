@@ -19,19 +19,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string path_of(const std::string& name) {
-  return "/namespaces/" + encode_segment(name);
-}
-
-void print_key(const GlobalOptions& options, const HttpReply& reply, const std::string& done) {
-  if (options.json) {
-    std::puts(reply.body.c_str());
-    return;
-  }
-  if (!done.empty()) std::puts(done.c_str());
-  std::printf("AUTH=%s\n", text_of(document(reply), "key").c_str());
-}
-
 void list(const GlobalOptions& options) {
   const HttpReply reply = admin(options, "GET", "/namespaces");
   if (options.json) {
@@ -82,7 +69,7 @@ json::object parse_limits(const std::vector<std::string>& settings) {
 
 void limits(const GlobalOptions& options, const std::string& name,
             const std::vector<std::string>& settings) {
-  const std::string path = path_of(name) + "/limits";
+  const std::string path = namespace_path(name) + "/limits";
   const HttpReply reply =
       settings.empty() ? admin(options, "GET", path)
                        : admin(options, "POST", path, json::serialize(parse_limits(settings)));
@@ -124,7 +111,7 @@ void add_namespace_commands(CLI::App& program, const OptionsPtr& options) {
   remove->add_flag("--force", *force, "delete its actions, too");
   remove->callback([options, name, force] {
     const HttpReply reply =
-        admin(*options, "DELETE", path_of(*name) + (*force ? "?force=true" : ""));
+        admin(*options, "DELETE", namespace_path(*name) + (*force ? "?force=true" : ""));
     if (options->json) {
       std::puts(reply.body.c_str());
     } else {

@@ -29,10 +29,6 @@ struct KeyOptions {
   std::string time;  // "24h"
 };
 
-std::string path_of(const std::string& name) {
-  return "/namespaces/" + encode_segment(name);
-}
-
 // "90s", "15m", "24h" or "7d" as seconds; "": 0.
 std::int64_t seconds_of(const std::string& text) {
   if (text.empty()) return 0;
@@ -48,15 +44,6 @@ std::int64_t seconds_of(const std::string& text) {
   throw Exit(ExitCode::kUsage, "'" + text + "' is no time: write 90s, 15m, 24h or 7d");
 }
 
-void print_key(const GlobalOptions& options, const HttpReply& reply, const std::string& done) {
-  if (options.json) {
-    std::puts(reply.body.c_str());
-    return;
-  }
-  if (!done.empty()) std::puts(done.c_str());
-  std::printf("AUTH=%s\n", text_of(document(reply), "key").c_str());
-}
-
 std::string time_of(const json::value& key, const char* member) {
   const std::int64_t ms = number_of(key, member);
   return ms == 0 ? "" : format_time(ms);
@@ -69,7 +56,7 @@ void list(const GlobalOptions& options, const KeyOptions& wanted) {
   const HttpReply reply =
       admin(options, "GET",
             wanted.name.empty() ? "/keys?subject=" + encode_segment(wanted.subject)
-                                : path_of(wanted.name) + "/keys");
+                                : namespace_path(wanted.name) + "/keys");
   if (options.json) {
     std::puts(reply.body.c_str());
     return;
@@ -94,13 +81,14 @@ void create(const GlobalOptions& options, const KeyOptions& wanted) {
     if (life == 0) throw Exit(ExitCode::kUsage, "a key that ends at once opens nothing");
     body.emplace("expiresIn", life);
   }
-  print_key(options, admin(options, "POST", path_of(wanted.name) + "/keys", json::serialize(body)),
+  print_key(options,
+            admin(options, "POST", namespace_path(wanted.name) + "/keys", json::serialize(body)),
             "created a key of namespace " + wanted.name);
 }
 
 void rotate(const GlobalOptions& options, const KeyOptions& wanted) {
   const std::string path =
-      path_of(wanted.name) +
+      namespace_path(wanted.name) +
       (wanted.uuid.empty() ? std::string("/key") : "/keys/" + encode_segment(wanted.uuid));
   const std::int64_t overlap = seconds_of(wanted.time);
   const std::string body = json::serialize(json::object{{"overlap", overlap}});
@@ -110,7 +98,7 @@ void rotate(const GlobalOptions& options, const KeyOptions& wanted) {
 }
 
 void set_blocked(const GlobalOptions& options, const std::string& name, bool blocked) {
-  const HttpReply reply = admin(options, "POST", path_of(name) + "/blocked",
+  const HttpReply reply = admin(options, "POST", namespace_path(name) + "/blocked",
                                 json::serialize(json::object{{"blocked", blocked}}));
   if (options.json) {
     std::puts(reply.body.c_str());
@@ -120,7 +108,7 @@ void set_blocked(const GlobalOptions& options, const std::string& name, bool blo
 }
 
 void usage(const GlobalOptions& options, const std::string& name) {
-  const HttpReply reply = admin(options, "GET", path_of(name) + "/usage");
+  const HttpReply reply = admin(options, "GET", namespace_path(name) + "/usage");
   if (options.json) {
     std::puts(reply.body.c_str());
     return;
@@ -136,6 +124,19 @@ void usage(const GlobalOptions& options, const std::string& name) {
 
 }  // namespace
 
+std::string namespace_path(const std::string& name) {
+  return "/namespaces/" + encode_segment(name);
+}
+
+void print_key(const GlobalOptions& options, const HttpReply& reply, const std::string& done) {
+  if (options.json) {
+    std::puts(reply.body.c_str());
+    return;
+  }
+  if (!done.empty()) std::puts(done.c_str());
+  std::printf("AUTH=%s\n", text_of(document(reply), "key").c_str());
+}
+
 void add_key_commands(CLI::App& group, const OptionsPtr& options) {
   CLI::App* key = group.add_subcommand("key", "the keys of a namespace");
   key->require_subcommand(1);
@@ -143,7 +144,7 @@ void add_key_commands(CLI::App& group, const OptionsPtr& options) {
   CLI::App* show = key->add_subcommand("show", "show the namespace's own key");
   show->add_option("name", wanted->name, "name of the namespace")->required();
   show->callback([options, wanted] {
-    print_key(*options, admin(*options, "GET", path_of(wanted->name) + "/key"), "");
+    print_key(*options, admin(*options, "GET", namespace_path(wanted->name) + "/key"), "");
   });
   CLI::App* list_command = key->add_subcommand("list", "list keys, without their secrets");
   list_command->add_option("name", wanted->name, "name of the namespace; else of all");
@@ -169,8 +170,8 @@ void add_key_commands(CLI::App& group, const OptionsPtr& options) {
   remove->add_option("name", wanted->name, "name of the namespace")->required();
   remove->add_option("uuid", wanted->uuid, "of the key, as list shows it")->required();
   remove->callback([options, wanted] {
-    const HttpReply reply =
-        admin(*options, "DELETE", path_of(wanted->name) + "/keys/" + encode_segment(wanted->uuid));
+    const HttpReply reply = admin(
+        *options, "DELETE", namespace_path(wanted->name) + "/keys/" + encode_segment(wanted->uuid));
     std::puts(options->json ? reply.body.c_str() : ("deleted key " + wanted->uuid).c_str());
   });
 

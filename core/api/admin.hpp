@@ -18,7 +18,9 @@
 //   POST   /namespaces/NAME/keys/UUID  {"overlap"?} -> the key with a new secret
 //   DELETE /namespaces/NAME/keys/UUID
 //   GET    /keys?subject=NAME      the same of a subject, in all namespaces
-//   POST   /namespaces/NAME/blocked {"blocked": true}: its keys open nothing, nothing of it answers
+//   POST   /namespaces/NAME/blocked {"blocked": true}: its keys open nothing, its web actions,
+//                                  APIs and triggers do not answer; others still use its shared
+//                                  packages
 //   GET    /namespaces/NAME/usage  what `usage` answers
 //   GET    /namespaces/NAME/limits what was set for it alone (entity/namespace_limits.hpp)
 //   POST   /namespaces/NAME/limits sets the members given, null takes one away; all that is set
