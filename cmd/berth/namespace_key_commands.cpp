@@ -178,7 +178,7 @@ void add_key_commands(CLI::App& group, const OptionsPtr& options) {
   for (const bool blocked : {true, false}) {
     CLI::App* command = group.add_subcommand(
         blocked ? "block" : "unblock",
-        blocked ? "have no key open a namespace and nothing of it answer; what it has stays"
+        blocked ? "have no key open a namespace, and its web actions, APIs and triggers not answer"
                 : "open a namespace again");
     command->add_option("name", wanted->name, "name of the namespace")->required();
     command->callback([options, wanted, blocked] { set_blocked(*options, wanted->name, blocked); });
