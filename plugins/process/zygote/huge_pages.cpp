@@ -20,6 +20,10 @@ namespace {
 constexpr std::uintptr_t kHuge = std::uintptr_t{2} << 20;
 constexpr std::size_t kSmall = 4096;
 
+// No heap: what a runtime reserves and hardly fills (a sanitizer's shadow has terabytes). To look
+// through such a mapping page by page takes longer than huge pages ever save.
+constexpr std::uintptr_t kLargestHeap = std::uintptr_t{64} << 30;
+
 // madvise() would refuse each time, or the operator wants none.
 bool kernel_has_huge_pages() {
   std::FILE* file = std::fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
@@ -63,7 +67,8 @@ std::size_t collapse_heap() {
     char rights[8] = "";
     if (std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s %*s %*s %lu", &begin, &end, rights,
                     &inode) == 4 &&
-        std::strcmp(rights, "rw-p") == 0 && inode == 0 && std::strstr(line, "[stack]") == nullptr) {
+        std::strcmp(rights, "rw-p") == 0 && inode == 0 && std::strstr(line, "[stack]") == nullptr &&
+        end - begin <= kLargestHeap) {
       bytes += collapse(begin, end);
     }
   }
