@@ -218,6 +218,10 @@ class Throttles(BerthTest):
         self.berthd = own(["limits.invocations_per_minute=1000", "limits.concurrent_invocations=1"])
         self.addCleanup(self.berthd.stop)
         self.create("import time\ndef main(args):\n  time.sleep(args.get('s', 0))\n  return {}")
+        # A sequence is one; its steps are not counted beside it.
+        steps = {"kind": "sequence", "components": ["/_/" + self.name] * 3}
+        self.assertEqual(self.berthd.api("PUT", "/actions/steps", {"exec": steps}).status, 200)
+        self.assertEqual(self.invoke({}, name="steps").status, 200)
         self.assertEqual(self.invoke({"s": 3}, query="").status, 202)
         self.assert_error(self.invoke(), 429, "Too many concurrent requests in flight")
         self.assertEqual(self.berthd.api("GET", "/limits").json["concurrentInvocations"], 1)

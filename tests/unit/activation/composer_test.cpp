@@ -275,6 +275,24 @@ TEST_F(ComposerTest, ADeprecatedKindIsNoStep) {
   EXPECT_THAT(arguments, IsEmpty());
 }
 
+TEST_F(ComposerTest, AKindThatTheNamespaceMayNotUseIsNoStep) {
+  add("a");
+  const entity::ActionPtr sequence = add_sequence("s", {"a"});
+  Invocation invocation = make(kTop, sequence, true);
+  auto own = std::make_shared<entity::NamespaceLimits>();
+  own->allowed_kinds = {"nodejs:20"};
+  invocation.user.limits = own;
+  ASSERT_TRUE(
+      composer
+          ->invoke(std::move(invocation),
+                   [this](const entity::Activation& outcome) { replied.emplace(kTop, outcome); })
+          .ok());
+  ASSERT_TRUE(test::run_until(io, [&] { return replied.count(kTop) != 0; }));
+  EXPECT_EQ(replied[kTop].outcome, Outcome::kApplicationError);
+  EXPECT_THAT(replied[kTop].result, HasSubstr("is not authorized to access actions of kind"));
+  EXPECT_THAT(arguments, IsEmpty());
+}
+
 TEST_F(ComposerTest, AStopWithoutGraceInterruptsFlowsAndSteps) {
   add("a");
   add_sequence("inner", {"a"});

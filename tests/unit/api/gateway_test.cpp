@@ -260,6 +260,14 @@ TEST_F(GatewayTest, ListsWhatThereIs) {
             R"({"apis":[]})");
 }
 
+TEST_F(GatewayTest, TheApiOfBeforeIsNotThere) {
+  start();
+  for (const char* name : {"getApi", "createApi", "deleteApi"}) {
+    EXPECT_EQ(get("/api/v1/web/whisk.system/routemgmt/" + std::string(name) + ".json").status, 404)
+        << name;
+  }
+}
+
 TEST_F(GatewayTest, TakesAwayAPathOrAll) {
   export_page();
   ASSERT_EQ(add("/b", "/p", "GET").status, 200);

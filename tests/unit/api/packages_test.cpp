@@ -290,6 +290,17 @@ TEST_F(PackagesTest, WhatIsNotPublicIsNotForOthers) {
   EXPECT_EQ(post(kActions + "/mine/hello", "{}", kAsOther).status, 403);
 }
 
+// As OpenWhisk has it: who is blocked gets in no more; what was given to all stays theirs.
+TEST_F(PackagesTest, OfABlockedNamespaceAreThereForOthers) {
+  share();
+  const std::string theirs = "/api/v1/namespaces/guest";
+  on_server([&] { auth.known.at("guest").blocked = true; });
+  EXPECT_EQ(get(theirs + "/packages/lib", kAsOther).status, 200);
+  for (const std::string& path : {theirs + "/actions/lib/hello", kActions + "/mine/hello"}) {
+    EXPECT_EQ(post(path + "?blocking=true", "{}", kAsOther).status, 200) << path;
+  }
+}
+
 TEST_F(PackagesTest, WebActionsAreReachedByTheirPackage) {
   make("site", R"({"parameters":[{"key":"from","value":"package"}]})");
   create("site/page", R"(,"annotations":[{"key":"web-export","value":true}])");
