@@ -122,6 +122,7 @@ struct ActionClient::Impl : std::enable_shared_from_this<ActionClient::Impl> {
   const Clock& clock;
   const std::size_t max_response_bytes;
   std::unique_ptr<http::Client> client;
+  bool ending = false;
 
   struct Timing {
     SteadyTime start;
@@ -169,14 +170,14 @@ struct ActionClient::Impl : std::enable_shared_from_this<ActionClient::Impl> {
   };
 
   void try_init(std::shared_ptr<Init> init) {
-    if (!client) return closed(std::move(init));
+    if (!client || ending) return closed(std::move(init));
     client->post(make_request("/init", init->body, init->timing),
                  [self = weak_from_this(), init, &steady = clock](http::ClientResponse response) {
                    const auto impl = self.lock();
                    const bool refused = response.exchange == http::Exchange::kConnectFailed;
                    const bool in_time = steady.steady_now() + kConnectRetry <
                                         init->timing.start + init->timing.timeout;
-                   if (!impl || !impl->client || !refused || !in_time) {
+                   if (!impl || !impl->client || impl->ending || !refused || !in_time) {
                      init->handler(make_reply(steady, init->timing, std::move(response)));
                      return;
                    }
@@ -243,6 +244,15 @@ void ActionClient::run(const Caller& caller, std::string_view arguments,
 
 void ActionClient::close_idle() {
   impl_->client->close_idle();
+}
+
+void ActionClient::end_soon(std::unique_ptr<ActionClient> client) {
+  if (!client) return;
+  client->impl_->ending = true;
+  client->close_idle();
+  const auto timer = std::make_shared<boost::asio::steady_timer>(client->impl_->io, kLastAnswer);
+  timer->async_wait(
+      [timer, client = std::shared_ptr<ActionClient>(std::move(client))](const auto&) {});
 }
 
 }  // namespace berth::container

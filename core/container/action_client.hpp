@@ -74,6 +74,12 @@ class ActionClient {
   // Closes idle connections: they do not survive a pause.
   void close_idle();
 
+  // The container has ended. What it answered before may still lie in a socket or be on its way: it
+  // counts when it comes within kLastAnswer, after which `client` and what still waits end (some
+  // sockets outlive their process). Nothing is connected again meanwhile.
+  static void end_soon(std::unique_ptr<ActionClient> client);
+  static constexpr std::chrono::milliseconds kLastAnswer{500};
+
  private:
   struct Impl;
   explicit ActionClient(std::shared_ptr<Impl> impl);

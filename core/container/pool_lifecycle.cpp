@@ -359,8 +359,7 @@ void ContainerPool::died(plugin::ContainerDied death) {
              {"oom", death.oom ? "true" : "false"},
              {"reason", death.reason}});
   container->death = std::move(death);
-  // Whatever waits for an answer of it gets none any more: some sockets outlive their process.
-  container->client.reset();
+  ActionClient::end_soon(std::move(container->client));
   if (container->state == State::kPrewarmed) {
     prewarm_failed(*container->size_class, "it ended by itself");
   }

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <set>
 #include <sstream>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,6 +50,13 @@ std::set<std::string> processes_of(uint64_t from, uint64_t to) {
 
 class AbuseTest : public ::testing::TestWithParam<uid_t> {
  protected:
+  // What others mount meanwhile (a test of a container engine beside this one) is none of its
+  // business.
+  static void SetUpTestSuite() {
+    if (!is_root()) return;
+    ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+    ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  }
   void SetUp() override {
     BERTH_REQUIRE(is_root(), "needs root, also to become another user");
     mounts_ = text_of("/proc/self/mountinfo");

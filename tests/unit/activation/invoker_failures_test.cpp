@@ -177,6 +177,19 @@ TEST_F(InvokerTest, ADeathEndsARunWhoseSocketOutlivesTheProcess) {
   EXPECT_EQ(replied["one"].result, kExited);
 }
 
+TEST_F(InvokerTest, AnAnswerCountsAlsoWhenTheDeathIsHeardOfFirst) {
+  start();
+  on_run = [&](const std::string& id) {
+    factory.on_died({id, 0, false, "test"});
+    return Answer{.body = R"({"last":"words"})", .delay = 20ms, .then_close = true};
+  };
+  const entity::Activation& one = run("one");
+  EXPECT_EQ(one.outcome, Outcome::kSuccess);
+  EXPECT_EQ(one.result, R"({"last":"words"})");
+  EXPECT_EQ(run("two").outcome, Outcome::kSuccess);
+  EXPECT_EQ(factory.created.size(), 2u) << "the dead one is not used again";
+}
+
 TEST_F(InvokerTest, ADeathAfterRunCostsTheContainerOnly) {
   start();
   std::string id;
