@@ -9,6 +9,7 @@
 
 #include "base/log.hpp"
 #include "container/pool_gauges.hpp"
+#include "container/slot_hold.hpp"
 #include "container/smooth.hpp"
 
 namespace berth::container {
@@ -153,7 +154,7 @@ ActionSlot& ContainerPool::add_slot(entity::ActionPtr action, std::string namesp
 }
 
 void ContainerPool::forget_slot_if_unused(ActionSlot& slot) {
-  if (slot.containers > 0 || slot.waiting > 0 || slot.starts > 0) return;
+  if (slot.containers > 0 || slot.waiting > 0 || slot.starts > 0 || slot.holds > 0) return;
   Tenant& tenant = *slot.tenant;
   SizeClass* const size_class = slot.size_class;
   slots_.remove(slot);
@@ -192,8 +193,10 @@ Status ContainerPool::acquire(Waiter& waiter, bool again) {
   }
   if (Container* stocked = take_stock(size_class)) {
     SizeClass& from = *stocked->size_class;
+    ++from.users;  // until the end: who gets the container may have given it back by then
     grant(*stocked, waiter);
     ensure_prewarmed(from);
+    forget_class(&from);
     return {};
   }
   if (!again && queue_is_full(*slot.tenant)) {
@@ -353,8 +356,10 @@ void ContainerPool::give_back(Container& container) {
   --slot.containers;
   charge(container, nullptr);
   step(container, Event::kIdle);
-  offer_fresh(container, nullptr);
-  forget_slot_if_unused(slot);
+  {
+    const SlotHold hold(*this, &slot);
+    offer_fresh(container, nullptr);
+  }
   dispatch();
 }
 

@@ -232,6 +232,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void make_idle(Container& container, SteadyTime now);
   void offer_fresh(Container& container, ActionSlot* preferred);
   bool queue_is_full(const Tenant& tenant) const;
+  class SlotHold;
   void forget_slot_if_unused(ActionSlot& slot);
 
   // pool_fairness.cpp: whose turn it is, and who gives way.
@@ -299,6 +300,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void issue_create(Container& container);
   void created(Container& container, Result<plugin::ContainerInfo> info);
   void create_failed(Container& container, const Status& why);
+  void start_failed(ActionSlot& slot, const Status& why);
   void retry_later(ActionSlot& slot, const Status& why);
   void pause(Container& container);
   void paused(Container& container, Result<void> result);

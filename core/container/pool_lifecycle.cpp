@@ -8,6 +8,7 @@
 #include "container/async_call.hpp"
 #include "container/container_pool.hpp"
 #include "container/pool_gauges.hpp"
+#include "container/slot_hold.hpp"
 #include "container/smooth.hpp"
 
 namespace berth::container {
@@ -123,11 +124,13 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
   if (container.prewarm) container.size_class->failures = 0;
   if (slot != nullptr) slot->start_failures = 0;
   step(container, Event::kCreated);
-  uncount_start(container);
   log::debug("pool", "container started",
              {{"container", container.name}, {"id", container.id}, {"address", info->address}});
-  offer_fresh(container, slot);
-  if (slot != nullptr) forget_slot_if_unused(*slot);
+  {
+    const SlotHold hold(*this, slot);
+    uncount_start(container);
+    offer_fresh(container, slot);
+  }
   dispatch();
 }
 
@@ -137,31 +140,33 @@ void ContainerPool::create_failed(Container& container, const Status& why) {
   SizeClass& size_class = *container.size_class;
   ActionSlot* slot = container.started_for;
   const bool prewarm = container.prewarm;
-  uncount_start(container);
-  if (container.id.empty()) {
-    step(container, container.state == State::kRemoving ? Event::kDestroyed : Event::kFailed);
-    gone(container);
-  } else {
-    remove(container, Event::kRemove, "it could not be used");
-  }
-  if (prewarm) prewarm_failed(size_class, why.to_string());
-  if (slot != nullptr && slot->waiting > 0) {
-    Waiter& waiter = front(*slot);
-    log::info("pool", "a container could not be started",
-              {{"transaction", waiter.transaction_id},
-               {"action", slot->action->path()},
-               {"image", size_class.image},
-               {"reason", why.to_string()}});
-    if (why.retryable() && !stopping_) {
-      retry_later(*slot, why);
+  {
+    const SlotHold hold(*this, slot);
+    uncount_start(container);
+    if (container.id.empty()) {
+      step(container, container.state == State::kRemoving ? Event::kDestroyed : Event::kFailed);
+      gone(container);
     } else {
-      leave_queue(waiter);
-      waiter.on_start_failed(why);
+      remove(container, Event::kRemove, "it could not be used");
     }
+    if (prewarm) prewarm_failed(size_class, why.to_string());
+    if (slot != nullptr && slot->waiting > 0) start_failed(*slot, why);
   }
-  if (slot != nullptr) forget_slot_if_unused(*slot);
   issue_planned();
   dispatch();
+}
+
+// Tells who waits for a start of that slot, or has it tried again. The caller holds the slot.
+void ContainerPool::start_failed(ActionSlot& slot, const Status& why) {
+  Waiter& waiter = front(slot);
+  log::info("pool", "a container could not be started",
+            {{"transaction", waiter.transaction_id},
+             {"action", slot.action->path()},
+             {"image", slot.size_class->image},
+             {"reason", why.to_string()}});
+  if (why.retryable() && !stopping_) return retry_later(slot, why);
+  leave_queue(waiter);
+  waiter.on_start_failed(why);
 }
 
 void ContainerPool::retry_later(ActionSlot& slot, const Status& why) {
@@ -268,6 +273,7 @@ void ContainerPool::remove(Container& container, Event event, std::string_view r
   unlink_idle(container);
   container.free_hook.unlink();
   container.work_hook.unlink();
+  ActionSlot* const started_for = container.started_for;
   uncount_start(container);
   strike(container);
   charge(container, nullptr);
@@ -279,6 +285,7 @@ void ContainerPool::remove(Container& container, Event event, std::string_view r
   log::debug("pool", "removing a container",
              {{"container", container.name}, {"id", container.id}, {"reason", reason}});
   destroy_if_unused(container);
+  if (started_for != nullptr) forget_slot_if_unused(*started_for);
 }
 
 void ContainerPool::destroy_if_unused(Container& container) {

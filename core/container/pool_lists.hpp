@@ -52,6 +52,7 @@ struct alignas(64) ActionSlot {
   WaiterQueue waiters;
   std::uint32_t idle = 0;      // of the containers: nobody uses them
   std::uint32_t unissued = 0;  // of the starts: still waiting for memory
+  std::uint32_t holds = 0;     // reasons to keep it though nothing uses it (SlotHold)
   float run_ms = 0;            // of an activation, smoothed; 0: not known
   float gap_ms = 0;            // between activations, smoothed; 0: not known
   SteadyTime last_granted;

@@ -6,6 +6,7 @@
 #include "container/async_call.hpp"
 #include "container/container_pool.hpp"
 #include "container/pool_gauges.hpp"
+#include "container/slot_hold.hpp"
 
 namespace berth::container {
 namespace {
@@ -73,11 +74,12 @@ plugin::ResizeRequest ContainerPool::limits_of(std::uint64_t memory_bytes) const
 
 void ContainerPool::resized(Container& container, Result<void> result) {
   if (container.state != State::kResizing) return;
-  ActionSlot& slot = *container.started_for;
   if (result) {
+    ActionSlot* const slot = container.started_for;
+    const SlotHold hold(*this, slot);
     step(container, Event::kResized);
     uncount_start(container);
-    offer_fresh(container, &slot);
+    offer_fresh(container, slot);
   } else {
     // What limits it has now is not known: whoever waits gets another one.
     const StatusCode code = result.error().code();
@@ -90,7 +92,6 @@ void ContainerPool::resized(Container& container, Result<void> result) {
               {{"container", container.name}, {"reason", result.error().to_string()}});
     remove(container, Event::kFailed, "it could not be resized");
   }
-  forget_slot_if_unused(slot);
   dispatch();
 }
 
