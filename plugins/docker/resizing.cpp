@@ -41,6 +41,10 @@ asio::awaitable<void> DockerFactory::run_resize(ContainerPtr container, sdk::Res
       co_await engine_.call("POST", "/containers/" + container->id + "/update",
                             json::serialize(limits_body(request)), config_.call_timeout);
   if (!answer) co_return done.fail(answer.error());
+  // An engine that knows no such call answers 404, too, but not because of the container.
+  if (answer->code == 404 && answer->message().find(container->id) == std::string::npos) {
+    co_return done.fail(sdk::unimplemented("the engine cannot resize: " + answer->message()));
+  }
   if (!answer->ok()) co_return done.fail(status_of(*answer, "resizing a container"));
   container->memory_bytes = request.memory_bytes;
   done.ok();

@@ -44,6 +44,23 @@ TEST_F(DockerPlugin, AnEngineThatRefusesLimitsIsHeard) {
   EXPECT_NE(resized.error().message().find("device or resource busy"), std::string::npos);
 }
 
+TEST_F(DockerPlugin, AnEngineWithoutThatCallIsNotTakenForOneWithoutTheContainer) {
+  ASSERT_TRUE(open());
+  const auto info = create();
+  ASSERT_TRUE(info);
+  std::string message = "page not found";
+  engine_->set_hook([&](const ServerRequest& request, ServerReply& reply) {
+    if (!request.target.ends_with("/update")) return false;
+    reply.send(404, R"({"message":")" + message + R"("})");
+    return true;
+  });
+  EXPECT_EQ(await(factory().resize(info->id, {512ull << 20, 300, 0}, later())).error().code(),
+            StatusCode::kUnimplemented);
+  message = "No such container: " + info->id;
+  EXPECT_EQ(await(factory().resize(info->id, {512ull << 20, 300, 0}, later())).error().code(),
+            StatusCode::kNotFound);
+}
+
 TEST_F(DockerPlugin, TellsWhatAContainerUses) {
   ASSERT_TRUE(open());
   ASSERT_TRUE(factory().has_stats());
