@@ -12,6 +12,9 @@
 
 namespace berth::daemon {
 
+// The namespace that the first start makes, whose key lies in a file here.
+inline constexpr const char* kGuest = "guest";
+
 class DataDirectory {
  public:
   // Makes the directory (0700) and takes its lock, which is held as long as the object lives.
