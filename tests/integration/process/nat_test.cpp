@@ -228,6 +228,30 @@ TEST_F(NatTest, AddressesInUseAreNotHandedOutInALargerSubnet) {
   EXPECT_EQ(tcp(p, Net::kPublic), seen(Net::kPublic));
 }
 
+TEST_F(NatTest, AnOrdinaryUsersBandwidthIsLimitedBothWays) {
+  BERTH_REQUIRE(have("slirp4netns"), "needs the package slirp4netns");
+  BERTH_REQUIRE(::access("/dev/net/tun", F_OK) == 0, "needs /dev/net/tun");
+  Sandboxer ordinary(kOrdinary);
+  ordinary.settings.network = Network::kNat;
+  ordinary.settings.nat.bandwidth = 12'500'000;
+  ordinary.start();
+  client_ = ordinary.connect();
+  ASSERT_NE(client_, nullptr);
+  const Probe p = create_probe(*client_, ordinary, "a");
+  ASSERT_TRUE(p.status.ok()) << p.status.to_string() << ordinary.log();
+  // Sandboxes and those prepared; its helpers are in no network of theirs.
+  const std::string rules =
+      Net::sh("for child in $(pgrep -P " + std::to_string(ordinary.pid()) +
+              "); do nsenter -t $child -n nft list ruleset 2>/dev/null; done; :");
+  const auto limited = [&](const char* what) {
+    const size_t at = rules.find(what);
+    return at != std::string::npos &&
+           rules.find("limit rate over 12500000 bytes/second", at) != std::string::npos;
+  };
+  EXPECT_TRUE(limited("chain out_limit")) << rules;
+  EXPECT_TRUE(limited("chain in_limit")) << rules;
+}
+
 TEST_F(NatTest, AnOrdinaryUserHasTheSameByAHelper) {
   BERTH_REQUIRE(have("slirp4netns"), "needs the package slirp4netns");
   BERTH_REQUIRE(::access("/dev/net/tun", F_OK) == 0, "needs /dev/net/tun");
