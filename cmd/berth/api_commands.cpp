@@ -2,7 +2,6 @@
 // berth api create|list|get|delete, api key create|list|delete: HTTP paths that web actions answer.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -10,6 +9,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "api_calls.hpp"
 #include "base/files.hpp"
 #include "entity_options.hpp"
 #include "exit_code.hpp"
@@ -26,9 +26,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kMaxFile = 8u << 20;
-constexpr std::array<std::string_view, 7> kMethods = {"GET",   "PUT",  "POST",   "DELETE",
-                                                      "PATCH", "HEAD", "OPTIONS"};
-
 struct CreateOptions {
   std::vector<std::string> words;  // [BASE_PATH] API_PATH METHOD ACTION
   std::string file;
@@ -38,23 +35,6 @@ struct CreateOptions {
   std::string key_header;
   bool no_key = false;
 };
-
-struct Place {
-  std::string api;
-  std::string path;
-  std::string method;
-};
-
-std::string management(const std::string& name, const std::string& query = "") {
-  return "/api/v1/web/whisk.system/apimgmt/" + name + ".http" + (query.empty() ? "" : "?" + query);
-}
-
-std::string query_of(const Place& place) {
-  std::string query = "basepath=" + encode_segment(place.api);
-  if (!place.path.empty()) query += "&relpath=" + encode_segment(place.path);
-  if (!place.method.empty()) query += "&operation=" + encode_segment(place.method);
-  return query;
-}
 
 json::object read_document(const std::string& file) {
   const Result<std::string> text = read_file(file, kMaxFile);
@@ -72,10 +52,9 @@ json::object read_document(const std::string& file) {
   return std::move(tree.as_object());
 }
 
-std::string method_of(std::string word) {
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  if (std::find(kMethods.begin(), kMethods.end(), word) != kMethods.end()) return word;
+std::string method_of(const std::string& word) {
+  const std::string method = api_method(word);
+  if (!method.empty()) return method;
   throw Exit(ExitCode::kUsage, "'" + word +
                                    "' is no method: GET, PUT, POST, DELETE, PATCH, HEAD "
                                    "or OPTIONS");
@@ -99,7 +78,7 @@ json::value secret_of(const GlobalOptions& options, const std::string& action) {
                                     action + " --web yes");
 }
 
-json::object endpoint_of(const GlobalOptions& options, const CreateOptions& wanted) {
+json::object wanted_endpoint(const GlobalOptions& options, const CreateOptions& wanted) {
   std::vector<std::string> words = wanted.words;
   if (words.size() == 3) words.insert(words.begin(), "/");
   if (words.size() != 4) {
@@ -108,18 +87,11 @@ json::object endpoint_of(const GlobalOptions& options, const CreateOptions& want
   if (!words[1].starts_with('/')) {
     throw Exit(ExitCode::kUsage, "the path '" + words[1] + "' must begin with '/'");
   }
-  const std::string action = qualified(words[3]);
-  const std::size_t slash = std::min(action.find('/', 1), action.size());
-  const std::string name = action.substr(std::min(slash + 1, action.size()));
-  json::object target{{"namespace", action.substr(1, slash - 1)}, {"name", name}};
-  if (json::value secret = secret_of(options, action); !secret.is_null()) {
-    target.emplace("secureKey", std::move(secret));
+  const ApiOperation operation{words[1], method_of(words[2]), qualified(words[3])};
+  json::object doc = endpoint_of(words[0], operation);
+  if (json::value secret = secret_of(options, operation.action); !secret.is_null()) {
+    doc.at("action").as_object().emplace("secureKey", std::move(secret));
   }
-  json::object doc{{"namespace", "_"},
-                   {"gatewayBasePath", words[0]},
-                   {"gatewayPath", words[1]},
-                   {"gatewayMethod", method_of(words[2])},
-                   {"action", std::move(target)}};
   if (!wanted.title.empty()) doc.emplace("apiName", wanted.title);
   if (!wanted.cors.empty()) doc.emplace("cors", wanted.cors == "yes");
   if (!wanted.key_header.empty()) doc.emplace("keyHeader", wanted.key_header);
@@ -129,43 +101,20 @@ json::object endpoint_of(const GlobalOptions& options, const CreateOptions& want
 
 // One line for each operation of an API's `value`.
 struct Line {
-  std::string action;
-  std::string method;
+  ApiOperation operation;
   std::string api;
-  std::string path;
   std::string url;
 };
-
-std::string action_of(const json::value& operation) {
-  const json::value* names = operation.as_object().if_contains("x-openwhisk");
-  if (names == nullptr || !names->is_object()) return "";
-  std::string name = '/' + text_of(*names, "namespace") + '/';
-  const std::string package = text_of(*names, "package");
-  if (!package.empty() && package != "default") name += package + '/';
-  return name + text_of(*names, "action");
-}
 
 std::vector<Line> lines_of(const json::value& value) {
   std::vector<Line> lines;
   const json::object& doc = value.at("apidoc").as_object();
   const json::value* info = doc.if_contains("info");
   const std::string title = info != nullptr ? text_of(*info, "title") : "";
-  const json::value* paths = doc.if_contains("paths");
-  if (paths == nullptr || !paths->is_object()) return lines;
-  for (const auto& [path, item] : paths->as_object()) {
-    if (!item.is_object()) continue;
-    for (const auto& [name, operation] : item.as_object()) {
-      std::string method(name);
-      std::transform(method.begin(), method.end(), method.begin(),
-                     [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-      if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end() ||
-          !operation.is_object()) {
-        continue;
-      }
-      const std::string slash = std::string_view(path).starts_with('/') ? "" : "/";
-      lines.push_back({action_of(operation), method, title, std::string(path),
-                       text_of(value, "gwApiUrl") + slash + std::string(path)});
-    }
+  for (ApiOperation& operation : operations_of(doc)) {
+    const std::string slash = operation.path.starts_with('/') ? "" : "/";
+    std::string url = text_of(value, "gwApiUrl") + slash + operation.path;
+    lines.push_back({std::move(operation), title, std::move(url)});
   }
   return lines;
 }
@@ -173,7 +122,7 @@ std::vector<Line> lines_of(const json::value& value) {
 void create(const GlobalOptions& options, const CreateOptions& wanted) {
   json::object doc;
   if (wanted.file.empty()) {
-    doc = endpoint_of(options, wanted);
+    doc = wanted_endpoint(options, wanted);
   } else {
     if (!wanted.words.empty()) {
       throw Exit(ExitCode::kUsage, "--config-file has all of the API: leave the words out");
@@ -191,16 +140,16 @@ void create(const GlobalOptions& options, const CreateOptions& wanted) {
   }
   const std::string path = wanted.words.empty() ? "" : wanted.words[wanted.words.size() - 3];
   for (const Line& line : lines_of(document(reply))) {
-    if (!path.empty() &&
-        (line.path != path || line.method != method_of(*(wanted.words.end() - 2)))) {
+    if (!path.empty() && (line.operation.path != path ||
+                          line.operation.method != method_of(*(wanted.words.end() - 2)))) {
       continue;
     }
-    std::printf("%s %s answered by %s\n", line.method.c_str(), printable(line.url).c_str(),
-                printable(line.action).c_str());
+    std::printf("%s %s answered by %s\n", line.operation.method.c_str(),
+                printable(line.url).c_str(), printable(line.operation.action).c_str());
   }
 }
 
-void list(const GlobalOptions& options, const Place& place) {
+void list(const GlobalOptions& options, const ApiPlace& place) {
   const HttpReply reply =
       rest(options, "GET",
            management("getApi", place.api.empty() ? "limit=0" : query_of(place) + "&limit=0"));
@@ -212,15 +161,16 @@ void list(const GlobalOptions& options, const Place& place) {
   const json::value all = document(reply);
   for (const json::value& api : all.at("apis").as_array()) {
     for (const Line& line : lines_of(api.at("value"))) {
-      if (!place.path.empty() && place.path != line.path) continue;
-      if (!place.method.empty() && method_of(place.method) != line.method) continue;
-      rows.push_back({line.action, line.method, line.api, line.url});
+      const ApiOperation& operation = line.operation;
+      if (!place.path.empty() && place.path != operation.path) continue;
+      if (!place.method.empty() && method_of(place.method) != operation.method) continue;
+      rows.push_back({operation.action, operation.method, line.api, line.url});
     }
   }
   print_table(rows);
 }
 
-void get(const GlobalOptions& options, const Place& place) {
+void get(const GlobalOptions& options, const ApiPlace& place) {
   const HttpReply reply = rest(options, "GET", management("getApi", query_of(place)));
   const json::value all = document(reply);
   const json::array& apis = all.at("apis").as_array();
@@ -228,7 +178,7 @@ void get(const GlobalOptions& options, const Place& place) {
   std::fputs(pretty(apis.front().at("value").at("apidoc")).c_str(), stdout);
 }
 
-void remove(const GlobalOptions& options, const Place& place) {
+void remove(const GlobalOptions& options, const ApiPlace& place) {
   const HttpReply reply = rest(options, "DELETE", management("deleteApi", query_of(place)));
   std::string what = place.api;
   if (!place.path.empty()) what = place.path + " of " + what;
@@ -323,9 +273,9 @@ void add_api_commands(CLI::App& program, const OptionsPtr& options) {
   group->require_subcommand(1);
   add_create(*group, options);
   const auto add_place = [&](const char* name, const char* help, bool required, bool parts,
-                             void (*run)(const GlobalOptions&, const Place&)) {
+                             void (*run)(const GlobalOptions&, const ApiPlace&)) {
     CLI::App* command = group->add_subcommand(name, help);
-    const auto place = std::make_shared<Place>();
+    const auto place = std::make_shared<ApiPlace>();
     command->add_option("api", place->api, "base path or name of the API")->required(required);
     if (parts) {
       command->add_option("path", place->path, "only this path of it");

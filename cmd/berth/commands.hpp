@@ -21,7 +21,7 @@ void add_api_commands(CLI::App& program, const OptionsPtr& options);
 // completion.
 void add_completion_commands(CLI::App& program);
 void add_container_commands(CLI::App& program, const OptionsPtr& options);
-// deploy.
+// deploy, undeploy.
 void add_deploy_commands(CLI::App& program, const OptionsPtr& options);
 // list.
 void add_list_commands(CLI::App& program, const OptionsPtr& options);

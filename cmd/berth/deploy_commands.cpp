@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// berth deploy FILE
+// berth deploy FILE, berth undeploy FILE
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json/serialize.hpp>
@@ -33,9 +33,18 @@ std::string path_of(EntityKind kind, const std::string& name) {
   return entity_path(collection_of(kind), name);
 }
 
+// An API's document; null if there is none.
+json::value fetch_api(const GlobalOptions& options, const std::string& base_path) {
+  const json::value answer =
+      document(rest(options, "GET", management("getApi", query_of({base_path, "", ""}))));
+  const json::array& apis = answer.at("apis").as_array();
+  return apis.empty() ? json::value() : apis.front().at("value").at("apidoc");
+}
+
 // The entity as the server has it; null if it has none.
 json::value fetch(const GlobalOptions& options, EntityKind kind, const std::string& name,
                   const char* query = "") {
+  if (kind == EntityKind::kApi) return fetch_api(options, name);
   try {
     return document(rest(options, "GET", path_of(kind, name) + query));
   } catch (const Exit& end) {
@@ -90,6 +99,7 @@ class References {
       }
     }
     if (!entity.feed.empty()) need(entity, EntityKind::kAction, entity.feed);
+    for (const ApiOperation& operation : entity.operations) need_web(entity, operation.action);
   }
 
  private:
@@ -109,6 +119,22 @@ class References {
     known_.emplace(kind, full(name));
   }
 
+  // Of others the gateway knows nothing.
+  void need_web(const ProjectEntity& by, const std::string& name) {
+    need(by, EntityKind::kAction, name);
+    const auto in_file = std::find_if(
+        project_.entities.begin(), project_.entities.end(), [&](const ProjectEntity& entity) {
+          return entity.kind == EntityKind::kAction && full(entity.name) == full(name);
+        });
+    const json::object annotations =
+        in_file != project_.entities.end()
+            ? in_file->annotations
+            : to_object(fetch(options_, EntityKind::kAction, name, "?code=false"), "annotations");
+    const json::value* exported = annotations.if_contains("web-export");
+    if (exported != nullptr && *exported == true) return;
+    fail_at(by, fmt::format("action '{}' is no web action: give it 'web: true'", name));
+  }
+
   [[noreturn]] void fail_at(const ProjectEntity& by, const std::string& message) const {
     throw Exit(ExitCode::kUsage, fmt::format("{}:{}: {} '{}': {}", project_.file, by.line,
                                              word_of(by.kind), by.name, message));
@@ -120,7 +146,21 @@ class References {
   std::set<std::pair<EntityKind, std::string>> known_;
 };
 
+// APIs as entities are listed: their projects are in their documents.
+json::array list_apis(const GlobalOptions& options) {
+  const json::value answer = document(rest(options, "GET", management("getApi", "limit=0")));
+  json::array all;
+  for (const json::value& api : answer.at("apis").as_array()) {
+    const json::value& doc = api.at("value").at("apidoc");
+    json::object mark{{"key", kProjectAnnotation}, {"value", text_of(doc, kApiProject)}};
+    all.push_back(json::object{{"name", text_of(doc, "basePath")},
+                               {"annotations", json::array{std::move(mark)}}});
+  }
+  return all;
+}
+
 json::array list_all(const GlobalOptions& options, EntityKind kind) {
+  if (kind == EntityKind::kApi) return list_apis(options);
   constexpr std::size_t kPage = 200;
   json::array all;
   while (true) {
@@ -130,6 +170,21 @@ json::array list_all(const GlobalOptions& options, EntityKind kind) {
     for (const json::value& entity : page.as_array()) all.push_back(entity);
     if (page.as_array().size() < kPage) return all;
   }
+}
+
+// What the server has of the project and its file has not.
+std::vector<Change> what_goes(const GlobalOptions& options, const Project& project) {
+  if (project.name.empty()) {
+    throw Exit(ExitCode::kUsage, project.file +
+                                     ": nothing tells what is of this project: give "
+                                     "'project: name: NAME'");
+  }
+  std::map<EntityKind, json::array> listed;
+  for (const EntityKind kind : {EntityKind::kPackage, EntityKind::kAction, EntityKind::kTrigger,
+                                EntityKind::kRule, EntityKind::kApi}) {
+    listed[kind] = list_all(options, kind);
+  }
+  return plan_deletions(project, listed);
 }
 
 std::vector<Change> make_plan(const GlobalOptions& options, const Project& project, bool prune) {
@@ -150,26 +205,22 @@ std::vector<Change> make_plan(const GlobalOptions& options, const Project& proje
     changes.push_back(plan_change(project, entity, current, facts, config));
   }
   if (!prune) return changes;
-  if (project.name.empty()) {
-    throw Exit(ExitCode::kUsage, project.file +
-                                     ": --prune needs to know what is of this project: give "
-                                     "'project: name: NAME'");
-  }
-  std::map<EntityKind, json::array> listed;
-  for (const EntityKind kind :
-       {EntityKind::kPackage, EntityKind::kAction, EntityKind::kTrigger, EntityKind::kRule}) {
-    listed[kind] = list_all(options, kind);
-  }
-  for (Change& change : plan_deletions(project, listed)) changes.push_back(std::move(change));
+  for (Change& change : what_goes(options, project)) changes.push_back(std::move(change));
   return changes;
 }
 
 void apply_delete(const GlobalOptions& options, const Change& change) {
   if (!change.old_feed.empty()) call_feed(options, change.old_feed, "DELETE", change.name);
-  rest(options, "DELETE", path_of(change.kind, change.name));
+  rest(options, "DELETE",
+       change.kind == EntityKind::kApi ? management("deleteApi", query_of({change.name, "", ""}))
+                                       : path_of(change.kind, change.name));
 }
 
 void apply_put(const GlobalOptions& options, const Change& change) {
+  if (change.kind == EntityKind::kApi) {
+    for (const ApiCall& call : change.calls) rest(options, call.method, call.path, call.body);
+    return;
+  }
   const bool creating = change.verb == Verb::kCreate;
   if (!change.old_feed.empty()) call_feed(options, change.old_feed, "DELETE", change.name);
   const std::string path = path_of(change.kind, change.name);
@@ -224,9 +275,9 @@ void ask(const DeployOptions& wanted, bool json) {
   }
 }
 
-void deploy(const GlobalOptions& options, const DeployOptions& wanted) {
-  const Project project = read_project(wanted.file);
-  const std::vector<Change> changes = make_plan(options, project, wanted.prune);
+// Shows the plan, and does what it says if that is wanted.
+void carry_out(const GlobalOptions& options, const DeployOptions& wanted, const Project& project,
+               const std::vector<Change>& changes) {
   const bool differs = std::any_of(changes.begin(), changes.end(), [](const Change& change) {
     return change.verb != Verb::kUnchanged;
   });
@@ -240,6 +291,17 @@ void deploy(const GlobalOptions& options, const DeployOptions& wanted) {
     apply(options, changes);
   }
   if (options.json) std::fputs(pretty(to_json(project.name, changes, applies)).c_str(), stdout);
+}
+
+void deploy(const GlobalOptions& options, const DeployOptions& wanted) {
+  const Project project = read_project(wanted.file);
+  carry_out(options, wanted, project, make_plan(options, project, wanted.prune));
+}
+
+void undeploy(const GlobalOptions& options, const DeployOptions& wanted) {
+  Project project = read_project(wanted.file);
+  project.entities.clear();
+  carry_out(options, wanted, project, what_goes(options, project));
 }
 
 }  // namespace
@@ -260,6 +322,15 @@ void add_deploy_commands(CLI::App& program, const OptionsPtr& options) {
       "without "
       "--prune.\nThe form of the file: docs/deploy.md, examples/project.");
   command->callback([options, wanted] { deploy(*options, *wanted); });
+
+  CLI::App* away = program.add_subcommand("undeploy", "delete all that a project file has made");
+  const auto unwanted = std::make_shared<DeployOptions>();
+  away->add_option("file", unwanted->file, "the project file")->required()->type_name("FILE");
+  away->add_flag("--dry-run", unwanted->dry_run, "show what would go, and change nothing");
+  away->add_flag("-y,--yes", unwanted->yes, "apply it without asking");
+  away->footer(
+      "What goes is what carries the project's name, whether the file has it still or not.");
+  away->callback([options, unwanted] { undeploy(*options, *unwanted); });
 }
 
 }  // namespace berth::cli

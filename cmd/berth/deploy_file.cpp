@@ -10,6 +10,7 @@
 #include "base/files.hpp"
 #include "exit_code.hpp"
 #include "names.hpp"
+#include "project_api.hpp"
 #include "project_code.hpp"
 #include "project_node.hpp"
 #include "serverless_file.hpp"
@@ -38,6 +39,9 @@ class Reader {
   void read_trigger(const std::string& name, const YamlNode& node);
   void read_rule(const std::string& package, const std::string& name, const YamlNode& node);
   void read_binding(const std::string& name, const YamlNode& node);
+  void read_api(const std::string& package, const std::string& name, const YamlNode& node);
+  ProjectEntity& api_of(const std::string& base_path, const std::string& title,
+                        const ProjectNode& node);
 
   ProjectEntity entity(EntityKind kind, const std::string& name, const ProjectNode& node);
   void read_code(const ProjectNode& node, json::object& exec);
@@ -234,6 +238,47 @@ void Reader::read_binding(const std::string& name, const YamlNode& value) {
   add(std::move(binding), node);
 }
 
+// The API of a base path, which may be told of in several places.
+ProjectEntity& Reader::api_of(const std::string& base_path, const std::string& title,
+                              const ProjectNode& node) {
+  for (ProjectEntity& known : project_.entities) {
+    if (known.kind == EntityKind::kApi && known.name == base_path) return known;
+  }
+  ProjectEntity& api = project_.entities.emplace_back();
+  api.kind = EntityKind::kApi;
+  api.name = base_path;
+  api.title = title;
+  api.line = node.node().line;
+  return api;
+}
+
+// NAME: {BASE: {PATH: {ACTION: METHOD, or {method, response}}}}; slashes in front may be left out.
+void Reader::read_api(const std::string& package, const std::string& name, const YamlNode& value) {
+  const auto with_slash = [](const std::string& path) {
+    return path.starts_with('/') ? path : '/' + path;
+  };
+  const ProjectNode bases(project_.file, value, "api '" + name + "'");
+  for (const auto& [base, paths_node] : bases.node().members) {
+    const ProjectNode paths(project_.file, paths_node, bases.owner());
+    ProjectEntity& api = api_of(with_slash(base), name, paths);
+    for (const auto& [path, actions_node] : paths.node().members) {
+      const ProjectNode actions(project_.file, actions_node, bases.owner() + ", " + path);
+      for (const auto& [action, how] : actions.node().members) {
+        ApiOperation operation{.path = with_slash(path), .action = action_name(package, action)};
+        if (how.kind == YamlNode::Kind::kMap) {
+          const ProjectNode node(project_.file, how, actions.owner());
+          node.only({"method", "response"});
+          operation.method = api_method(node.text("method", true));
+          if (node.find("response") != nullptr) operation.response_type = node.text("response");
+        } else {
+          operation.method = api_method(actions.text(action));
+        }
+        add_operation(api, std::move(operation), actions, how);
+      }
+    }
+  }
+}
+
 template <typename Read>
 void Reader::each(const ProjectNode& package, std::string_view key, Read read) {
   const YamlNode* given = package.find(key);
@@ -244,8 +289,8 @@ void Reader::each(const ProjectNode& package, std::string_view key, Read read) {
 
 void Reader::read_package(const std::string& name, const YamlNode& value) {
   const ProjectNode node(project_.file, value, "package '" + name + "'");
-  node.only({"actions", "sequences", "triggers", "rules", "dependencies", "inputs", "annotations",
-             "public", "description", "version", "license"});
+  node.only({"actions", "sequences", "triggers", "rules", "apis", "dependencies", "inputs",
+             "annotations", "public", "description", "version", "license"});
   // `default` stands for no package: then there is nothing to have inputs or annotations.
   const std::string package = name == "default" ? "" : name;
   if (package.empty()) {
@@ -269,9 +314,11 @@ void Reader::read_package(const std::string& name, const YamlNode& value) {
        [&](const auto& key, const auto& sequence) { read_sequence(package, key, sequence); });
   each(node, "triggers", [&](const auto& key, const auto& trigger) { read_trigger(key, trigger); });
   each(node, "rules", [&](const auto& key, const auto& rule) { read_rule(package, key, rule); });
+  each(node, "apis", [&](const auto& key, const auto& api) { read_api(package, key, api); });
 }
 
-// Packages, actions, sequences after those that they name, triggers, rules; else as in the file.
+// Packages, actions, sequences after those that they name, triggers, rules, APIs; else as in the
+// file.
 void put_in_order(Project& project) {
   std::map<std::string, const ProjectEntity*> waiting;
   std::vector<ProjectEntity> ordered;
@@ -344,6 +391,7 @@ const char* word_of(EntityKind kind) {
     case EntityKind::kAction: return "action";
     case EntityKind::kTrigger: return "trigger";
     case EntityKind::kRule: return "rule";
+    case EntityKind::kApi: return "api";
   }
   return "";
 }

@@ -5,25 +5,28 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "api_calls.hpp"
 
 namespace berth::cli {
 
 // The annotation that tells which project an entity is of.
 inline constexpr const char* kProjectAnnotation = "berth-project";
 
-enum class EntityKind { kPackage, kAction, kTrigger, kRule };
+enum class EntityKind { kPackage, kAction, kTrigger, kRule, kApi };
 
 // "action".
 const char* word_of(EntityKind kind);
-// "actions".
+// "actions"; APIs are in none.
 std::string collection_of(EntityKind kind);
 
 struct ProjectEntity {
   EntityKind kind = EntityKind::kAction;
-  std::string name;  // "name", or "package/name" of an action
+  std::string name;  // "name", "package/name" of an action, or the base path of an API
   int line = 0;
   boost::json::object inputs;                // of a sequence and a rule: none
   std::set<std::string> hidden;              // the inputs with text of the environment: never shown
@@ -32,6 +35,8 @@ struct ProjectEntity {
   // Actions.
   boost::json::object exec;    // as it is sent; names in it have a namespace, "_" for the caller's
   boost::json::object limits;  // what the file gives: timeout (ms), memory, logs (MB), concurrency
+  // It is to have a secret, made when it has none: `require-whisk-auth`.
+  bool has_secret = false;
   bool is_sequence() const;
   // Packages.
   bool is_public = false;
@@ -41,6 +46,10 @@ struct ProjectEntity {
   // Rules: full names.
   std::string trigger;
   std::string action;
+  // APIs.
+  std::vector<ApiOperation> operations;
+  std::string title;         // of one that is new; empty: the base path
+  std::optional<bool> cors;  // nullopt: as it is
 };
 
 struct Project {

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include "base/ids.hpp"
 #include "exit_code.hpp"
 #include "feed.hpp"
 #include "output.hpp"
@@ -18,6 +19,8 @@ namespace json = boost::json;
 
 constexpr const char* kHidden = "(from the environment)";
 constexpr std::size_t kMaxShown = 100;
+constexpr const char* kSecret = "require-whisk-auth";
+constexpr std::size_t kSecretBytes = 32;
 
 std::string shown(const json::value& value) {
   std::string text = json::serialize(value);
@@ -157,7 +160,8 @@ bool is_servers(EntityKind kind, std::string_view key, const json::value& value)
     case EntityKind::kAction: return key == "exec" || (key == "provide-api-key" && value == false);
     case EntityKind::kPackage: return key == "binding";
     case EntityKind::kTrigger: return key == "feed";
-    case EntityKind::kRule: return false;
+    case EntityKind::kRule:
+    case EntityKind::kApi: return false;
   }
   return false;
 }
@@ -168,7 +172,7 @@ json::array compare_annotations(std::vector<Difference>& found, const ProjectEnt
   // A web action's secret is one wherever it comes from; `true` and `false` are none.
   const auto text_of = [&wanted](std::string_view key, const json::value& value) -> std::string {
     const bool secret = wanted.hidden_annotations.contains(std::string(key)) ||
-                        (key == "require-whisk-auth" && !value.is_bool());
+                        (key == kSecret && !value.is_bool());
     return secret ? "(hidden)" : shown(value);
   };
   for (const auto& [key, value] : wanted.annotations) {
@@ -209,6 +213,7 @@ json::object body_of(const ProjectEntity& wanted) {
       body["trigger"] = wanted.trigger;
       body["action"] = wanted.action;
       break;
+    case EntityKind::kApi: break;  // plan_api()
   }
   if (wanted.kind != EntityKind::kRule && !wanted.is_sequence()) {
     body["parameters"] = to_list(wanted.feed.empty() ? wanted.inputs : json::object());
@@ -277,8 +282,26 @@ json::object to_object(const json::value& entity, std::string_view member,
   return out;
 }
 
-Change plan_change(const Project& project, const ProjectEntity& wanted, const json::value& current,
+void check_owner(const Project& project, const ProjectEntity& wanted, const std::string& owner) {
+  if (owner.empty() || owner == project.name) return;
+  throw Exit(
+      ExitCode::kConflict,
+      fmt::format("{}:{}: {} '{}' is of the project '{}' on the server: give it another "
+                  "name here, or delete it there first",
+                  project.file, wanted.line, word_of(wanted.kind), wanted.name, printable(owner)));
+}
+
+Change plan_change(const Project& project, const ProjectEntity& entity, const json::value& current,
                    const ServerFacts& facts, const json::value& feed_config) {
+  if (entity.kind == EntityKind::kApi) return plan_api(project, entity, current, facts);
+  const json::object annotations = to_object(current, "annotations");
+  ProjectEntity wanted = entity;
+  if (wanted.has_secret) {
+    const json::value* present = annotations.if_contains(kSecret);
+    wanted.annotations[kSecret] = present != nullptr && present->is_string()
+                                      ? *present
+                                      : json::value(json::string(random_hex(kSecretBytes)));
+  }
   Change change;
   change.kind = wanted.kind;
   change.name = wanted.name;
@@ -290,15 +313,7 @@ Change plan_change(const Project& project, const ProjectEntity& wanted, const js
     change.feed_differs = !wanted.feed.empty();
     return change;
   }
-  const json::object annotations = to_object(current, "annotations");
-  const std::string owner = text_in(annotations, kProjectAnnotation);
-  if (!owner.empty() && owner != project.name) {
-    throw Exit(ExitCode::kConflict,
-               fmt::format("{}:{}: {} '{}' is of the project '{}' on the server: give it another "
-                           "name here, or delete it there first",
-                           project.file, wanted.line, word_of(wanted.kind), wanted.name,
-                           printable(owner)));
-  }
+  check_owner(project, wanted, text_in(annotations, kProjectAnnotation));
   std::vector<Difference>& found = change.differences;
   std::set<std::string> sealed;
   const json::object now = to_object(current, "parameters", &sealed);
@@ -333,6 +348,7 @@ Change plan_change(const Project& project, const ProjectEntity& wanted, const js
       compare_text(found, "trigger", joined(current, "trigger"), with_space(wanted.trigger, facts));
       compare_text(found, "action", joined(current, "action"), with_space(wanted.action, facts));
       break;
+    case EntityKind::kApi: break;
   }
   json::array removed = compare_annotations(found, wanted, annotations);
   if (!removed.empty() && wanted.kind == EntityKind::kAction) {

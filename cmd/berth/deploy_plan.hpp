@@ -28,12 +28,20 @@ struct Difference {
   std::string after;   // empty: it goes
 };
 
+// A request about an API.
+struct ApiCall {
+  std::string method;
+  std::string path;
+  std::string body;
+};
+
 struct Change {
   Verb verb = Verb::kUnchanged;
   EntityKind kind = EntityKind::kAction;
   std::string name;
-  std::vector<Difference> differences;  // of an update
+  std::vector<Difference> differences;  // of an update, and of an API
   boost::json::object body;             // of the PUT: the whole entity
+  std::vector<ApiCall> calls;           // of an API, in their order
   // Triggers: the feed that is left, and the one that is to have `feed_inputs`; empty: none.
   std::string old_feed;
   std::string feed;
@@ -65,6 +73,13 @@ boost::json::object to_object(const boost::json::value& entity, std::string_view
 Change plan_change(const Project& project, const ProjectEntity& wanted,
                    const boost::json::value& current, const ServerFacts& facts,
                    const boost::json::value& feed_config = nullptr);
+
+// The same of an API; `current`: its Swagger document.
+Change plan_api(const Project& project, const ProjectEntity& wanted,
+                const boost::json::value& current, const ServerFacts& facts);
+
+// Throws Exit(kConflict) if the project that something on the server is of, if any, is another one.
+void check_owner(const Project& project, const ProjectEntity& wanted, const std::string& owner);
 
 // The entities of `listed` (the lists of the server's collections) that are of this project and not
 // in its file, in an order in which they can be deleted.

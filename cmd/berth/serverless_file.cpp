@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "names.hpp"
+#include "project_api.hpp"
 #include "project_code.hpp"
 #include "project_node.hpp"
+#include "serverless_http.hpp"
 #include "serverless_variables.hpp"
 
 namespace berth::cli {
@@ -79,6 +81,8 @@ class Reader {
   std::map<std::string, std::string> actions_;             // by the names of functions
   std::string artifact_;                                   // zip of all functions; empty: none
   std::map<std::pair<EntityKind, std::string>, int> lines_;
+  // Of all HTTP events.
+  ProjectEntity api_;
   // Triggers that are only named get made, unless they are described somewhere.
   std::map<std::string, ProjectEntity> named_triggers_;
 };
@@ -234,6 +238,7 @@ void Reader::read_function(const std::string& name, const ProjectNode& node) {
   for (const auto& [key, value] : values(node, "annotations", action.hidden_annotations)) {
     action.annotations[key] = value;
   }
+  if (has_http_event(node)) export_to_gateway(action);
   // As the framework's plugin for OpenWhisk describes none, this is ours.
   if (node.find("description") != nullptr) {
     action.annotations["description"] = node.text("description");
@@ -263,12 +268,12 @@ void Reader::read_event(const std::string& function, const ProjectNode& node) {
     } else if (kind == "trigger") {
       read_trigger_event(function, value, node);
     } else if (kind == "http") {
-      node.fail(value,
-                "'http' events are not made by this command: make a web action with "
-                "'annotations: {web-export: true}', or a path with 'berth api create'");
+      if (api_.line == 0) api_.line = value.line;
+      add_operation(api_, read_http_event(value, node, qualified(actions_.at(function))), node,
+                    value);
     } else {
-      node.fail(value,
-                "events of the kind '" + kind + "' are not known: there are schedule and trigger");
+      node.fail(value, "events of the kind '" + kind +
+                           "' are not known: there are http, schedule and trigger");
     }
   }
 }
@@ -376,7 +381,10 @@ void Reader::read_package(const std::string& name, const YamlNode& value) {
 
 void Reader::read_resources(const YamlNode& value) {
   const ProjectNode resources(project_.file, value, "resources");
-  resources.only({"triggers", "packages"});
+  resources.only({"triggers", "packages", "apigw"});
+  if (const YamlNode* gateway = resources.find("apigw")) {
+    read_gateway(ProjectNode(project_.file, *gateway, "resources, apigw"), api_);
+  }
   if (const YamlNode* packages = resources.find("packages")) {
     const ProjectNode all(project_.file, *packages, "resources, packages");
     for (const auto& [name, package] : all.node().members) read_package(name, package);
@@ -433,6 +441,9 @@ Project Reader::read(const YamlNode& root) {
         {"artifact", "individually", "patterns", "include", "exclude", "excludeDevDependencies"});
     if (node.find("artifact") != nullptr) artifact_ = node.text("artifact");
   }
+  api_.kind = EntityKind::kApi;
+  api_.name = "/";
+  api_.title = project_.name;
   if (const YamlNode* resources = top.find("resources")) read_resources(*resources);
   if (const YamlNode* functions = top.find("functions")) {
     const ProjectNode all(project_.file, *functions, "functions");
@@ -450,6 +461,7 @@ Project Reader::read(const YamlNode& root) {
     if (lines_.contains({EntityKind::kTrigger, name})) continue;
     project_.entities.push_back(std::move(trigger));
   }
+  if (!api_.operations.empty()) project_.entities.push_back(std::move(api_));
   return std::move(project_);
 }
 

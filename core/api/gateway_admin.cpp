@@ -220,6 +220,7 @@ void create_api(const CallPtr& call) {
     put_endpoint(document, request->endpoint, address_of(*call));
     if (request->cors) set_cors(document, *request->cors);
     if (request->key_header) set_key_header(document, *request->key_header);
+    if (request->project) set_project(document, *request->project);
     store_document(call, std::move(document), present, entries);
   });
 }

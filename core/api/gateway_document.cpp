@@ -24,6 +24,7 @@ constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxTitle = 256;
 constexpr const char* kConfiguration = "x-ibm-configuration";
 constexpr const char* kKeyDefinition = "client_id";
+constexpr const char* kProject = "x-berth-project";
 
 std::string operation_id(std::string_view path, std::string_view method) {
   return fmt::format("{}_{}", method, path);
@@ -219,6 +220,14 @@ Checked<ApiRequest> parse_api_request(const json::object& body, std::string_view
     }
     request.key_header = std::string(header->get_string());
   }
+  if (given(*doc, "project") != nullptr) {
+    auto project = text_member(*doc, "project", "/apidoc/project");
+    if (!project) return project.error();
+    if (project->size() > kMaxTitle) {
+      return wrong("/apidoc/project", fmt::format("is longer than {} characters", kMaxTitle));
+    }
+    request.project = std::move(*project);
+  }
   return request;
 }
 
@@ -312,6 +321,10 @@ void set_key_header(json::object& document, std::string_view header) {
   json::array security;
   security.emplace_back(std::move(demand));
   document["security"] = std::move(security);
+}
+
+void set_project(json::object& document, std::string_view name) {
+  document[kProject] = name;
 }
 
 std::string title_of(const json::object& document) {

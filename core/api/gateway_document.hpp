@@ -31,6 +31,7 @@ struct ApiRequest {
   // What of the API as a whole is given with an endpoint; nullopt: it stays.
   std::optional<bool> cors;
   std::optional<std::string> key_header;  // empty: no key is asked for
+  std::optional<std::string> project;     // of the file that it was made by
 };
 // `body` is {"apidoc": {...}}, or that text in a string; `response_type` is what the query says.
 Checked<ApiRequest> parse_api_request(const boost::json::object& body, std::string_view caller,
@@ -45,6 +46,8 @@ bool has_endpoints(const boost::json::object& document);
 void set_cors(boost::json::object& document, bool enabled);
 // All operations ask for a key in that header; empty: they do not.
 void set_key_header(boost::json::object& document, std::string_view header);
+// Read by who deploys the project again; nothing here depends on it.
+void set_project(boost::json::object& document, std::string_view name);
 
 // info.title, else the base path.
 std::string title_of(const boost::json::object& document);

@@ -52,6 +52,21 @@ resources:
 """
 
 
+SERVERLESS_HTTP = """
+service: slsweb
+provider: {name: openwhisk, runtime: "python:default"}
+functions:
+  hello:
+    handler: hello.greet
+    parameters: {greeting: Hi}
+    events:
+      - http: GET /hello
+      - http: {method: GET, path: "/hello/{name}", resp: http}
+  other: {handler: hello.greet, parameters: {greeting: Ho}}
+resources: {apigw: {basepath: /slsweb}}
+"""
+
+
 class Deploy(BerthTest):
     def setUp(self):
         super().setUp()
@@ -190,8 +205,74 @@ class Deploy(BerthTest):
         self.assertEqual(reply.json["lines"], ["a", "b"])
         self.edit(file, "timeout: 5", "timeout: 6")
         self.assertIn("    ~ limit timeout: 5000 -> 6000", self.deploy(file, "--yes").stdout)
-        wrong = self.deploy(self.write("wrong.yml", SERVERLESS.replace("trigger: order", "http: GET /x")), code=2)
-        self.assertRegex(wrong.stderr, r"wrong\.yml:\d+: function 'hello', events: 'http' events")
+        wrong = self.deploy(self.write("wrong.yml", SERVERLESS.replace("trigger: order", "cloudant: x")), code=2)
+        self.assertRegex(wrong.stderr, r"wrong\.yml:\d+: function 'hello', events: events of the kind 'cloudant'")
+
+    def test_http_events(self):
+        with open(os.path.join(self.work, "hello.py"), "w") as file:
+            file.write("def greet(args):\n    text = args['greeting'] + ' ' + args.get('name', '?')\n"
+                       "    return {'text': text, 'body': text}\n")
+        file = self.write("serverless.yml", SERVERLESS_HTTP)
+        for path in ("/actions/slsweb-dev-hello", "/actions/slsweb-dev-other"):
+            self.addCleanup(self.berthd.api, "DELETE", path)
+        self.addCleanup(self.berthd.cli, "api", "delete", "/slsweb")
+
+        def ask(path, method="GET"):
+            return self.berthd.request(method, "/api/v1/gw/guest/slsweb" + path, key=None)
+
+        looked = self.deploy(file, "--dry-run").stdout.splitlines()
+        self.assertEqual(looked, [
+            "+ action slsweb-dev-hello", "+ action slsweb-dev-other", "+ api /slsweb",
+            "    + GET /hello: /guest/slsweb-dev-hello (json)",
+            "    + GET /hello/{name}: /guest/slsweb-dev-hello (http)",
+            "3 to create, 0 to update, 0 to delete, 0 unchanged"])
+        self.assertEqual(ask("/hello").status, 404)
+        self.assertIn("created api /slsweb", self.deploy(file, "--yes").stdout)
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 3 unchanged\n")
+        self.assertEqual(ask("/hello?name=Ada").json["text"], "Hi Ada")
+        self.assertEqual(ask("/hello/Bo").body, "Hi Bo")
+        # Nobody gets past the gateway.
+        web = "/api/v1/web/guest/default/slsweb-dev-hello.json"
+        self.assertEqual(self.berthd.request("GET", web, key=None).status, 401)
+
+        self.edit(file, "      - http: GET /hello\n", "      - http: POST /hello\n")
+        self.edit(file, "other: {handler: hello.greet, ",
+                  "other: {handler: hello.greet, events: [{http: PUT /hello}], ")
+        said = self.deploy(file, "--yes").stdout.splitlines()
+        self.assertEqual(said[said.index("~ api /slsweb"):][:4], [
+            "~ api /slsweb", "    + POST /hello: /guest/slsweb-dev-hello (json)",
+            "    + PUT /hello: /guest/slsweb-dev-other (json)", "    - GET /hello: /guest/slsweb-dev-hello (json)"])
+        self.assertEqual([ask("/hello", method).status for method in ("GET", "POST", "PUT")], [405, 200, 200])
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 3 unchanged\n")
+
+        # Of another project: hands off.
+        rival = self.write("rival.yml", SERVERLESS_HTTP.replace("service: slsweb", "service: rival"))
+        self.assertIn("api '/slsweb' is of the project 'slsweb'", self.deploy(rival, "--yes", code=6).stderr)
+
+        away = self.berthd.cli("undeploy", file, "--yes")
+        self.assertEqual(away.stdout.splitlines(), [
+            "- api /slsweb", "- action slsweb-dev-other", "- action slsweb-dev-hello",
+            "0 to create, 0 to update, 3 to delete, 0 unchanged", "deleted api /slsweb",
+            "deleted action slsweb-dev-other", "deleted action slsweb-dev-hello"], away)
+        self.assertEqual(ask("/hello/Bo").status, 404)
+        self.assertEqual(self.berthd.api("GET", "/actions/slsweb-dev-hello").status, 404)
+        self.assertEqual(self.berthd.cli("undeploy", file).stdout, "nothing to do: 0 unchanged\n")
+
+    def test_apis_of_a_manifest(self):
+        self.write("echo.py", "def main(args):\n  return args\n")
+        manifest = ("project: {name: clubs}\npackages:\n  clubs:\n    actions:\n      books: {function: echo.py, web: true}\n"
+                    "      shut: {function: echo.py}\n    apis:\n      Club: {clubs: {books: {books: get}}}\n")
+        file = self.write("clubs.yaml", manifest)
+        self.addCleanup(self.berthd.api, "DELETE", "/packages/clubs?force=true")
+        self.addCleanup(self.berthd.cli, "api", "delete", "/clubs")
+        self.deploy(file, "--yes")
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 4 unchanged\n")
+        reply = self.berthd.request("GET", "/api/v1/gw/guest/clubs/books?isbn=97", key=None)
+        self.assertEqual((reply.status, reply.json["isbn"]), (200, "97"))
+        wrong = self.deploy(self.write("wrong.yaml", manifest.replace("books: get", "shut: get")), code=2)
+        self.assertRegex(wrong.stderr, r"wrong\.yaml:\d+: api '/clubs': action '/_/clubs/shut' is no web action")
+        self.edit(file, "    apis:\n      Club: {clubs: {books: {books: get}}}\n", "")
+        self.assertIn("deleted api /clubs", self.deploy(file, "--prune", "--yes").stdout)
 
     def test_asks_on_a_terminal(self):
         file = self.example()

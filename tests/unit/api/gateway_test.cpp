@@ -260,6 +260,23 @@ TEST_F(GatewayTest, ListsWhatThereIs) {
             R"({"apis":[]})");
 }
 
+TEST_F(GatewayTest, KeepsTheProjectItIsOf) {
+  export_page();
+  const auto made = [this](const std::string& project) {
+    return post(kManage + "createApi.http",
+                R"({"apidoc":{"gatewayBasePath":"/b","gatewayPath":"/p","gatewayMethod":"GET",)"
+                R"("action":{"name":"page"},"project":)" +
+                    project + "}}");
+  };
+  ASSERT_EQ(made("\"shop\"").status, 200);
+  ASSERT_EQ(add("/b", "/q", "GET").status, 200);
+  const json::value all = get(kManage + "getApi.http?basepath=/b").json();
+  EXPECT_EQ(all.at("apis").at(0).at("value").at("apidoc").at("x-berth-project"), "shop");
+  EXPECT_EQ(visit("/b/p").status, 200);
+  EXPECT_EQ(made("7").status, 400);
+  EXPECT_EQ(made('"' + std::string(257, 'x') + '"').status, 400);
+}
+
 TEST_F(GatewayTest, TheApiOfBeforeIsNotThere) {
   start();
   for (const char* name : {"getApi", "createApi", "deleteApi"}) {

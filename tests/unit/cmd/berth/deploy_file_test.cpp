@@ -2,6 +2,7 @@
 // Project files: what is read, and that each mistake is told with its line and mend.
 #include "deploy_file.hpp"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <cstdlib>
@@ -172,6 +173,43 @@ packages:
   EXPECT_EQ(project.entities[6].feed, "/whisk.system/alarms/alarm");
   EXPECT_EQ(project.entities[7].trigger, "/_/t");
   EXPECT_EQ(project.entities[7].action, "/_/p/s");
+}
+
+TEST_F(ProjectFile, ReadsApis) {
+  const Project project = read(R"(
+project: {name: demo}
+packages:
+  p:
+    actions:
+      a: {function: hello.py, web: true}
+    apis:
+      Club:
+        club:
+          books:
+            a: get
+            /_/other: {method: POST, response: http}
+          /books/{isbn}:
+            a: GET
+  default:
+    apis:
+      More: {/club: {more: {q/b: put}}}
+)");
+  const ProjectEntity& api = project.entities.back();
+  EXPECT_EQ(std::count_if(project.entities.begin(), project.entities.end(),
+                          [](const auto& one) { return one.kind == EntityKind::kApi; }),
+            1);
+  EXPECT_EQ(api.name, "/club");
+  EXPECT_EQ(api.title, "Club");
+  std::string all;
+  for (const ApiOperation& one : api.operations) {
+    all += one.method + ' ' + one.path + ' ' + one.action + ' ' + one.response_type + '\n';
+  }
+  EXPECT_EQ(all,
+            "GET /books /_/p/a json\nPOST /books /_/other http\nGET /books/{isbn} /_/p/a json\n"
+            "PUT /more /_/q/b json\n");
+  EXPECT_NE(
+      error("packages: {p: {apis: {A: {b: {c: {d: ask}}}}}}\n").find(":1: api 'A', c: the method"),
+      std::string::npos);
 }
 
 TEST_F(ProjectFile, PutsTheEnvironmentIntoInputs) {

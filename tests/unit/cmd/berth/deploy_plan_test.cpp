@@ -190,6 +190,73 @@ TEST_F(Plan, TellsFeedsWhatIsNew) {
   EXPECT_FALSE(change.feed_differs);
 }
 
+TEST_F(Plan, ComparesApisByTheirOperations) {
+  ProjectEntity api;
+  api.kind = EntityKind::kApi;
+  api.name = "/club";
+  api.title = "Club";
+  api.operations = {{"/books", "GET", "/_/p/a", "json"}, {"/books", "PUT", "/_/b", "http"}};
+  Change change = plan(api, nullptr);
+  EXPECT_EQ(change.verb, Verb::kCreate);
+  EXPECT_EQ(differences(change),
+            "GET /books: '' '/guest/p/a (json)'\nPUT /books: '' '/guest/b (http)'\n");
+  ASSERT_EQ(change.calls.size(), 2u);
+  EXPECT_EQ(change.calls[1].path,
+            "/api/v1/web/whisk.system/apimgmt/createApi.http?responsetype=http");
+  EXPECT_EQ(json::parse(change.calls[1].body), json::parse(R"({"apidoc":{"namespace":"_",
+      "gatewayBasePath":"/club","gatewayPath":"/books","gatewayMethod":"PUT","apiName":"Club",
+      "project":"demo","action":{"namespace":"guest","name":"b"}}})"));
+
+  json::value document = json::parse(R"({"basePath":"/club","x-berth-project":"demo","paths":{
+    "/books":{"get":{"x-openwhisk":{"namespace":"guest","package":"p","action":"a",
+                                    "url":"http://h/api/v1/web/guest/p/a.json"}},
+              "put":{"x-openwhisk":{"namespace":"guest","package":"default","action":"b",
+                                    "url":"http://h/api/v1/web/guest/default/b.http"}},
+              "parameters":[]}}})");
+  EXPECT_EQ(plan(api, document).verb, Verb::kUnchanged);
+  api.cors = true;
+  EXPECT_EQ(plan(api, document).verb, Verb::kUnchanged) << "as it is without a word";
+
+  // One goes, one is another, one comes; those that go go last.
+  api.operations = {{"/books", "PUT", "/_/b", "json"}, {"/more", "GET", "/_/b", "json"}};
+  change = plan(api, document);
+  EXPECT_EQ(change.verb, Verb::kUpdate);
+  EXPECT_EQ(differences(change),
+            "PUT /books: '/guest/b (http)' '/guest/b (json)'\n"
+            "GET /more: '' '/guest/b (json)'\nGET /books: '/guest/p/a (json)' ''\n");
+  ASSERT_EQ(change.calls.size(), 3u);
+  EXPECT_EQ(change.calls[2].method, "DELETE");
+  EXPECT_TRUE(change.calls[2].path.ends_with("?basepath=%2Fclub&relpath=%2Fbooks&operation=GET"))
+      << change.calls[2].path;
+
+  // What is of the API as a whole is said with an operation.
+  api.operations = {{"/books", "GET", "/_/p/a", "json"}, {"/books", "PUT", "/_/b", "http"}};
+  api.cors = false;
+  change = plan(api, document);
+  EXPECT_EQ(differences(change), "cors: 'true' 'false'\n");
+  ASSERT_EQ(change.calls.size(), 1u);
+  EXPECT_EQ(json::parse(change.calls[0].body).at("apidoc").at("cors"), false);
+  document.as_object()["x-berth-project"] = "other";
+  EXPECT_THROW(plan(api, document), Exit);
+}
+
+TEST_F(Plan, ASecretIsMadeOnceAndKept) {
+  action.has_secret = true;
+  const auto secret_of = [](const Change& change) {
+    const json::value body(change.body);
+    return to_object(body, "annotations").at("require-whisk-auth");
+  };
+  const Change made = plan(action, on_server);
+  EXPECT_EQ(differences(made), "annotation require-whisk-auth: '' '(hidden)'\n");
+  EXPECT_EQ(secret_of(made).as_string().size(), 64u);
+  EXPECT_NE(secret_of(made), secret_of(plan(action, on_server)));
+  json::object mark{{"key", "require-whisk-auth"}, {"value", secret_of(made)}};
+  on_server.at("annotations").as_array().emplace_back(mark);
+  EXPECT_EQ(plan(action, on_server).verb, Verb::kUnchanged);
+  action.limits["memory"] = 128;
+  EXPECT_EQ(secret_of(plan(action, on_server)), secret_of(made));
+}
+
 TEST_F(Plan, DeletesOnlyWhatIsOfTheProject) {
   project.entities.push_back(action);
   const auto listed = [](const char* space, const char* name, const char* owner) {
@@ -203,13 +270,14 @@ TEST_F(Plan, DeletesOnlyWhatIsOfTheProject) {
        {listed("guest/p", "a", "demo"), listed("guest", "a", "demo"),
         json::parse(R"({"namespace":"guest","name":"free","annotations":[]})")}},
       {EntityKind::kRule, {listed("guest", "r", "demo")}},
+      {EntityKind::kApi, {listed("", "/club", "demo"), listed("", "/other", "")}},
   };
   std::vector<std::string> names;
   for (const Change& change : plan_deletions(project, lists)) {
     EXPECT_EQ(change.verb, Verb::kDelete);
     names.push_back(std::string(word_of(change.kind)) + ' ' + change.name);
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"rule r", "action a", "package p"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"api /club", "rule r", "action a", "package p"}));
 }
 
 TEST_F(Plan, ShowsOneLineForEachThing) {

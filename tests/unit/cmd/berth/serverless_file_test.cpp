@@ -222,6 +222,53 @@ TEST_F(ServerlessFile, VariablesThatDoNotEndOrExplode) {
   }
 }
 
+TEST_F(ServerlessFile, HttpEventsAreAnApi) {
+  const std::string functions = R"(
+service: shop
+provider: openwhisk
+functions:
+  hello:
+    handler: src/index.hello
+    events:
+      - http: GET /hello
+      - http: {method: post, path: "hello/{name}", resp: http}
+  open:
+    handler: src/index.hello
+    annotations: {require-whisk-auth: false, final: false}
+    events:
+      - http: DELETE /hello
+  alone: {handler: src/index.hello}
+)";
+  const Project project = read(functions);
+  const ProjectEntity& api = find(project, EntityKind::kApi, "/");
+  EXPECT_EQ(&api, &project.entities.back()) << "made last";
+  EXPECT_EQ(api.title, "shop");
+  EXPECT_EQ(api.line, 8);
+  EXPECT_FALSE(api.cors);
+  std::string all;
+  for (const ApiOperation& one : api.operations) {
+    all += one.method + ' ' + one.path + ' ' + one.action + ' ' + one.response_type + '\n';
+  }
+  EXPECT_EQ(all,
+            "GET /hello /_/shop-dev-hello json\nPOST /hello/{name} /_/shop-dev-hello http\n"
+            "DELETE /hello /_/shop-dev-open json\n");
+  const ProjectEntity& hello = find(project, EntityKind::kAction, "shop-dev-hello");
+  EXPECT_TRUE(hello.has_secret);
+  EXPECT_EQ(hello.annotations.at("web-export"), true);
+  EXPECT_EQ(hello.annotations.at("final"), true);
+  const ProjectEntity& open = find(project, EntityKind::kAction, "shop-dev-open");
+  EXPECT_FALSE(open.has_secret);
+  EXPECT_EQ(open.annotations.at("final"), false);
+  const ProjectEntity& alone = find(project, EntityKind::kAction, "shop-dev-alone");
+  EXPECT_FALSE(alone.has_secret || alone.annotations.contains("web-export"));
+
+  const Project named =
+      read(functions + "resources: {apigw: {name: Shop, basepath: /v1, cors: no}}\n");
+  const ProjectEntity& other = find(named, EntityKind::kApi, "/v1");
+  EXPECT_EQ(other.title, "Shop");
+  EXPECT_EQ(other.cors, false);
+}
+
 TEST_F(ServerlessFile, SaysWhatIsWrongAndWhere) {
   const auto function = [this](const std::string& body) {
     return error("service: s\nprovider: openwhisk\nfunctions:\n  f:\n    " + body + "\n");
@@ -240,7 +287,17 @@ TEST_F(ServerlessFile, SaysWhatIsWrongAndWhere) {
   const auto event = [&function](const std::string& text) {
     return function("handler: src/index.hello\n    events:\n      - " + text);
   };
-  EXPECT_NE(event("http: GET /x").find(":7: function 'f', events: 'http' events"),
+  EXPECT_NE(event("http: GET").find(":7: function 'f', events: 'http' must be a method and a path"),
+            std::string::npos);
+  EXPECT_NE(event("http: ASK /x").find(":7: function 'f', events: the method must be GET"),
+            std::string::npos);
+  EXPECT_NE(event("http: {method: GET, path: /x, resp: xml}").find("'xml' is nothing"),
+            std::string::npos);
+  EXPECT_NE(event("http: {method: GET, path: /x, auth: me}").find("the key 'auth' is not known"),
+            std::string::npos);
+  EXPECT_NE(event("http: GET /x\n      - http: get x")
+                .find(":8: function 'f', events: GET /x is "
+                      "answered by s-dev-f already"),
             std::string::npos);
   EXPECT_NE(event("cloudant: {}").find("'cloudant' are not known"), std::string::npos);
   EXPECT_NE(event("schedule: rate(1 hour)").find("must be as \"cron("), std::string::npos);
@@ -252,8 +309,8 @@ TEST_F(ServerlessFile, SaysWhatIsWrongAndWhere) {
   EXPECT_NE(error("service: s\nprovider: {name: aws}\n").find(":2: provider: is for aws"),
             std::string::npos);
   EXPECT_NE(error("service: s\n").find("'provider' is missing"), std::string::npos);
-  EXPECT_NE(error("service: s\nprovider: openwhisk\nresources: {apigw: {}}\n")
-                .find("the key 'apigw' is not known"),
+  EXPECT_NE(error("service: s\nprovider: openwhisk\nresources: {buckets: {}}\n")
+                .find("the key 'buckets' is not known"),
             std::string::npos);
 }
 
