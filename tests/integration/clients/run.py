@@ -3,7 +3,7 @@
 """Clients of OpenWhisk's, unchanged, against berthd.
 
     run.py --container-plugin process --bin-dir build/bin --packages build/tests/npm test_serverless
-    run.py ... --record tests/data/clients test_serverless test_helix    writes what they send, for test_replay
+    run.py ... --record tests/data/clients test_serverless test_wsk      writes what they send, for test_replay
 """
 
 import argparse

@@ -36,3 +36,6 @@ class Replay(BerthTest):
 
     def test_serverless(self):
         self.replay("serverless-project.jsonl", 40)
+
+    def test_wsk(self):
+        self.replay("wsk.jsonl", 60)
