@@ -6,10 +6,10 @@
 
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/list_hook.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +17,7 @@
 #include "container/action_client.hpp"
 #include "container/container_state.hpp"
 #include "container/ledger.hpp"
+#include "container/slab.hpp"
 #include "plugin/container_factory.hpp"
 
 namespace berth::container {
@@ -33,18 +34,29 @@ std::string_view to_string(StartKind kind);
 using ListHook =
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
+struct Container;
+using ContainerPtr = boost::intrusive_ptr<Container>;
+
 // What every activation touches comes first, and what touches a container's neighbours in the lists
-// has a cache line of its own: among a hundred thousand containers the misses are what costs.
-struct alignas(64) Container : std::enable_shared_from_this<Container> {
+// has a cache line of its own: among a hundred thousand containers the misses are what costs. For
+// the same reason they lie in a slab, and count their references themselves.
+struct alignas(64) Container {
+  explicit Container(SlabMemory& memory) : home(memory) {}
+  Container(const Container&) = delete;
+  Container& operator=(const Container&) = delete;
+
   // Moves along the table. False, and a line in the log, if the event must not happen now.
   bool apply(Event event);
 
   ActionSlot* slot = nullptr;       // whose code it holds, from initialising on
   SizeClass* size_class = nullptr;  // null: an earlier berthd's, being removed
   std::uint64_t memory_bytes = 0;   // what it was created with
+  SteadyTime granted_at;            // the last lease
+  SteadyTime last_used;
   Ledger::Slot ledger_slot = Ledger::kNoSlot;
   std::uint32_t active = 0;  // leases
   std::uint32_t holds = 0;   // reasons to delay the destroy, e.g. logs not read yet
+  std::uint32_t references = 0;
   State state = State::kCreating;
   StartKind start_kind = StartKind::kCold;
   bool prewarm = false;        // being created for the stock, counted in the class
@@ -59,24 +71,30 @@ struct alignas(64) Container : std::enable_shared_from_this<Container> {
   ListHook unpaused_hook;          // pool: idle and not paused, oldest first
   ListHook free_hook;              // slot: free or resting; class: stock
 
-  SteadyTime granted_at;  // the last lease
-  SteadyTime last_used;
   std::unique_ptr<ActionClient> client;
-  ActionSlot* started_for =
-      nullptr;                // counted in that slot's `starts`: creating or resuming for it
+  std::unique_ptr<plugin::ContainerDied> death;  // null: it lives
+  std::string name;                              // berth-<instance>-<n>
+  // Counted in that slot's `starts`: creating or resuming for it.
+  ActionSlot* started_for = nullptr;
   Tenant* charged = nullptr;  // in whose `held` it counts
   SteadyTime assigned_at;     // when it got its slot
   SteadyTime created_at;
   SteadyTime destroy_again_at;
-  ListHook all_hook;                // every container of the pool
-  ListHook work_hook;               // pool: planned, or waiting for another destroy
-  std::shared_ptr<Container> self;  // the pool's own reference, until it is gone
-
-  std::string name;  // berth-<instance>-<n>
-  std::string id;    // the factory's; empty while creating
-  std::optional<plugin::ContainerDied> death;
+  std::string id;      // the factory's; empty while creating
+  ListHook all_hook;   // every container of the pool
+  ListHook work_hook;  // pool: planned, or waiting for another destroy
+  ContainerPtr self;   // the pool's own reference, until it is gone
+  SlabMemory& home;
   std::vector<std::function<void()>> on_death;  // called once, in order
 };
+
+// Not thread-safe, as everything of a container.
+inline void intrusive_ptr_add_ref(Container* container) {
+  ++container->references;
+}
+inline void intrusive_ptr_release(Container* container) {
+  if (--container->references == 0) Slab<Container>::end(container, container->home);
+}
 
 template <ListHook Container::*Hook>
 using ContainerList =

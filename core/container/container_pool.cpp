@@ -16,17 +16,17 @@ namespace berth::container {
 namespace {
 
 // What an activation touches of its container is in no cache where there are many: all of it is
-// asked for at once, also the count of its references, which stands before it.
+// asked for at once.
 void prefetch(const Container& container) {
   const char* const begin = reinterpret_cast<const char*>(&container);
-  for (const std::ptrdiff_t line : {0, 64, 128, -64}) __builtin_prefetch(begin + line, 1);
+  for (const std::ptrdiff_t line : {0, 64, 128}) __builtin_prefetch(begin + line, 1);
 }
 
 }  // namespace
 
 // Lease
 
-Lease::Lease(ContainerPool* pool, std::shared_ptr<Container> container, StartKind kind)
+Lease::Lease(ContainerPool* pool, ContainerPtr container, StartKind kind)
     : pool_(pool), container_(std::move(container)), kind_(kind) {}
 
 Lease::Lease(Lease&& other) noexcept
@@ -50,8 +50,7 @@ Lease::~Lease() {
 
 void Lease::release(bool fit) {
   if (!container_) return;
-  const std::shared_ptr<Container> container = std::move(container_);
-  container_ = nullptr;
+  const ContainerPtr container = std::move(container_);
   std::exchange(pool_, nullptr)->release(*container, fit);
 }
 
@@ -59,8 +58,7 @@ void Lease::give_back() {
   if (!container_) return;
   if (!container_->client) return release(false);
   if (!needs_init()) return release(true);
-  const std::shared_ptr<Container> container = std::move(container_);
-  container_ = nullptr;
+  const ContainerPtr container = std::move(container_);
   std::exchange(pool_, nullptr)->give_back(*container);
 }
 
@@ -106,13 +104,13 @@ ContainerPool::~ContainerPool() {
   while (!all_.empty()) {
     Container& container = all_.front();
     all_.pop_front();
-    const std::shared_ptr<Container> last = std::move(container.self);
+    const ContainerPtr last = std::move(container.self);
   }
 }
 
 Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
   if (const auto tenant = tenants_.find(waiter.user->namespace_uuid); tenant != tenants_.end()) {
-    if (ActionSlot* slot = slots_.find(*tenant->second, *waiter.action)) return slot;
+    if (ActionSlot* slot = slots_.find(*tenant->second, waiter.action)) return slot;
   }
 
   const entity::Action& action = *waiter.action;
@@ -143,12 +141,11 @@ Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
   return &slot;
 }
 
-ActionSlot& ContainerPool::add_slot(entity::ActionPtr action, std::string namespace_uuid,
+ActionSlot& ContainerPool::add_slot(entity::ActionPtr action, const std::string& namespace_uuid,
                                     std::string namespace_name) {
   Tenant& tenant = find_tenant(namespace_uuid);
   ++tenant.slots;
   ActionSlot& slot = slots_.add(tenant, std::move(action));
-  slot.namespace_uuid = std::move(namespace_uuid);
   slot.namespace_name = std::move(namespace_name);
   return slot;
 }
@@ -298,11 +295,11 @@ void ContainerPool::grant(Container& container, Waiter& waiter) {
   }
   leave_queue(waiter);
   gauges_->count_start(kind);
-  waiter.on_lease(Lease(this, container.shared_from_this(), kind));
+  waiter.on_lease(Lease(this, ContainerPtr(&container), kind));
 }
 
 void ContainerPool::serve(ActionSlot& slot) {
-  while (!slot.waiters.empty() && !slot.free.empty()) grant(slot.free.front(), front(slot));
+  while (slot.waiting > 0 && !slot.free.empty()) grant(slot.free.front(), front(slot));
 }
 
 void ContainerPool::initialised(Container& container) {

@@ -52,7 +52,7 @@ class ContainerPool;
 class Lease {
  public:
   Lease() = default;
-  Lease(ContainerPool* pool, std::shared_ptr<Container> container, StartKind kind);
+  Lease(ContainerPool* pool, ContainerPtr container, StartKind kind);
   Lease(Lease&& other) noexcept;
   Lease& operator=(Lease&& other) noexcept;
   ~Lease();
@@ -67,8 +67,8 @@ class Lease {
   ActionClient* client() const { return container_->client.get(); }
   // Whether the runtime promises to end each activation's output with the sentinel.
   bool sentinelled() const;
-  // How it died, if it did.
-  const std::optional<plugin::ContainerDied>& death() const { return container_->death; }
+  // How it died; null: it did not.
+  const plugin::ContainerDied* death() const { return container_->death.get(); }
   // Calls back once, when the container dies; at once if it did.
   void on_death(std::function<void()> handler);
   // /init went well: the container is warm from now on.
@@ -84,7 +84,7 @@ class Lease {
 
  private:
   ContainerPool* pool_ = nullptr;
-  std::shared_ptr<Container> container_;
+  ContainerPtr container_;
   StartKind kind_ = StartKind::kCold;
 };
 
@@ -217,7 +217,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
 
   // container_pool.cpp: leases and the queue.
   Result<ActionSlot*> find_slot(const Waiter& waiter);
-  ActionSlot& add_slot(entity::ActionPtr action, std::string namespace_uuid,
+  ActionSlot& add_slot(entity::ActionPtr action, const std::string& namespace_uuid,
                        std::string namespace_name);
   Status acquire(Waiter& waiter, bool again);
   void enqueue(Waiter& waiter, ActionSlot& slot);
@@ -332,6 +332,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   Adopted adopted_;
   std::uint64_t settings_ = 0;  // digest of what containers are created with
 
+  Slab<Container> containers_;
   ContainerList<&Container::all_hook> all_;
   std::unordered_map<std::string, Container*> by_id_;
   std::unordered_map<std::string, plugin::ContainerDied> early_deaths_;  // before `create` answered

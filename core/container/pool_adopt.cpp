@@ -49,7 +49,7 @@ void ContainerPool::note(Container& container, bool busy) {
   entry.settings = settings_;
   if (const ActionSlot* slot = container.slot) {
     entry.concurrency = slot->concurrency;
-    entry.namespace_uuid = slot->namespace_uuid;
+    entry.namespace_uuid = slot->tenant->uuid;
     entry.namespace_name = slot->namespace_name;
     entry.action_namespace = slot->action->namespace_name;
     entry.package = slot->action->package;
@@ -119,7 +119,7 @@ std::string ContainerPool::adopt(const plugin::ContainerInfo& info, const Ledger
   action->limits.concurrency = entry.concurrency;
   ActionSlot* slot_of = nullptr;
   if (const auto tenant = tenants_.find(entry.namespace_uuid); tenant != tenants_.end()) {
-    slot_of = slots_.find(*tenant->second, *action);
+    slot_of = slots_.find(*tenant->second, action);
   }
   if (slot_of == nullptr) {
     slot_of = &add_slot(std::move(action), entry.namespace_uuid, entry.namespace_name);
@@ -150,8 +150,8 @@ std::string ContainerPool::adopt(const plugin::ContainerInfo& info, const Ledger
 // counts until it is gone.
 void ContainerPool::remove_orphan(const plugin::ContainerInfo& info, const Ledger::Left* left,
                                   std::string_view reason) {
-  auto container = std::make_shared<Container>();
-  container->self = container;
+  Container* const container = containers_.make(containers_.memory());
+  container->self = ContainerPtr(container);
   container->name = info.name;
   container->id = info.id;
   all_.push_back(*container);
@@ -162,7 +162,7 @@ void ContainerPool::remove_orphan(const plugin::ContainerInfo& info, const Ledge
   }
   container->accounted = true;
   used_ += container->memory_bytes;
-  by_id_[container->id] = container.get();
+  by_id_[container->id] = container;
   remove(*container, Event::kRemove, reason);
 }
 

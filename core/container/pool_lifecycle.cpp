@@ -64,7 +64,7 @@ void ContainerPool::issue_create(Container& container) {
       with_.io,
       with_.factory.create(std::move(request), container.created_at + options_.create_timeout),
       [pool = weak_from_this(),
-       container = container.shared_from_this()](Result<plugin::ContainerInfo> info) {
+       container = ContainerPtr(&container)](Result<plugin::ContainerInfo> info) {
         if (const auto alive = pool.lock()) alive->created(*container, std::move(info));
       });
 }
@@ -98,7 +98,7 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
   container.id = info->id;
   by_id_[container.id] = &container;
   if (const auto early = early_deaths_.find(container.id); early != early_deaths_.end()) {
-    container.death = std::move(early->second);
+    container.death = std::make_unique<plugin::ContainerDied>(std::move(early->second));
     early_deaths_.erase(early);
   }
   if (container.state == State::kRemoving) {
@@ -136,7 +136,7 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
 
 void ContainerPool::create_failed(Container& container, const Status& why) {
   gauges_->create_failures.add();
-  const std::shared_ptr<Container> keep = container.shared_from_this();
+  const ContainerPtr keep(&container);
   SizeClass& size_class = *container.size_class;
   ActionSlot* slot = container.started_for;
   const bool prewarm = container.prewarm;
@@ -190,12 +190,11 @@ void ContainerPool::pause(Container& container) {
   if (!step(container, Event::kPause)) return;
   container.slot->resting.push_front(container);
   if (container.client) container.client->close_idle();
-  start_call(
-      with_.io,
-      with_.factory.pause(container.id, with_.clock.steady_now() + options_.pause_timeout),
-      [pool = weak_from_this(), container = container.shared_from_this()](Result<void> result) {
-        if (const auto alive = pool.lock()) alive->paused(*container, std::move(result));
-      });
+  start_call(with_.io,
+             with_.factory.pause(container.id, with_.clock.steady_now() + options_.pause_timeout),
+             [pool = weak_from_this(), container = ContainerPtr(&container)](Result<void> result) {
+               if (const auto alive = pool.lock()) alive->paused(*container, std::move(result));
+             });
 }
 
 void ContainerPool::paused(Container& container, Result<void> result) {
@@ -240,12 +239,11 @@ void ContainerPool::resume(Container& container) {
     return;
   }
   if (!step(container, Event::kResume)) return;
-  start_call(
-      with_.io,
-      with_.factory.resume(container.id, with_.clock.steady_now() + options_.pause_timeout),
-      [pool = weak_from_this(), container = container.shared_from_this()](Result<void> result) {
-        if (const auto alive = pool.lock()) alive->resumed(*container, std::move(result));
-      });
+  start_call(with_.io,
+             with_.factory.resume(container.id, with_.clock.steady_now() + options_.pause_timeout),
+             [pool = weak_from_this(), container = ContainerPtr(&container)](Result<void> result) {
+               if (const auto alive = pool.lock()) alive->resumed(*container, std::move(result));
+             });
 }
 
 void ContainerPool::resumed(Container& container, Result<void> result) {
@@ -298,7 +296,7 @@ void ContainerPool::destroy_if_unused(Container& container) {
   start_call(
       with_.io,
       with_.factory.destroy(container.id, with_.clock.steady_now() + options_.destroy_timeout),
-      [pool = weak_from_this(), container = container.shared_from_this()](Result<void> result) {
+      [pool = weak_from_this(), container = ContainerPtr(&container)](Result<void> result) {
         if (const auto alive = pool.lock()) alive->destroyed(*container, std::move(result));
       });
 }
@@ -321,7 +319,7 @@ void ContainerPool::destroyed(Container& container, Result<void> result) {
 }
 
 void ContainerPool::gone(Container& container) {
-  const std::shared_ptr<Container> last = std::move(container.self);
+  const ContainerPtr last = std::move(container.self);
   container.all_hook.unlink();
   --counts_[static_cast<std::size_t>(State::kGone)];
   if (container.accounted) used_ -= container.memory_bytes;
@@ -357,7 +355,7 @@ void ContainerPool::died(plugin::ContainerDied death) {
     early_deaths_.insert_or_assign(std::move(id), std::move(death));
     return;
   }
-  const std::shared_ptr<Container> container = found->second->shared_from_this();
+  const ContainerPtr container(found->second);
   gauges_->deaths.add();
   log::info("pool", "a container ended by itself",
             {{"container", container->name},
@@ -365,7 +363,7 @@ void ContainerPool::died(plugin::ContainerDied death) {
              {"exit_code", fmt::to_string(death.exit_code)},
              {"oom", death.oom ? "true" : "false"},
              {"reason", death.reason}});
-  container->death = std::move(death);
+  container->death = std::make_unique<plugin::ContainerDied>(std::move(death));
   ActionClient::end_soon(std::move(container->client));
   if (container->state == State::kPrewarmed) {
     prewarm_failed(*container->size_class, "it ended by itself");

@@ -36,36 +36,39 @@ using WaiterQueue =
 struct Tenant;
 struct TenantQueue;
 
-// Containers and waiters of one revision of one action, invoked from one namespace. What every
-// activation touches comes first: what it is looked up by and whether there is a free container in
-// one cache line, the rest in the next.
+// Containers and waiters of one revision of one action, invoked from one namespace. What a warm
+// activation touches is in the first cache line: what it is looked up by, whether there is a free
+// container, and what is learned of it.
 struct alignas(64) ActionSlot {
-  Tenant* tenant = nullptr;
-  entity::ActionPtr action;
+  ActionSlot(Tenant& of, entity::ActionPtr what)
+      : tenant(&of), object(what.get()), action(std::move(what)) {}
+
+  Tenant* const tenant;
+  const entity::Action* object;               // `action`
   ContainerList<&Container::free_hook> free;  // can take one more now, last used first
-  SizeClass* size_class = nullptr;
   std::uint32_t waiting = 0;
+  std::uint32_t concurrency = 1;
+  SteadyTime last_granted;
+  float run_ms = 0;        // of an activation, smoothed; 0: not known
+  float gap_ms = 0;        // between activations, smoothed; 0: not known
+  std::uint32_t idle = 0;  // of the containers: nobody uses them
+  bool sentinelled = true;
+
+  entity::ActionPtr action;
+  SizeClass* size_class = nullptr;
+  WaiterQueue waiters;
   std::uint32_t starts = 0;      // creating or resuming for it
   std::uint32_t containers = 0;  // that hold its code
-  std::uint32_t concurrency = 1;
-
-  WaiterQueue waiters;
-  std::uint32_t idle = 0;      // of the containers: nobody uses them
-  std::uint32_t unissued = 0;  // of the starts: still waiting for memory
-  std::uint32_t holds = 0;     // reasons to keep it though nothing uses it (SlotHold)
-  float run_ms = 0;            // of an activation, smoothed; 0: not known
-  float gap_ms = 0;            // between activations, smoothed; 0: not known
-  SteadyTime last_granted;
+  std::uint32_t unissued = 0;    // of the starts: still waiting for memory
+  std::uint32_t holds = 0;       // reasons to keep it though nothing uses it (SlotHold)
   TenantQueue* queue = nullptr;  // while needy
-  bool sentinelled = true;
-  ListHook retry_hook;                           // pool: its next start waits until `retry_at`
+  ListHook retry_hook;           // pool: its next start waits until `retry_at`
   ContainerList<&Container::free_hook> resting;  // paused or pausing, last used first
   ListHook waiting_hook;                         // class: has waiters
   ListHook needy_hook;                           // queue: has more waiters than starts
   std::uint64_t turn = 0;                        // while needy: smaller is earlier
   SteadyTime retry_at;
   std::uint32_t start_failures = 0;  // in a row, of those worth another try
-  std::string namespace_uuid;
   std::string namespace_name;
 };
 template <ListHook ActionSlot::*Hook>

@@ -71,8 +71,8 @@ void ContainerPool::forget_class(SizeClass* size_class) {
 }
 
 Container& ContainerPool::add_container(SizeClass& size_class, StartKind kind) {
-  auto container = std::make_shared<Container>();
-  container->self = container;
+  Container* const container = containers_.make(containers_.memory());
+  container->self = ContainerPtr(container);
   container->name = fmt::format("berth-{}-{}", options_.instance, next_number_++);
   container->size_class = &size_class;
   ++size_class.users;

@@ -54,13 +54,12 @@ void ContainerPool::grow(Container& container, ActionSlot& slot) {
   gauges_->resizes.add();
   log::debug("pool", "giving a prewarmed container more memory",
              {{"container", container.name}, {"action", slot.action->path()}});
-  start_call(
-      with_.io,
-      with_.factory.resize(container.id, limits_of(container.memory_bytes),
-                           with_.clock.steady_now() + options_.pause_timeout),
-      [pool = weak_from_this(), container = container.shared_from_this()](Result<void> result) {
-        if (const auto alive = pool.lock()) alive->resized(*container, std::move(result));
-      });
+  start_call(with_.io,
+             with_.factory.resize(container.id, limits_of(container.memory_bytes),
+                                  with_.clock.steady_now() + options_.pause_timeout),
+             [pool = weak_from_this(), container = ContainerPtr(&container)](Result<void> result) {
+               if (const auto alive = pool.lock()) alive->resized(*container, std::move(result));
+             });
   ensure_prewarmed(from);
   forget_class(&from);
 }
