@@ -25,6 +25,9 @@ namespace {
 
 namespace json = boost::json;
 
+// wsk's own for programs, which are given their arguments as JSON on the command line.
+constexpr const char* kNativeImage = "openwhisk/dockerskeleton";
+
 struct ActionOptions {
   std::string name;
   std::string file;
@@ -38,6 +41,7 @@ struct ActionOptions {
   Pairs annotations;
   std::string annotation_file;
   std::vector<std::string> removed_annotations;
+  bool native = false;     // in kNativeImage
   bool copy = false;       // `file` is an action's name
   std::string web;         // yes, no, raw; empty: as it is
   std::string web_secure;  // true, false or a secret; empty: as it is
@@ -85,9 +89,9 @@ json::object exec_of(const ActionOptions& wanted) {
       components.push_back(json::string(component_name(name)));
     return exec;
   }
-  if (!wanted.image.empty()) {
+  if (!wanted.image.empty() || wanted.native) {
     exec["kind"] = "blackbox";
-    exec["image"] = wanted.image;
+    exec["image"] = wanted.native ? kNativeImage : wanted.image;
     if (!wanted.file.empty()) {
       const Code code = read_code(wanted.file, wanted.kind);
       exec["code"] = code.text;
@@ -302,7 +306,8 @@ void add_put_options(CLI::App& command, ActionOptions& wanted, bool creating) {
       ->required()
       ->type_name(creating ? "NAME" : "ACTION");
   command
-      .add_option("file", wanted.file, "the code: source, zip or program; '-' reads standard input")
+      .add_option("file", wanted.file,
+                  "the code: source, zip, folder or program; '-' reads standard input")
       ->type_name("FILE");
   command
       .add_option("--kind", wanted.kind,
@@ -310,6 +315,13 @@ void add_put_options(CLI::App& command, ActionOptions& wanted, bool creating) {
       ->type_name("KIND");
   command.add_option("--main", wanted.main, "function or class to call");
   command.add_option("--docker", wanted.image, "run in this container image");
+  command
+      .add_flag("--native", wanted.native,
+                "as wsk has it: a program that openwhisk/dockerskeleton runs, where the container "
+                "plugin runs images; for all plugins there is --kind native:default")
+      ->excludes("--docker")
+      ->excludes("--kind")
+      ->needs("file");
   command
       .add_option("--sequence", wanted.components,
                   "a sequence of these actions, each given the result of the one before")

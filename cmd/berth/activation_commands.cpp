@@ -25,6 +25,7 @@ struct ListOptions {
   std::int64_t limit = 30;
   std::int64_t since_ms = -1;
   std::int64_t upto_ms = -1;
+  bool full = false;
 };
 
 struct OneOptions {
@@ -45,9 +46,14 @@ void list(const GlobalOptions& options, const ListOptions& wanted) {
   if (!wanted.name.empty()) path += "&name=" + encode_segment(wanted.name);
   if (wanted.since_ms >= 0) path += fmt::format("&since={}", wanted.since_ms);
   if (wanted.upto_ms >= 0) path += fmt::format("&upto={}", wanted.upto_ms);
+  if (wanted.full) path += "&docs=true";
   const HttpReply reply = rest(options, "GET", path);
   if (options.json) {
     std::puts(reply.body.c_str());
+    return;
+  }
+  if (wanted.full) {
+    std::fputs(pretty(document(reply)).c_str(), stdout);
     return;
   }
   std::vector<std::vector<std::string>> rows = {
@@ -183,6 +189,7 @@ void add_activation_commands(CLI::App& program, const OptionsPtr& options) {
   list_command->add_option("-l,--limit", page->limit, "at most so many; 0: all that berthd allows");
   list_command->add_option("--since", page->since_ms, "started at or after (ms since the epoch)");
   list_command->add_option("--upto", page->upto_ms, "started at or before (ms since the epoch)");
+  list_command->add_flag("-f,--full", page->full, "whole records, with results and logs");
   list_command->callback([options, page] { list(*options, *page); });
 
   CLI::App* trace_command =

@@ -3,11 +3,14 @@
 
 #include <array>
 #include <boost/json/parse.hpp>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "base/base64.hpp"
 #include "base/json.hpp"
 #include "exit_code.hpp"
+#include "folder_zip.hpp"
 #include "parameters.hpp"
 
 namespace berth::cli {
@@ -69,10 +72,13 @@ bool is_binary(std::string_view content, std::string_view kind) {
 }
 
 Code read_code(const std::string& file, const std::string& kind) {
-  const std::string content = read_input(file);
+  std::error_code error;
+  const bool is_folder = std::filesystem::is_directory(file, error);
+  const std::string content = is_folder ? zip_folder(file) : read_input(file);
   if (content.empty()) throw Exit(ExitCode::kUsage, file + " is empty");
   Code code;
-  code.kind = kind.empty() ? guess_kind(file, content) : kind;
+  code.kind = kind;
+  if (kind.empty()) code.kind = is_folder ? kind_of_folder(file) : guess_kind(file, content);
   code.binary = is_binary(content, code.kind);
   code.text = code.binary ? base64_encode(content) : content;
   return code;

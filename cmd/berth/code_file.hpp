@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A function's code from a file, and the kind its name or first bytes suggest. Stateless.
+// A function's code from a file or a folder, and the kind its name or first bytes suggest.
+// Stateless.
 #pragma once
 
 #include <string>
@@ -20,7 +21,8 @@ std::string guess_kind(std::string_view file_name, std::string_view content);
 // Whether content goes as base64: archives, programs, whatever is no UTF-8 text.
 bool is_binary(std::string_view content, std::string_view kind);
 
-// Reads and encodes. Throws Exit(kUsage) for a file that cannot be read or is empty.
+// Reads and encodes; a folder goes as a zip. Throws Exit(kUsage) for what cannot be read or is
+// empty.
 Code read_code(const std::string& file, const std::string& kind);
 
 }  // namespace berth::cli

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "exit_code.hpp"
 #include "names.hpp"
 #include "project_api.hpp"
+#include "project_builder.hpp"
 #include "project_code.hpp"
 #include "project_node.hpp"
 #include "serverless_file.hpp"
@@ -18,17 +18,14 @@
 namespace berth::cli {
 namespace {
 
-namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr std::size_t kMaxFile = 1024 * 1024;
 constexpr std::size_t kMaxNesting = 50;  // of sequences
 
-class Reader {
+class Reader : ProjectBuilder {
  public:
-  explicit Reader(const std::string& file) : folder_(fs::path(file).parent_path()) {
-    project_.file = file;
-  }
+  explicit Reader(const std::string& file) : ProjectBuilder(file) {}
 
   Project read(const YamlNode& root);
 
@@ -50,10 +47,6 @@ class Reader {
   void add(ProjectEntity entity, const ProjectNode& node);
   template <typename Read>
   void each(const ProjectNode& package, std::string_view key, Read read);
-
-  fs::path folder_;
-  Project project_;
-  std::map<std::pair<EntityKind, std::string>, int> lines_;  // of what there is already
 };
 
 // An action of the same package unless the name has a package or a namespace of its own.
@@ -63,20 +56,16 @@ std::string action_name(const std::string& package, const std::string& name) {
 }
 
 ProjectEntity Reader::entity(EntityKind kind, const std::string& name, const ProjectNode& node) {
-  ProjectEntity out;
-  out.kind = kind;
-  out.name = name;
-  out.line = node.node().line;
-  out.annotations = node.annotations();
-  if (node.find("description") != nullptr)
-    out.annotations["description"] = node.text("description");
+  ProjectEntity out = begin(kind, name, node);
+  json::object annotations = node.annotations();
+  if (node.find("description") != nullptr) annotations["description"] = node.text("description");
   for (const char* reserved : {kProjectAnnotation, "exec", "binding"}) {
-    if (out.annotations.contains(reserved)) {
+    if (annotations.contains(reserved)) {
       node.fail(node.node(),
                 std::string("the annotation '") + reserved + "' is not for files: leave it out");
     }
   }
-  if (!project_.name.empty()) out.annotations[kProjectAnnotation] = project_.name;
+  out.annotations.insert(annotations.begin(), annotations.end());
   return out;
 }
 
@@ -85,12 +74,11 @@ void Reader::add(ProjectEntity entity, const ProjectNode& node) {
   if (last.empty() || last.find('/') != std::string::npos) {
     node.fail(node.node(), "a name must not be empty, and has no '/'");
   }
-  const auto [found, is_new] = lines_.try_emplace({entity.kind, entity.name}, entity.line);
-  if (!is_new) {
-    node.fail(node.node(), "is in the file already, in line " + std::to_string(found->second) +
+  if (const auto line = line_of(entity.kind, entity.name)) {
+    node.fail(node.node(), "is in the file already, in line " + std::to_string(*line) +
                                ": give one of them another name");
   }
-  project_.entities.push_back(std::move(entity));
+  put(std::move(entity));
 }
 
 json::object Reader::read_limits(const ProjectNode& node) {

@@ -23,9 +23,8 @@ void read_code_file(const ProjectNode& node, const YamlNode& at, const fs::path&
   if (!fs::exists(path, error)) {
     node.fail(at, "there is no file " + path.string() + ": paths are relative to this file");
   }
-  if (!fs::is_regular_file(path, error)) {
-    node.fail(at, path.string() + " is no file: make a zip of a folder with 'cd " + path.string() +
-                      " && zip -r ../code.zip .'");
+  if (!fs::is_regular_file(path, error) && !fs::is_directory(path, error)) {
+    node.fail(at, path.string() + " is neither a file nor a folder");
   }
   Code code;
   try {

@@ -5,12 +5,12 @@
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
-#include <filesystem>
 #include <map>
 #include <utility>
 
 #include "names.hpp"
 #include "project_api.hpp"
+#include "project_builder.hpp"
 #include "project_code.hpp"
 #include "project_node.hpp"
 #include "serverless_http.hpp"
@@ -19,7 +19,6 @@
 namespace berth::cli {
 namespace {
 
-namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr const char* kAlarms = "/whisk.system/alarms/alarm";
@@ -44,11 +43,9 @@ bool is_from_environment(const YamlNode& node) {
                      [](const YamlMember& member) { return is_from_environment(member.value); });
 }
 
-class Reader {
+class Reader : ProjectBuilder {
  public:
-  explicit Reader(const std::string& file) : folder_(fs::path(file).parent_path()) {
-    project_.file = file;
-  }
+  explicit Reader(const std::string& file) : ProjectBuilder(file) {}
 
   Project read(const YamlNode& root);
 
@@ -66,7 +63,6 @@ class Reader {
   void read_package(const std::string& name, const YamlNode& value);
   void read_trigger(const std::string& name, const YamlNode& value);
 
-  ProjectEntity entity(EntityKind kind, const std::string& name, const ProjectNode& node);
   json::object limits_of(const ProjectNode& node);
   json::object values(const ProjectNode& node, std::string_view key, std::set<std::string>& hidden);
   void add(ProjectEntity entity, const ProjectNode& node);
@@ -74,36 +70,23 @@ class Reader {
                 const ProjectNode& node);
   const YamlNode* setting(const ProjectNode& node, const char* key) const;
 
-  fs::path folder_;
-  Project project_;
   std::string stage_ = "dev";
   std::map<std::string, YamlNode, std::less<>> provider_;  // what functions may leave to it
   std::map<std::string, std::string> actions_;             // by the names of functions
   std::string artifact_;                                   // zip of all functions; empty: none
-  std::map<std::pair<EntityKind, std::string>, int> lines_;
   // Of all HTTP events.
   ProjectEntity api_;
   // Triggers that are only named get made, unless they are described somewhere.
   std::map<std::string, ProjectEntity> named_triggers_;
 };
 
-ProjectEntity Reader::entity(EntityKind kind, const std::string& name, const ProjectNode& node) {
-  ProjectEntity out;
-  out.kind = kind;
-  out.name = name;
-  out.line = node.node().line;
-  out.annotations[kProjectAnnotation] = project_.name;
-  return out;
-}
-
 void Reader::add(ProjectEntity entity, const ProjectNode& node) {
-  const auto [found, is_new] = lines_.try_emplace({entity.kind, entity.name}, entity.line);
-  if (!is_new) {
+  if (const auto line = line_of(entity.kind, entity.name)) {
     node.fail(node.node(), std::string("would be the ") + word_of(entity.kind) + " '" +
-                               entity.name + "', as what is in line " +
-                               std::to_string(found->second) + ": give one another name");
+                               entity.name + "', as what is in line " + std::to_string(*line) +
+                               ": give one another name");
   }
-  project_.entities.push_back(std::move(entity));
+  put(std::move(entity));
 }
 
 // A function's own, else the provider's.
@@ -224,7 +207,7 @@ void Reader::read_function(const std::string& name, const ProjectNode& node) {
   node.only({"handler", "sequence", "name", "runtime", "image", "memory", "timeout", "logs",
              "concurrency", "parameters", "annotations", "events", "package", "description",
              "overwrite"});
-  ProjectEntity action = entity(EntityKind::kAction, actions_.at(name), node);
+  ProjectEntity action = begin(EntityKind::kAction, actions_.at(name), node);
   const bool has_handler = node.find("handler") != nullptr;
   if (has_handler == (node.find("sequence") != nullptr)) {
     node.fail(node.node(), "give either 'handler' or 'sequence'");
@@ -246,8 +229,8 @@ void Reader::read_function(const std::string& name, const ProjectNode& node) {
   // An action in a package that nothing describes.
   if (const std::size_t slash = action.name.find('/'); slash != std::string::npos) {
     const std::string package = action.name.substr(0, slash);
-    if (!lines_.contains({EntityKind::kPackage, package})) {
-      add(entity(EntityKind::kPackage, package, node), node);
+    if (!line_of(EntityKind::kPackage, package)) {
+      add(begin(EntityKind::kPackage, package, node), node);
     }
   }
   add(std::move(action), node);
@@ -280,7 +263,7 @@ void Reader::read_event(const std::string& function, const ProjectNode& node) {
 
 void Reader::add_rule(const std::string& name, const std::string& trigger,
                       const std::string& function, const ProjectNode& node) {
-  ProjectEntity rule = entity(EntityKind::kRule, name, node);
+  ProjectEntity rule = begin(EntityKind::kRule, name, node);
   rule.trigger = qualified(trigger);
   rule.action = qualified(actions_.at(function));
   add(std::move(rule), node);
@@ -292,7 +275,7 @@ void Reader::read_schedule(const std::string& function, const YamlNode& value,
   std::string rate;
   std::string trigger_name = project_.name + '_' + function + "_schedule_trigger";
   std::string rule_name = project_.name + '_' + function + "_schedule_rule";
-  ProjectEntity trigger = entity(EntityKind::kTrigger, trigger_name, event);
+  ProjectEntity trigger = begin(EntityKind::kTrigger, trigger_name, event);
   json::object payload;
   json::object inputs;
   if (value.scalar.is_string()) {
@@ -338,14 +321,14 @@ void Reader::read_trigger_event(const std::string& function, const YamlNode& val
     trigger = event.text("trigger");
   }
   if (rule.empty()) rule = project_.name + '_' + trigger + "_to_" + function;
-  named_triggers_.emplace(trigger, entity(EntityKind::kTrigger, trigger, event));
+  named_triggers_.emplace(trigger, begin(EntityKind::kTrigger, trigger, event));
   add_rule(rule, trigger, function, event);
 }
 
 void Reader::read_trigger(const std::string& name, const YamlNode& value) {
   const ProjectNode node(project_.file, value, "trigger '" + name + "'");
   node.only({"parameters", "feed", "feed_parameters", "overwrite"});
-  ProjectEntity trigger = entity(EntityKind::kTrigger, name, node);
+  ProjectEntity trigger = begin(EntityKind::kTrigger, name, node);
   const bool has_feed = node.find("feed") != nullptr;
   if (has_feed && node.find("parameters") != nullptr) {
     node.fail(*node.find("parameters"),
@@ -363,7 +346,7 @@ void Reader::read_package(const std::string& name, const YamlNode& value) {
   const ProjectNode node(project_.file, value, "package '" + name + "'");
   node.only({"name", "parameters", "annotations", "shared", "binding", "overwrite"});
   ProjectEntity package =
-      entity(EntityKind::kPackage, node.find("name") != nullptr ? node.text("name") : name, node);
+      begin(EntityKind::kPackage, node.find("name") != nullptr ? node.text("name") : name, node);
   package.inputs = values(node, "parameters", package.hidden);
   for (const auto& [key, annotation] : values(node, "annotations", package.hidden_annotations)) {
     package.annotations[key] = annotation;
@@ -458,8 +441,7 @@ Project Reader::read(const YamlNode& root) {
     }
   }
   for (auto& [name, trigger] : named_triggers_) {
-    if (lines_.contains({EntityKind::kTrigger, name})) continue;
-    project_.entities.push_back(std::move(trigger));
+    if (!line_of(EntityKind::kTrigger, name)) put(std::move(trigger));
   }
   if (!api_.operations.empty()) project_.entities.push_back(std::move(api_));
   return std::move(project_);

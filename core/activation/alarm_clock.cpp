@@ -270,8 +270,7 @@ void AlarmClock::Impl::rang(const std::string& trigger, std::uint64_t identity) 
   const auto found = entries_.find(trigger);
   if (abandoned_ || found == entries_.end() || found->second.identity != identity) return;
   Entry& entry = found->second;
-  const auto after = parse_after_fire(entry.config);
-  if (entry.kind != AlarmKind::kOnce || !after || *after == AfterFire::kKeep) return;
+  if (after_fire(entry) == AfterFire::kKeep) return;
   if (entry.next_ms != 0) return;  // told another time meanwhile
   entry.rung = true;
   with_.alarms.put_alarm(with_.io.get_executor(), to_stored(trigger, entry),
@@ -285,12 +284,12 @@ void AlarmClock::Impl::end(const std::string& trigger, std::uint64_t identity) {
   const auto found = entries_.find(trigger);
   if (abandoned_ || found == entries_.end() || found->second.identity != identity) return;
   const Entry& entry = found->second;
-  const auto after = parse_after_fire(entry.config);
-  if (entry.kind != AlarmKind::kOnce || !after || *after == AfterFire::kKeep) return;
+  const AfterFire after = after_fire(entry);
+  if (after == AfterFire::kKeep) return;
   // Paused, or told another time meanwhile.
   if (entry.paused || entry.next_ms != 0 || !entry.rung) return;
   if (!is_owner(entry)) return drop(trigger, identity);
-  with_.delete_trigger(trigger, *after == AfterFire::kDeleteRulesToo,
+  with_.delete_trigger(trigger, after == AfterFire::kDeleteRulesToo,
                        [self = shared_from_this(), trigger, identity](const Status& deleted) {
                          if (deleted.ok() || is_gone(deleted)) return self->drop(trigger, identity);
                          log::warn("alarms", "a trigger that has rung could not be deleted",

@@ -69,6 +69,12 @@ Result<AlarmEntry> from_stored(const store::Alarm& alarm) {
   return entry;
 }
 
+AfterFire after_fire(const AlarmEntry& entry) {
+  if (entry.kind != AlarmKind::kOnce) return AfterFire::kKeep;
+  const auto after = parse_after_fire(entry.config);
+  return after ? *after : AfterFire::kKeep;
+}
+
 std::string alarm_payload(const AlarmEntry& entry) {
   const json::value* given = entry.config.if_contains("trigger_payload");
   if (given == nullptr || given->is_null()) return "{}";

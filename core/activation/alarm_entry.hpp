@@ -35,6 +35,9 @@ store::Alarm to_stored(const std::string& trigger, const AlarmEntry& entry);
 // ring.
 Result<AlarmEntry> from_stored(const store::Alarm& alarm);
 
+// What becomes of its trigger once it has rung for the last time.
+AfterFire after_fire(const AlarmEntry& entry);
+
 // The event: `trigger_payload`, an object or the JSON text of one. A JSON object.
 std::string alarm_payload(const AlarmEntry& entry);
 

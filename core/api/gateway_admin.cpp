@@ -65,6 +65,10 @@ json::object value_of(Call& call, const entity::GatewayApi& api) {
           {"apidoc", document != nullptr ? *document : json::object()}};
 }
 
+Failure too_many_apis() {
+  return {409, fmt::format("A namespace has at most {} APIs.", GatewayTable::kMaxApis)};
+}
+
 Failure no_api(std::string_view what, std::string_view name) {
   return {404, fmt::format("API {} failure: API '{}' does not exist.", what, name)};
 }
@@ -127,6 +131,7 @@ void change(const CallPtr& call, std::shared_ptr<entity::GatewayApi> put,
   change.path = put ? put->path() : present->path();
   change.expected_revision = present ? present->revision : 0;
   change.put = std::move(put);
+  change.max_in_namespace = GatewayTable::kMaxApis;
   std::vector<store::EntityChange> changes;
   changes.push_back(std::move(change));
   call->deps().entities.change_entities(
@@ -136,6 +141,9 @@ void change(const CallPtr& call, std::shared_ptr<entity::GatewayApi> put,
         call->service().gateway.forget(call->user.namespace_uuid);
         if (!stored && stored.error().code() == StatusCode::kAlreadyExists) {
           return call->fail(409, text::kConflict);
+        }
+        if (!stored && stored.error().code() == StatusCode::kOutOfRange) {
+          return call->fail(too_many_apis());
         }
         if (!stored) return call->fail(stored.error());
         use();
@@ -198,8 +206,7 @@ void create_api(const CallPtr& call) {
                               "no API has this name, and a base path begins with '/'"));
     }
     if (found.empty() && entries.size() >= static_cast<std::size_t>(GatewayTable::kMaxApis)) {
-      return call->fail(409,
-                        fmt::format("A namespace has at most {} APIs.", GatewayTable::kMaxApis));
+      return call->fail(too_many_apis());
     }
     if (found.size() > 1) {
       return call->fail(

@@ -141,6 +141,7 @@ class ChangeEntities final : public WriteJob {
       const auto taken = is_action(connection, change.path);
       if (!taken) return taken.error();
       if (*taken) return of_another_collection(change.path);
+      if (Status status = check_number(connection, change); !status.ok()) return status;
     }
     if (!change.put && change.collection == Collection::kPackages && !change.with_contents) {
       Query query(connection, "SELECT count(*) FROM actions WHERE namespace = ? AND package = ?");
@@ -152,6 +153,17 @@ class ChangeEntities final : public WriteJob {
       if (query.integer(0) > 0) return sdk::out_of_range(query.string(0));
     }
     return {};
+  }
+
+  // In the writer's transaction: who asks first and writes then would let in too many.
+  static Status check_number(Connection& connection, const EntityChange& change) {
+    if (change.max_in_namespace == 0) return {};
+    Query query(connection, "SELECT count(*) FROM entities WHERE namespace = ? AND collection = ?");
+    query.bind(change.put->namespace_name).bind(number(change.collection));
+    query.next();
+    if (!query.status().ok()) return query.status();
+    if (query.integer(0) < change.max_in_namespace) return {};
+    return sdk::out_of_range("there are " + query.string(0) + " already");
   }
 
   Status apply(Connection& connection, Step& step) {

@@ -39,6 +39,8 @@ struct EntityChange {
 
   // The revision that is stored now; 0: nothing is.
   std::uint64_t expected_revision = 0;
+  // Of something new: how many of its collection its namespace may have with it; 0: any number.
+  std::int64_t max_in_namespace = 0;
 };
 
 struct EntityQuery {
@@ -97,7 +99,7 @@ class EntityStore {
   }
   // All of the changes or none. ABORTED (one was changed meanwhile, or is gone), ALREADY_EXISTS,
   // FAILED_PRECONDITION (something of another collection has the name), OUT_OF_RANGE (the package
-  // is not empty; the message is the number of its actions). The results are what was put, with its
+  // is not empty; the message is the number of its actions. Or the namespace has as many as it may). The results are what was put, with its
   // new revisions, in the order of the changes.
   virtual void change_entities(Executor on, std::vector<EntityChange> changes,
                                Done<std::vector<entity::EntityPtr>> done) = 0;

@@ -56,6 +56,8 @@ class Cli(BerthTest):
         listed = self.berth("activation", "list", self.name).stdout
         self.assertIn(record["activationId"], listed)
         self.assertEqual(len(json.loads(self.berth("activation", "list", self.name, "--json").stdout)), 2)
+        full = json.loads(self.berth("activation", "list", self.name, "--full", "-l", "1").stdout)
+        self.assertEqual(full[0]["response"]["result"], record["response"]["result"])
 
     def test_actions(self):
         self.make(self.file("code.py", PYTHON), "-t", "5000", "-l", "1", "-a", "note", '{"x":1}',
@@ -81,6 +83,25 @@ class Cli(BerthTest):
         self.make(path)
         done = self.berth("action", "invoke", self.name, "-r", "-p", "name", "N")
         self.assertEqual(json.loads(done.stdout), {"greeting": "Hello, N"})
+
+    def test_folder(self):
+        folder = os.path.join(os.path.dirname(self.file("x", "")), "app")
+        os.makedirs(os.path.join(folder, "lib"))
+        for name, text in (("__main__.py", "from lib.words import greet\ndef main(a): return greet(a)\n"),
+                           ("lib/__init__.py", "\n"), ("lib/words.py", "def greet(a): return {'text': 'Hello'}\n")):
+            with open(os.path.join(folder, name), "w") as file:
+                file.write(text)
+        self.make(folder)
+        done = self.berth("action", "invoke", self.name, "-r")
+        self.assertEqual(json.loads(done.stdout), {"text": "Hello"})
+
+    def test_native_as_wsk_has_it(self):
+        path = self.file("program", "#!/bin/sh\necho '{}'\n")
+        self.make(path, "--native")
+        action = json.loads(self.berth("action", "get", self.name).stdout)
+        self.assertEqual((action["exec"]["kind"], action["exec"]["image"]), ("blackbox", "openwhisk/dockerskeleton"))
+        self.berth("action", "create", "x", "--native", code=2)
+        self.berth("action", "create", "x", path, "--native", "--docker", "y", code=2)
 
     def test_standard_input(self):
         self.addCleanup(self.berthd.api, "DELETE", "/actions/" + self.name)

@@ -152,6 +152,13 @@ Status FakeEntities::check(const store::EntityChange& change) const {
   if (revision != change.expected_revision) {
     return change.expected_revision == 0 ? sdk::already_exists(path) : sdk::aborted(path);
   }
+  if (change.put && revision == 0 && change.max_in_namespace != 0) {
+    const auto there = std::count_if(others_.begin(), others_.end(), [&](const auto& entry) {
+      return entry.second->collection() == change.put->collection() &&
+             entry.second->namespace_name == change.put->namespace_name;
+    });
+    if (there >= change.max_in_namespace) return sdk::out_of_range(std::to_string(there));
+  }
   if (change.put || change.with_contents) return {};
   const auto inside = std::count_if(actions_.begin(), actions_.end(), [&](const auto& entry) {
     return entry.second->namespace_path() == path;

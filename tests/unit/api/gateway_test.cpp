@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // APIs over HTTP: made as OpenWhisk's tools make them, asked as their users ask.
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <future>
 
+#include "api/gateway_table.hpp"
 #include "fixture.hpp"
 
 namespace berth::api {
@@ -382,6 +385,36 @@ TEST_F(GatewayTest, ANamespaceMadeAgainHasNoneOfTheOldApis) {
   EXPECT_EQ(visit("/b/p").status, 200);  // from memory
   on_server([&] { auth.known.at("guest").namespace_uuid = "0"; });
   EXPECT_EQ(visit("/b/p").status, 404);
+}
+
+// Also of those that come together, and find the same number there.
+TEST_F(GatewayTest, BoundsHowManyApisANamespaceHas) {
+  start();
+  on_server([this] {
+    for (int i = 1; i < GatewayTable::kMaxApis; ++i) {
+      const auto api = std::make_shared<entity::GatewayApi>();
+      api->namespace_name = "guest";
+      api->name = "/n" + std::to_string(i);
+      api->parameters = {{.key = std::string(entity::GatewayApi::kDocument),
+                          .value = {{"basePath", api->name}, {"paths", json::object()}}}};
+      std::vector<store::EntityChange> changes(1);
+      changes[0].put = api;
+      entities.change_entities(io.get_executor(), std::move(changes),
+                               [](const auto& made) { EXPECT_TRUE(made); });
+    }
+  });
+  std::vector<std::future<int>> asked;
+  for (int i = 0; i < 4; ++i) {
+    asked.push_back(std::async(std::launch::async, [this, i] {
+      const Reply reply = add("/more" + std::to_string(i), "/p", "GET");
+      if (reply.status != 200) EXPECT_EQ(reply.error(), "A namespace has at most 200 APIs.");
+      return reply.status;
+    }));
+  }
+  std::vector<int> statuses;
+  for (std::future<int>& one : asked) statuses.push_back(one.get());
+  std::sort(statuses.begin(), statuses.end());
+  EXPECT_EQ(statuses, (std::vector<int>{200, 409, 409, 409}));
 }
 
 TEST_F(GatewayTest, BoundsWhatANamespaceHasTogether) {

@@ -65,8 +65,7 @@ bool is_covered(const Recorded& recorded) {
 class ReplayTest : public ApiTest {
  protected:
   int replay(const std::string& file) {
-    std::ifstream lines(std::filesystem::path(std::getenv("BERTH_SOURCE_DIR")) /
-                        "tests/data/clients" / file);
+    std::ifstream lines(std::filesystem::path(BERTH_SOURCE_DIR) / "tests/data/clients" / file);
     EXPECT_TRUE(lines.good()) << file;
     int replayed = 0;
     for (std::string line; std::getline(lines, line);) {

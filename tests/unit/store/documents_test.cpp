@@ -128,6 +128,35 @@ TEST_F(Documents, ListsNewestFirstAndToStrangersOnlyWhatIsPublic) {
   EXPECT_EQ(counted.value(), 3);
 }
 
+// However many come together.
+TEST_F(Documents, ANamespaceHasNoMoreThanItMay) {
+  boost::asio::io_context context;
+  int made = 0;
+  int refused = 0;
+  for (int i = 0; i < 10; ++i) {
+    EntityChange one{.put = make_trigger("t" + std::to_string(i)), .max_in_namespace = 3};
+    std::vector<EntityChange> changes;
+    changes.push_back(std::move(one));
+    store_->entities().change_entities(context.get_executor(), std::move(changes),
+                                       [&](const Result<std::vector<entity::EntityPtr>>& stored) {
+                                         stored ? ++made : ++refused;
+                                         if (!stored)
+                                           EXPECT_EQ(stored.error().code(),
+                                                     StatusCode::kOutOfRange);
+                                       });
+  }
+  context.run();
+  EXPECT_EQ(made, 3);
+  EXPECT_EQ(refused, 7);
+  EXPECT_EQ(names(Collection::kTriggers).size(), 3u);
+  // Those of other collections are not counted, and what is there may be replaced.
+  EXPECT_TRUE(change({.put = make_package("p"), .max_in_namespace = 1}));
+  const auto there = get_entity(Collection::kTriggers, "guest/t0");
+  ASSERT_TRUE(there);
+  EXPECT_TRUE(change(
+      {.put = make_trigger("t0"), .expected_revision = (*there)->revision, .max_in_namespace = 3}));
+}
+
 TEST_F(Documents, GoWithTheirNamespace) {
   ASSERT_TRUE(create_namespace("guest"));
   ASSERT_TRUE(change({.put = make_package("p")}));

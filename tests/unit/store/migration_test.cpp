@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files of earlier schemas, as earlier programs wrote them (tests/data/store), become this one's
 // with all that is in them.
-#include <cstdlib>
+#include <filesystem>
 #include <sqlite3.h>
 
 #include "store/schema.hpp"
@@ -13,7 +13,7 @@ namespace {
 class Migration : public StoreTest {
  protected:
   void take(const std::string& name) {
-    const std::filesystem::path source(std::getenv("BERTH_SOURCE_DIR"));
+    const std::filesystem::path source(BERTH_SOURCE_DIR);
     std::filesystem::copy_file(source / "tests/data/store" / name, file());
     std::filesystem::permissions(
         file(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
@@ -127,6 +127,59 @@ TEST_F(Migration, FromVersion2KeepsEverything) {
   EXPECT_EQ(number("SELECT next FROM alarms"), 7);
 }
 
+TEST_F(Migration, FromVersion3KeepsEverything) {
+  take("version3.db");
+  ASSERT_EQ(number("PRAGMA user_version"), 3);
+  open();
+  EXPECT_EQ(number("PRAGMA user_version"), kSchemaVersion);
+
+  const auto guest = store_->auth().authenticate("27affe50-3e12-4512-9fca-f92182ff1067",
+                                                 "version-1-test-secret-of-guest");
+  ASSERT_TRUE(guest);
+  EXPECT_FALSE(guest->blocked);
+  for (const entity::Right right : {entity::Right::kRead, entity::Right::kPut,
+                                    entity::Right::kDelete, entity::Right::kActivate}) {
+    EXPECT_TRUE(guest->rights.has(right));
+  }
+  const auto inner = get("guest/lib/inner");
+  ASSERT_TRUE(inner) << inner.error().to_string();
+  EXPECT_EQ((*inner)->package, "lib");
+  const auto lib = get_entity(entity::Collection::kPackages, "guest/lib");
+  ASSERT_TRUE(lib) << lib.error().to_string();
+  EXPECT_TRUE((*lib)->publish);
+  ASSERT_EQ((*lib)->parameters.size(), 2u);
+  EXPECT_TRUE((*lib)->parameters[1].init);
+  const auto mine = get_entity(entity::Collection::kPackages, "guest/mine");
+  ASSERT_TRUE(mine);
+  EXPECT_EQ(static_cast<const entity::Package&>(**mine).binding,
+            (entity::PackageName{"guest", "lib"}));
+  const auto trigger = get_entity(entity::Collection::kTriggers, "guest/t");
+  ASSERT_TRUE(trigger);
+  const auto& links = static_cast<const entity::Trigger&>(**trigger).rules;
+  ASSERT_TRUE(links.contains("guest/r"));
+  EXPECT_FALSE(links.at("guest/r").active);
+  const auto rule = get_entity(entity::Collection::kRules, "guest/r");
+  ASSERT_TRUE(rule);
+  EXPECT_EQ(static_cast<const entity::Rule&>(**rule).action, "guest/hello");
+  EXPECT_EQ(number("SELECT next FROM alarms"), 1893456000000);
+  const auto left = await<std::vector<Work>>(
+      [&](Executor on, auto done) { store_->work().left_over(on, 0, std::move(done)); });
+  ASSERT_TRUE(left);
+  ASSERT_EQ(left->size(), 3u);
+  EXPECT_EQ(left->back().binding, "guest/mine");
+
+  // What version 4 brought.
+  ASSERT_TRUE(await<void>([&](Executor on, auto done) {
+    store_->keys().set_blocked(on, "guest", true, std::move(done));
+  }));
+  EXPECT_FALSE(store_->auth().authenticate("27affe50-3e12-4512-9fca-f92182ff1067",
+                                           "version-1-test-secret-of-guest"));
+  // And revisions go on where they were.
+  const auto next = change({.put = make_package("p")});
+  ASSERT_TRUE(next);
+  EXPECT_GT(next->front()->revision, (*rule)->revision);
+}
+
 TEST_F(Migration, AFileMadeNowHasTheSameTablesAsAMigratedOne) {
   const auto tables = [this] {
     std::vector<std::string> all;
@@ -146,7 +199,7 @@ TEST_F(Migration, AFileMadeNowHasTheSameTablesAsAMigratedOne) {
   store_.reset();
   const std::vector<std::string> made = tables();
   std::filesystem::remove(file());
-  for (const char* name : {"version1.db", "version2.db"}) {
+  for (const char* name : {"version1.db", "version2.db", "version3.db"}) {
     take(name);
     open();
     store_.reset();

@@ -238,7 +238,9 @@ TEST_F(ProjectFile, TellsMistakesWithLineAndMend) {
   EXPECT_EQ(error("packages:\n p:\n  actions:\n   a:\n    function: lost.py\n"),
             ":5: action 'a': there is no file " + (folder_ / "lost.py").string() +
                 ": paths are relative to this file");
-  EXPECT_NE(action_error("function: .").find("is no file: make a zip"), std::string::npos);
+  EXPECT_NE(action_error("function: .").find("Give it, for example 'runtime:"), std::string::npos);
+  EXPECT_NE(action_error("function: /dev/null").find("neither a file nor a folder"),
+            std::string::npos);
   EXPECT_NE(action_error("function: code.zip").find("Give it, for example 'runtime:"),
             std::string::npos);
   EXPECT_NE(action_error("function: 5").find("must be a text"), std::string::npos);

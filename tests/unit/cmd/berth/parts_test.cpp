@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +15,7 @@
 #include "code_file.hpp"
 #include "environment.hpp"
 #include "exit_code.hpp"
+#include "folder_zip.hpp"
 #include "http.hpp"
 #include "output.hpp"
 #include "parameters.hpp"
@@ -64,6 +66,38 @@ TEST_F(CliTest, GuessesKinds) {
   EXPECT_EQ(guess_kind("script.py", "#!/usr/bin/python3\n"), "python:default");
   EXPECT_EQ(guess_kind("code.zip", "PK\x03\x04"), "");
   EXPECT_EQ(guess_kind("-", "def main"), "");
+}
+
+// Read back by another program's eyes: the names and contents stand in the central directory.
+TEST_F(CliTest, AFolderIsAZipThatIsAlwaysTheSame) {
+  const auto fill = [this](const std::string& name) {
+    fs::create_directories(folder / name / "lib");
+    fs::create_directories(folder / name / ".git");
+    file(name + "/index.js", "exports.main = require('./lib/a');");
+    file(name + "/lib/a.js", "module.exports = () => ({});");
+    file(name + "/.git/config", "secret");
+    file(name + "/.DS_Store", "x");
+  };
+  fill("one");
+  fill("two");
+  fs::last_write_time(folder / "two/index.js", fs::file_time_type() + std::chrono::hours(1));
+  const std::string bytes = zip_folder(folder / "one");
+  EXPECT_TRUE(bytes.starts_with("PK\x03\x04"));
+  EXPECT_EQ(bytes, zip_folder(folder / "two"));
+  EXPECT_NE(bytes.find("lib/a.js"), std::string::npos);
+  EXPECT_EQ(bytes.find("config"), std::string::npos);
+  EXPECT_EQ(bytes.find("DS_Store"), std::string::npos);
+  file("two/lib/a.js", "module.exports = () => 1;");
+  EXPECT_NE(bytes, zip_folder(folder / "two"));
+
+  const Code code = read_code((folder / "one").string(), "");
+  EXPECT_EQ(code.kind, "nodejs:default");
+  EXPECT_TRUE(code.binary);
+  EXPECT_EQ(code.text, base64_encode(bytes));
+  fs::create_directory(folder / "empty");
+  EXPECT_EQ(code_of([&] { zip_folder(folder / "empty"); }), ExitCode::kUsage);
+  fs::create_directory_symlink(folder / "one", folder / "two" / "link");
+  EXPECT_EQ(code_of([&] { zip_folder(folder / "two"); }), ExitCode::kUsage);
 }
 
 TEST_F(CliTest, EncodesWhatIsNoText) {

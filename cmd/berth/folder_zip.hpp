@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// A folder as the zip archive that a runtime unpacks. Stateless.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace berth::cli {
+
+// All files below the folder but version control's and the serverless framework's own (.git,
+// .serverless, .DS_Store); links to files are the files. The same files make the same bytes, so
+// that code which did not change is seen to be the same. Throws Exit(kUsage), also for what is too
+// much for an action.
+std::string zip_folder(const std::filesystem::path& folder);
+
+// What a folder's files say of its kind, "nodejs:default"; empty: nothing.
+std::string kind_of_folder(const std::filesystem::path& folder);
+
+}  // namespace berth::cli
