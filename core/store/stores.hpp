@@ -99,8 +99,8 @@ class EntityStore {
   }
   // All of the changes or none. ABORTED (one was changed meanwhile, or is gone), ALREADY_EXISTS,
   // FAILED_PRECONDITION (something of another collection has the name), OUT_OF_RANGE (the package
-  // is not empty; the message is the number of its actions. Or the namespace has as many as it may). The results are what was put, with its
-  // new revisions, in the order of the changes.
+  // is not empty; the message is the number of its actions. Or the namespace has as many as it
+  // may). The results are what was put, with its new revisions, in the order of the changes.
   virtual void change_entities(Executor on, std::vector<EntityChange> changes,
                                Done<std::vector<entity::EntityPtr>> done) = 0;
   // Newest `updated` first.
