@@ -277,6 +277,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void issue_planned();
   void cancel_planned(ActionSlot& slot);
   void unplan(Container& container);
+  void end_promise();
   Container* take_stock(SizeClass& size_class);
   void put_stock(Container& container);
   void unlink_idle(Container& container);
@@ -343,7 +344,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   SteadyTime demand_at_;     // when what is wanted was last set
   std::size_t minute_ = 60;  // of the hour, at the last tick; 60: none yet
   NeedyClasses needy_classes_;
-  std::unordered_map<std::string, std::unique_ptr<Tenant>> tenants_;
+  std::unordered_map<std::string, std::unique_ptr<Tenant>, TextHash> tenants_;  // by uuid
   std::set<Tenant*, ByHeld> by_held_;  // those that hold something
   std::uint64_t next_tenant_ = 1;
   std::uint64_t turn_ = 0;  // that of the last start
@@ -373,6 +374,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   double queue_rate_ = 0;  // a second, smoothed
   std::uint64_t next_turn_ = 1;
   std::array<std::size_t, kStates> counts_{};
+  SteadyTime none_starved_at_;  // when nobody was found who waited for too long
   bool dispatching_ = false;
   bool dispatch_again_ = false;
 

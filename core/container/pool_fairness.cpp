@@ -23,6 +23,9 @@ constexpr float kPatience = 4;
 // A container that others wait for serves its action for so many times what it takes to start one.
 constexpr int kServes = 3;
 constexpr int kRests = 4;  // for the last one of an action
+// Who waited for too long is looked for so often at most, while nobody's promise was kept
+// meanwhile: each activation that begins or ends asks.
+constexpr std::chrono::milliseconds kLookAgain{5};
 }  // namespace
 
 Tenant& ContainerPool::find_tenant(const std::string& uuid) {
@@ -241,20 +244,18 @@ ActionSlot* ContainerPool::next_startable() {
 }
 
 ActionSlot* ContainerPool::next_starved(SteadyTime now) {
+  // One at a time is promised memory that is not there yet, and who is within his share goes
+  // before who is not.
+  if (promised_ != nullptr && is_fair(*promised_)) return nullptr;
   ActionSlot* best = nullptr;
   for (SizeClass& size_class : needy_classes_) {
     int looks = 0;
     for (TenantQueue* queue : size_class.order) {
       ActionSlot& slot = queue->needy.front();
       if ((best != nullptr && !is_earlier(slot, *best)) || ++looks > kLooks) break;
+      if (promised_ != nullptr && !within_share(queue->tenant, size_class.memory_bytes)) continue;
       ActionSlot* const worth = first_worth(*queue, now);
       if (worth == nullptr || worth->waiters.front().since + options_.overtake_limit > now) {
-        continue;
-      }
-      // One at a time is promised memory that is not there yet, and who is within his share goes
-      // before who is not.
-      if (promised_ != nullptr &&
-          (is_fair(*promised_) || !within_share(queue->tenant, size_class.memory_bytes))) {
         continue;
       }
       best = worth;
@@ -307,8 +308,13 @@ void ContainerPool::dispatch() {
         plan_start(*slot, false);
         continue;
       }
-      ActionSlot* starved = next_starved(with_.clock.steady_now());
-      if (starved == nullptr) break;
+      const SteadyTime now = with_.clock.steady_now();
+      if (now - none_starved_at_ < kLookAgain) break;
+      ActionSlot* starved = next_starved(now);
+      if (starved == nullptr) {
+        none_starved_at_ = now;
+        break;
+      }
       if (promised_ != nullptr) unplan(*promised_);
       plan_start(*starved, within_share(*starved->tenant, starved->size_class->memory_bytes));
     }

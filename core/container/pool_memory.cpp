@@ -121,7 +121,7 @@ void ContainerPool::issue_planned() {
     container.work_hook.unlink();
     planned_bytes_ -= container.memory_bytes;
     --container.started_for->unissued;
-    if (promised_ == &container) promised_ = nullptr;
+    if (promised_ == &container) end_promise();
     issue_create(container);
   };
   // What came free was made free for those within their share; a promise to another comes last.
@@ -147,8 +147,13 @@ void ContainerPool::cancel_planned(ActionSlot& slot) {
   if (!needy_classes_.empty()) dispatch();
 }
 
+void ContainerPool::end_promise() {
+  promised_ = nullptr;
+  none_starved_at_ = {};  // the next one may be promised memory
+}
+
 void ContainerPool::unplan(Container& container) {
-  if (promised_ == &container) promised_ = nullptr;
+  if (promised_ == &container) end_promise();
   container.work_hook.unlink();
   planned_bytes_ -= container.memory_bytes;
   --container.started_for->unissued;
