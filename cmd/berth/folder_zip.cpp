@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 // berthd takes 48 MB of base64; what is to become that has no more than this before it is packed.
 constexpr std::size_t kMaxBytes = 256u << 20;
 constexpr std::size_t kMaxFiles = 50'000;
+constexpr const char* kMainFile = "__main__.py";
 
 [[noreturn]] void fail(const fs::path& path, const std::string& what) {
   throw Exit(ExitCode::kUsage, path.string() + ' ' + what);
@@ -29,18 +30,22 @@ bool is_left_out(const fs::path& name) {
 }
 
 // Relative to the folder, in an order of their own.
-std::vector<fs::path> files_of(const fs::path& folder) {
+std::vector<fs::path> files_of(const fs::path& folder, const TakesFile& takes) {
   std::vector<fs::path> files;
   std::error_code error;
   fs::recursive_directory_iterator entry(folder, error);
   for (const fs::recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
     if (is_left_out(entry->path().filename())) {
       entry.disable_recursion_pending();
-    } else if (entry->is_regular_file(error)) {
-      files.push_back(entry->path().lexically_relative(folder));
-    } else if (!entry->is_directory(error) || entry->is_symlink(error)) {
+      continue;
+    }
+    if (entry->is_directory(error) && !entry->is_symlink(error)) continue;
+    fs::path file = entry->path().lexically_relative(folder);
+    if (takes && !takes(file.generic_string())) continue;
+    if (!entry->is_regular_file(error)) {
       fail(entry->path(), "is neither a file nor a folder: it cannot be put into a zip");
     }
+    files.push_back(std::move(file));
     if (files.size() > kMaxFiles) fail(folder, "has more than 50000 files");
   }
   if (error) fail(folder, "cannot be read: " + error.message());
@@ -112,8 +117,9 @@ class Archive {
 
 }  // namespace
 
-std::string zip_folder(const fs::path& folder) {
-  const std::vector<fs::path> files = files_of(folder);
+std::string zip_folder(const fs::path& folder, const TakesFile& takes,
+                       const std::string& main_file) {
+  const std::vector<fs::path> files = files_of(folder, takes);
   if (files.empty()) fail(folder, "has no file");
   std::vector<std::string> contents;
   contents.reserve(files.size());
@@ -128,9 +134,11 @@ std::string zip_folder(const fs::path& folder) {
     std::error_code error;
     const bool runs =
         (fs::status(path, error).permissions() & fs::perms::owner_exec) != fs::perms::none;
-    if (!archive.add(file.generic_string(), contents.back(), runs)) {
-      fail(path, "cannot be put into a zip");
+    bool added = archive.add(file.generic_string(), contents.back(), runs);
+    if (added && file.generic_string() == main_file && main_file != kMainFile) {
+      added = archive.add(kMainFile, contents.back(), runs);
     }
+    if (!added) fail(path, "cannot be put into a zip");
   }
   std::string bytes = archive.bytes();
   if (bytes.empty()) fail(folder, "cannot be made into a zip");
@@ -139,7 +147,7 @@ std::string zip_folder(const fs::path& folder) {
 
 std::string kind_of_folder(const fs::path& folder) {
   std::error_code error;
-  if (fs::exists(folder / "__main__.py", error)) return "python:default";
+  if (fs::exists(folder / kMainFile, error)) return "python:default";
   for (const char* file : {"package.json", "index.js"}) {
     if (fs::exists(folder / file, error)) return "nodejs:default";
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 namespace berth::cli {
@@ -11,7 +12,12 @@ namespace berth::cli {
 // .serverless, .DS_Store); links to files are the files. The same files make the same bytes, so
 // that code which did not change is seen to be the same. Throws Exit(kUsage), also for what is too
 // much for an action.
-std::string zip_folder(const std::filesystem::path& folder);
+//
+// `takes`: whether a file is wanted, by its path below the folder; null: all are. `main_file`: one
+// that is in it as __main__.py, too; empty: none.
+using TakesFile = std::function<bool(const std::string& path)>;
+std::string zip_folder(const std::filesystem::path& folder, const TakesFile& takes = nullptr,
+                       const std::string& main_file = "");
 
 // What a folder's files say of its kind, "nodejs:default"; empty: nothing.
 std::string kind_of_folder(const std::filesystem::path& folder);

@@ -14,6 +14,7 @@
 #include "project_code.hpp"
 #include "project_node.hpp"
 #include "serverless_http.hpp"
+#include "serverless_package.hpp"
 #include "serverless_variables.hpp"
 
 namespace berth::cli {
@@ -74,6 +75,7 @@ class Reader : ProjectBuilder {
   std::map<std::string, YamlNode, std::less<>> provider_;  // what functions may leave to it
   std::map<std::string, std::string> actions_;             // by the names of functions
   std::string artifact_;                                   // zip of all functions; empty: none
+  PackagePatterns patterns_;                               // of the files that go with them
   // Of all HTTP events.
   ProjectEntity api_;
   // Triggers that are only named get made, unless they are described somewhere.
@@ -156,10 +158,12 @@ void Reader::read_handler(const ProjectNode& node, ProjectEntity& action) {
   const std::size_t dot = handler.find('.', handler.rfind('/') + 1);
   const std::string main = dot == std::string::npos ? "" : handler.substr(dot + 1);
   std::string artifact = artifact_;
+  PackagePatterns patterns = patterns_;
   if (const YamlNode* package = node.find("package")) {
     const ProjectNode own(project_.file, *package, node.owner() + ", package");
     own.only({"artifact", "individually", "patterns", "include", "exclude"});
     if (own.find("artifact") != nullptr) artifact = own.text("artifact");
+    patterns.read(own);
   }
   if (!artifact.empty()) {
     read_code_file(node, at, folder_ / artifact, kind, exec);
@@ -174,8 +178,13 @@ void Reader::read_handler(const ProjectNode& node, ProjectEntity& action) {
   if (main.empty()) {
     node.fail(at, "'handler' must be FILE.FUNCTION, as 'index.main'");
   }
-  read_code_file(node, at, folder_ / (handler.substr(0, dot) + std::string(known->second)), kind,
-                 exec);
+  const std::string file = handler.substr(0, dot) + std::string(known->second);
+  if (!patterns.empty()) {
+    zip_service(node, {file, family, at}, folder_, patterns, kind, exec);
+    exec["main"] = family == "nodejs" ? handler : main;
+    return;
+  }
+  read_code_file(node, at, folder_ / file, kind, exec);
   exec["main"] = main;
 }
 
@@ -423,6 +432,7 @@ Project Reader::read(const YamlNode& root) {
     node.only(
         {"artifact", "individually", "patterns", "include", "exclude", "excludeDevDependencies"});
     if (node.find("artifact") != nullptr) artifact_ = node.text("artifact");
+    patterns_.read(node);
   }
   api_.kind = EntityKind::kApi;
   api_.name = "/";

@@ -258,6 +258,23 @@ class Deploy(BerthTest):
         self.assertEqual(self.berthd.api("GET", "/actions/slsweb-dev-hello").status, 404)
         self.assertEqual(self.berthd.cli("undeploy", file).stdout, "nothing to do: 0 unchanged\n")
 
+    def test_a_folder_by_patterns(self):
+        for name, text in (("hello.py", "from lib.words import text\ndef greet(args):\n    return {'text': text}\n"),
+                           ("lib/__init__.py", ""), ("lib/words.py", "text = 'Hello'\n"), ("notes.md", "none of it"),
+                           ("loud.js", "exports.loud = () => ({text: require('./lib/words')});\n"),
+                           ("lib/words.js", "module.exports = 'HELLO';\n")):
+            os.makedirs(os.path.dirname(os.path.join(self.work, name)), exist_ok=True)
+            self.write(name, text)
+        file = self.write("serverless.yml", "service: slszip\nprovider: openwhisk\npackage: {patterns: ['!*.md']}\n"
+                          "functions:\n  hello: {handler: hello.greet, runtime: python}\n  loud: {handler: loud.loud}\n")
+        for name in ("hello", "loud"):
+            self.addCleanup(self.berthd.api, "DELETE", f"/actions/slszip-dev-{name}")
+        self.deploy(file, "--yes")
+        self.assertEqual(self.deploy(file).stdout, "nothing to do: 2 unchanged\n")
+        for name, text in (("hello", "Hello"), ("loud", "HELLO")):
+            reply = self.invoke({}, f"slszip-dev-{name}", "blocking=true&result=true")
+            self.assertEqual((reply.status, reply.json), (200, {"text": text}), reply)
+
     def test_apis_of_a_manifest(self):
         self.write("echo.py", "def main(args):\n  return args\n")
         manifest = ("project: {name: clubs}\npackages:\n  clubs:\n    actions:\n      books: {function: echo.py, web: true}\n"

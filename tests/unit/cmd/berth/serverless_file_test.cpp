@@ -11,7 +11,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/base64.hpp"
 #include "exit_code.hpp"
+#include "serverless_package.hpp"
 
 namespace berth::cli {
 namespace {
@@ -165,6 +167,65 @@ functions:
   EXPECT_EQ(hello.exec.at("binary"), true);
   EXPECT_EQ(hello.exec.at("main"), "src/index.hello");
   EXPECT_EQ(find(project, EntityKind::kAction, "shop-prod-own").exec.at("main"), "main");
+}
+
+TEST(Glob, IsThatOfTheFramework) {
+  const auto matches = [](std::string_view pattern, std::string_view path) {
+    return matches_glob(pattern, path);
+  };
+  EXPECT_TRUE(matches("**", "a/b/c"));
+  EXPECT_TRUE(matches("a/**", "a/b/c"));
+  EXPECT_TRUE(matches("**/*.js", "x.js"));
+  EXPECT_TRUE(matches("**/*.js", "a/b/x.js"));
+  EXPECT_TRUE(matches("a/*/c.?s", "a/b/c.js"));
+  EXPECT_TRUE(matches("**/test/**", "a/test/b/c"));
+  EXPECT_FALSE(matches("*.js", "a/x.js"));
+  EXPECT_FALSE(matches("a/*", "a/b/c"));
+  EXPECT_FALSE(matches("a/**", "b/a/c"));
+  EXPECT_FALSE(matches("**/*.js", "x.jsx"));
+  EXPECT_FALSE(matches("a?b", "a/b"));
+  EXPECT_FALSE(matches("", "a"));
+}
+
+TEST_F(ServerlessFile, PatternsMakeAZipOfTheFolder) {
+  write("src/words.js", "exports.a = 1;");
+  write("notes.txt", "none of it");
+  write(".env", "SECRET=1");
+  const Project project = read(R"(
+service: shop
+provider: openwhisk
+package: {patterns: ["!*.txt", "!all.zip"]}
+functions:
+  hello: {handler: src/index.hello}
+  own: {handler: one.main, runtime: python, package: {patterns: ["!**", "one.py"]}}
+)");
+  const auto archive = [&](const char* name) {
+    const ProjectEntity& action = find(project, EntityKind::kAction, name);
+    EXPECT_EQ(action.exec.at("binary"), true);
+    return base64_decode(std::string(action.exec.at("code").as_string())).value();
+  };
+  const std::string hello = archive("shop-dev-hello");
+  for (const char* file : {"src/index.js", "src/words.js", "one.py"}) {
+    EXPECT_NE(hello.find(file), std::string::npos) << file;
+  }
+  for (const char* file : {"notes.txt", ".env", "serverless.yml", "all.zip"}) {
+    EXPECT_EQ(hello.find(file), std::string::npos) << file;
+  }
+  EXPECT_EQ(find(project, EntityKind::kAction, "shop-dev-hello").exec.at("main"),
+            "src/index.hello");
+  const std::string own = archive("shop-dev-own");
+  EXPECT_NE(own.find("__main__.py"), std::string::npos);
+  EXPECT_EQ(own.find("index.js"), std::string::npos);
+  EXPECT_EQ(find(project, EntityKind::kAction, "shop-dev-own").exec.at("main"), "main");
+
+  const auto wrong = [this](const std::string& patterns) {
+    return error("service: s\nprovider: openwhisk\npackage: {patterns: " + patterns +
+                 "}\nfunctions:\n  f: {handler: src/index.hello}\n");
+  };
+  EXPECT_NE(wrong("['!src/**']").find(":5: function 'f': src/index.js is left out"),
+            std::string::npos);
+  EXPECT_NE(wrong("['{a,b}']").find(":3: package: '{a,b}' is no pattern"), std::string::npos);
+  EXPECT_NE(wrong("x").find("must be a list of patterns"), std::string::npos);
 }
 
 TEST_F(ServerlessFile, Variables) {
