@@ -299,8 +299,7 @@ void deploy(const GlobalOptions& options, const DeployOptions& wanted) {
 }
 
 void undeploy(const GlobalOptions& options, const DeployOptions& wanted) {
-  Project project = read_project(wanted.file);
-  project.entities.clear();
+  const Project project{.name = read_project_name(wanted.file), .file = wanted.file};
   carry_out(options, wanted, project, what_goes(options, project));
 }
 

@@ -393,13 +393,41 @@ bool ProjectEntity::is_sequence() const {
   return given != nullptr && *given == "sequence";
 }
 
-Project read_project(const std::string& file) {
+namespace {
+
+YamlNode read_tree(const std::string& file) {
   const Result<std::string> text = read_file(file, kMaxFile);
   if (!text) throw Exit(ExitCode::kUsage, text.error().message());
-  const YamlNode root = parse_yaml(*text, file);
-  Project project = is_serverless(root) ? read_serverless(file, root) : Reader(file).read(root);
+  return parse_yaml(*text, file);
+}
+
+Project read_either(const std::string& file, const YamlNode& root) {
+  return is_serverless(root) ? read_serverless(file, root) : Reader(file).read(root);
+}
+
+// What describes entities becomes nothing.
+void empty_out(YamlNode& map) {
+  for (auto& [key, value] : map.members) {
+    if (key == "packages" || key == "functions" || key == "resources" || key == "package") {
+      value = YamlNode{};
+    } else if (key == "project") {
+      empty_out(value);
+    }
+  }
+}
+
+}  // namespace
+
+Project read_project(const std::string& file) {
+  Project project = read_either(file, read_tree(file));
   put_in_order(project);
   return project;
+}
+
+std::string read_project_name(const std::string& file) {
+  YamlNode root = read_tree(file);
+  empty_out(root);
+  return read_either(file, root).name;
 }
 
 }  // namespace berth::cli

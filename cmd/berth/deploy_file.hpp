@@ -64,4 +64,8 @@ struct Project {
 // ...".
 Project read_project(const std::string& file);
 
+// Its name alone: without code, and without the environment's part in what would be made. Throws
+// likewise.
+std::string read_project_name(const std::string& file);
+
 }  // namespace berth::cli

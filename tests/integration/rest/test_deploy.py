@@ -249,6 +249,7 @@ class Deploy(BerthTest):
         rival = self.write("rival.yml", SERVERLESS_HTTP.replace("service: slsweb", "service: rival"))
         self.assertIn("api '/slsweb' is of the project 'slsweb'", self.deploy(rival, "--yes", code=6).stderr)
 
+        os.remove(os.path.join(self.work, "hello.py"))
         away = self.berthd.cli("undeploy", file, "--yes")
         self.assertEqual(away.stdout.splitlines(), [
             "- api /slsweb", "- action slsweb-dev-other", "- action slsweb-dev-hello",

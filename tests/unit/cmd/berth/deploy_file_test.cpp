@@ -175,6 +175,24 @@ packages:
   EXPECT_EQ(project.entities[7].action, "/_/p/s");
 }
 
+// Who takes a project away may have none of its code any more.
+TEST_F(ProjectFile, TellsItsNameWithoutItsParts) {
+  const auto name_of = [this](const std::string& text) {
+    const std::string path = (folder_ / "name.yaml").string();
+    std::ofstream(path) << text;
+    return read_project_name(path);
+  };
+  const std::string packages =
+      "packages: {p: {actions: {a: {function: gone.py, inputs: {k: $BERTH_TEST_GONE}}}}}\n";
+  EXPECT_EQ(name_of("project: {name: demo}\n" + packages), "demo");
+  EXPECT_EQ(name_of("project: {name: demo, " + packages.substr(0, packages.size() - 1) + "}\n"),
+            "demo");
+  EXPECT_EQ(name_of(packages), "");
+  EXPECT_EQ(name_of("service: shop\nprovider: openwhisk\nfunctions:\n  f: {handler: gone.main, "
+                    "memory: \"${env:BERTH_TEST_GONE}\"}\n"),
+            "shop");
+}
+
 TEST_F(ProjectFile, ReadsApis) {
   const Project project = read(R"(
 project: {name: demo}
