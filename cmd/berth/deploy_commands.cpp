@@ -307,9 +307,11 @@ void undeploy(const GlobalOptions& options, const DeployOptions& wanted) {
 
 void add_deploy_commands(CLI::App& program, const OptionsPtr& options) {
   CLI::App* command = program.add_subcommand(
-      "deploy", "make packages, actions, triggers and rules as a project file says");
+      "deploy", "make packages, actions, triggers, rules and APIs as a project file says");
   const auto wanted = std::make_shared<DeployOptions>();
-  command->add_option("file", wanted->file, "the project file: YAML, as wskdeploy's manifests")
+  command
+      ->add_option("file", wanted->file,
+                   "the project file: YAML, as wskdeploy's manifests, or a serverless.yml")
       ->required()
       ->type_name("FILE");
   command->add_flag("--dry-run", wanted->dry_run, "show what differs, and change nothing");
