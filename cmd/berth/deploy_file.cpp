@@ -264,6 +264,9 @@ void Reader::read_api(const std::string& package, const std::string& name, const
         add_operation(api, std::move(operation), actions, how);
       }
     }
+    if (api.operations.empty()) {
+      paths.fail(paths_node, "an API must have a path with an action: leave it out otherwise");
+    }
   }
 }
 

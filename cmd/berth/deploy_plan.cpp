@@ -298,9 +298,10 @@ Change plan_change(const Project& project, const ProjectEntity& entity, const js
   ProjectEntity wanted = entity;
   if (wanted.has_secret) {
     const json::value* present = annotations.if_contains(kSecret);
-    wanted.annotations[kSecret] = present != nullptr && present->is_string()
-                                      ? *present
-                                      : json::value(json::string(random_hex(kSecretBytes)));
+    wanted.annotations[kSecret] =
+        present != nullptr && (present->is_string() || present->is_number())
+            ? *present
+            : json::value(json::string(random_hex(kSecretBytes)));
   }
   Change change;
   change.kind = wanted.kind;

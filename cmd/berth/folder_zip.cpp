@@ -29,11 +29,16 @@ bool is_left_out(const fs::path& name) {
   return name == ".git" || name == ".serverless" || name == ".DS_Store";
 }
 
+bool has_keys(const fs::path& name) {
+  return name == ".wskprops" || name.native().starts_with(".env");
+}
+
 // Relative to the folder, in an order of their own.
 std::vector<fs::path> files_of(const fs::path& folder, const TakesFile& takes) {
   std::vector<fs::path> files;
   std::error_code error;
-  fs::recursive_directory_iterator entry(folder, error);
+  fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied,
+                                         error);
   for (const fs::recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
     if (is_left_out(entry->path().filename())) {
       entry.disable_recursion_pending();
@@ -41,7 +46,12 @@ std::vector<fs::path> files_of(const fs::path& folder, const TakesFile& takes) {
     }
     if (entry->is_directory(error) && !entry->is_symlink(error)) continue;
     fs::path file = entry->path().lexically_relative(folder);
-    if (takes && !takes(file.generic_string())) continue;
+    if (takes ? !takes(file.generic_string()) : has_keys(file.filename())) continue;
+    if (entry->is_directory(error)) {
+      fail(entry->path(),
+           "is a link to a folder, which no zip can hold: put a copy of the folder there, or leave "
+           "it out (npm: --install-links)");
+    }
     if (!entry->is_regular_file(error)) {
       fail(entry->path(), "is neither a file nor a folder: it cannot be put into a zip");
     }
@@ -121,6 +131,15 @@ std::string zip_folder(const fs::path& folder, const TakesFile& takes,
                        const std::string& main_file) {
   const std::vector<fs::path> files = files_of(folder, takes);
   if (files.empty()) fail(folder, "has no file");
+  const bool renames = !main_file.empty() && main_file != kMainFile;
+  const auto has = [&files](const fs::path& file) {
+    return std::binary_search(files.begin(), files.end(), file);
+  };
+  if (!main_file.empty() && !has(main_file)) fail(folder / main_file, "is not among the files");
+  if (renames && has(kMainFile)) {
+    fail(folder / kMainFile, "would be in the way of " + main_file +
+                                 ", which goes by this name: leave it out or rename it");
+  }
   std::vector<std::string> contents;
   contents.reserve(files.size());
   std::size_t together = 0;
@@ -135,7 +154,7 @@ std::string zip_folder(const fs::path& folder, const TakesFile& takes,
     const bool runs =
         (fs::status(path, error).permissions() & fs::perms::owner_exec) != fs::perms::none;
     bool added = archive.add(file.generic_string(), contents.back(), runs);
-    if (added && file.generic_string() == main_file && main_file != kMainFile) {
+    if (added && renames && file.generic_string() == main_file) {
       added = archive.add(kMainFile, contents.back(), runs);
     }
     if (!added) fail(path, "cannot be put into a zip");

@@ -9,11 +9,12 @@
 namespace berth::cli {
 
 // All files below the folder but version control's and the serverless framework's own (.git,
-// .serverless, .DS_Store); links to files are the files. The same files make the same bytes, so
-// that code which did not change is seen to be the same. Throws Exit(kUsage), also for what is too
-// much for an action.
+// .serverless, .DS_Store); links to files are the files, also to those outside. The same files make
+// the same bytes, so that code which did not change is seen to be the same. Throws Exit(kUsage),
+// also for what is too much for an action.
 //
-// `takes`: whether a file is wanted, by its path below the folder; null: all are. `main_file`: one
+// `takes`: whether a file is wanted, by its path below the folder; null: all are but those where
+// keys use to lie (.env*, .wskprops). `main_file`: one
 // that is in it as __main__.py, too; empty: none.
 using TakesFile = std::function<bool(const std::string& path)>;
 std::string zip_folder(const std::filesystem::path& folder, const TakesFile& takes = nullptr,

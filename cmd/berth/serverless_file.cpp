@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -71,6 +72,7 @@ class Reader : ProjectBuilder {
                 const ProjectNode& node);
   const YamlNode* setting(const ProjectNode& node, const char* key) const;
 
+  std::string service_;
   std::string stage_ = "dev";
   std::map<std::string, YamlNode, std::less<>> provider_;  // what functions may leave to it
   std::map<std::string, std::string> actions_;             // by the names of functions
@@ -131,7 +133,7 @@ json::object Reader::limits_of(const ProjectNode& node) {
 }
 
 void Reader::read_handler(const ProjectNode& node, ProjectEntity& action) {
-  const std::string handler = node.text("handler");
+  std::string handler = node.text("handler");
   const YamlNode* runtime_node = setting(node, "runtime");
   std::string runtime = "nodejs:default";
   if (runtime_node != nullptr) {
@@ -154,6 +156,10 @@ void Reader::read_handler(const ProjectNode& node, ProjectEntity& action) {
   const YamlNode& at = *node.find("handler");
   const auto known = std::find_if(kExtensions.begin(), kExtensions.end(),
                                   [&family](const auto& one) { return one.first == family; });
+  handler = std::filesystem::path(handler).lexically_normal().generic_string();
+  if (handler.starts_with("../") || handler.starts_with('/')) {
+    node.fail(at, "'handler' must be a file of this file's folder");
+  }
   // "folder/file.function"; of what is no source the whole is the file.
   const std::size_t dot = handler.find('.', handler.rfind('/') + 1);
   const std::string main = dot == std::string::npos ? "" : handler.substr(dot + 1);
@@ -162,8 +168,12 @@ void Reader::read_handler(const ProjectNode& node, ProjectEntity& action) {
   if (const YamlNode* package = node.find("package")) {
     const ProjectNode own(project_.file, *package, node.owner() + ", package");
     own.only({"artifact", "individually", "patterns", "include", "exclude"});
-    if (own.find("artifact") != nullptr) artifact = own.text("artifact");
     patterns.read(own);
+    if (own.find("artifact") != nullptr) {
+      artifact = own.text("artifact");
+    } else if (own.find("patterns") || own.find("include") || own.find("exclude")) {
+      artifact.clear();  // what a function says of itself goes before what all have
+    }
   }
   if (!artifact.empty()) {
     read_code_file(node, at, folder_ / artifact, kind, exec);
@@ -282,8 +292,8 @@ void Reader::add_rule(const std::string& name, const std::string& trigger,
 void Reader::read_schedule(const std::string& function, const YamlNode& value,
                            const ProjectNode& event) {
   std::string rate;
-  std::string trigger_name = project_.name + '_' + function + "_schedule_trigger";
-  std::string rule_name = project_.name + '_' + function + "_schedule_rule";
+  std::string trigger_name = service_ + '_' + function + "_schedule_trigger";
+  std::string rule_name = service_ + '_' + function + "_schedule_rule";
   ProjectEntity trigger = begin(EntityKind::kTrigger, trigger_name, event);
   json::object payload;
   json::object inputs;
@@ -329,7 +339,7 @@ void Reader::read_trigger_event(const std::string& function, const YamlNode& val
   } else {
     trigger = event.text("trigger");
   }
-  if (rule.empty()) rule = project_.name + '_' + trigger + "_to_" + function;
+  if (rule.empty()) rule = service_ + '_' + trigger + "_to_" + function;
   named_triggers_.emplace(trigger, begin(EntityKind::kTrigger, trigger, event));
   add_rule(rule, trigger, function, event);
 }
@@ -405,9 +415,9 @@ void Reader::read_service(const ProjectNode& top) {
   if (service.kind == YamlNode::Kind::kMap) {
     const ProjectNode node(project_.file, service, "service");
     node.only({"name"});
-    project_.name = node.text("name", true);
+    service_ = node.text("name", true);
   } else {
-    project_.name = top.text("service");
+    service_ = top.text("service");
   }
 }
 
@@ -427,6 +437,8 @@ Project Reader::read(const YamlNode& root) {
   } else {
     read_provider(*provider);
   }
+  // What is marked as one stage's is not another's to change or to remove.
+  project_.name = service_ + '-' + stage_;
   if (const YamlNode* package = top.find("package")) {
     const ProjectNode node(project_.file, *package, "package");
     node.only(
@@ -436,15 +448,15 @@ Project Reader::read(const YamlNode& root) {
   }
   api_.kind = EntityKind::kApi;
   api_.name = "/";
-  api_.title = project_.name;
+  api_.title = service_;
   if (const YamlNode* resources = top.find("resources")) read_resources(*resources);
   if (const YamlNode* functions = top.find("functions")) {
     const ProjectNode all(project_.file, *functions, "functions");
     // Sequences name functions that come later, too.
     for (const auto& [name, value] : all.node().members) {
       const ProjectNode node(project_.file, value, "function '" + name + "'");
-      actions_[name] = node.find("name") != nullptr ? node.text("name")
-                                                    : project_.name + '-' + stage_ + '-' + name;
+      actions_[name] =
+          node.find("name") != nullptr ? node.text("name") : service_ + '-' + stage_ + '-' + name;
     }
     for (const auto& [name, value] : all.node().members) {
       read_function(name, ProjectNode(project_.file, value, "function '" + name + "'"));

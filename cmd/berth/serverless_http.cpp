@@ -20,8 +20,8 @@ ApiOperation read_http_event(const YamlNode& value, const ProjectNode& event,
     const std::string text = event.text("http");
     const std::size_t space = text.find(' ');
     method = text.substr(0, space);
-    if (space != std::string::npos)
-      operation.path = text.substr(text.find_first_not_of(' ', space));
+    const std::size_t path = text.find_first_not_of(' ', space);
+    if (path != std::string::npos && path > space) operation.path = text.substr(path);
   }
   operation.method = api_method(method);
   if (operation.path.empty()) {

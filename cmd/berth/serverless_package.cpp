@@ -14,38 +14,45 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Each star may try all that is left of a path.
-constexpr std::ptrdiff_t kMaxStars = 10;
+constexpr std::size_t kMaxPattern = 1000;  // bytes
 
-// The framework's own, which no function needs.
-constexpr std::array<std::string_view, 6> kLeftOut = {
-    "serverless.yml", "serverless.yaml",        ".gitignore",
-    "npm-debug.log",  ".serverless_plugins/**", ".env*"};
+// The framework's own, which no function needs, and where keys use to lie.
+constexpr std::array<std::string_view, 7> kLeftOut = {
+    "serverless.yml",         "serverless.yaml", ".gitignore",  "npm-debug.log",
+    ".serverless_plugins/**", "**/.env*",        "**/.wskprops"};
 
 }  // namespace
 
+// All places of the path that the pattern so far may have come to, at once: what a star may stand
+// for is never tried one after the other.
 bool matches_glob(std::string_view pattern, std::string_view path) {
-  if (pattern.empty()) return path.empty();
-  if (pattern.starts_with("**/")) {
-    const std::string_view rest = pattern.substr(3);
-    if (matches_glob(rest, path)) return true;
-    for (std::size_t at = path.find('/'); at != std::string_view::npos; at = path.find('/', at)) {
-      if (matches_glob(rest, path.substr(++at))) return true;
+  std::vector<bool> reached(path.size() + 1, false);
+  reached[0] = true;
+  while (!pattern.empty()) {
+    std::vector<bool> next(path.size() + 1, false);
+    if (pattern.starts_with("**/")) {
+      bool below = false;  // a folder that began where we had come to
+      for (std::size_t at = 0; at <= path.size(); ++at) {
+        next[at] = reached[at] || (below && at > 0 && path[at - 1] == '/');
+        below = below || reached[at];
+      }
+      pattern.remove_prefix(3);
+    } else if (pattern.front() == '*') {
+      const bool deep = pattern.starts_with("**");
+      for (std::size_t at = 0; at <= path.size(); ++at) {
+        next[at] = reached[at] || (at > 0 && next[at - 1] && (deep || path[at - 1] != '/'));
+      }
+      pattern.remove_prefix(deep ? 2 : 1);
+    } else {
+      for (std::size_t at = 0; at < path.size(); ++at) {
+        const bool fits = pattern.front() == '?' ? path[at] != '/' : path[at] == pattern.front();
+        next[at + 1] = reached[at] && fits;
+      }
+      pattern.remove_prefix(1);
     }
-    return false;
+    reached = std::move(next);
   }
-  if (pattern.front() == '*') {
-    const bool deep = pattern.starts_with("**");
-    const std::string_view rest = pattern.substr(deep ? 2 : 1);
-    for (std::size_t at = 0; at <= path.size(); ++at) {
-      if (matches_glob(rest, path.substr(at))) return true;
-      if (at < path.size() && path[at] == '/' && !deep) return false;
-    }
-    return false;
-  }
-  if (path.empty()) return false;
-  const bool fits = pattern.front() == '?' ? path.front() != '/' : pattern.front() == path.front();
-  return fits && matches_glob(pattern.substr(1), path.substr(1));
+  return reached.back();
 }
 
 void PackagePatterns::read(const ProjectNode& package) {
@@ -65,9 +72,8 @@ void PackagePatterns::read(const ProjectNode& package) {
         text.erase(0, 1);
       }
       if (text.starts_with("./")) text.erase(0, 2);
-      if (text.find_first_of("{}[]()") != std::string::npos ||
-          std::count(text.begin(), text.end(), '*') > kMaxStars) {
-        package.fail(item, "'" + text + "' is no pattern of *, ** and ?, with ten stars at most");
+      if (text.find_first_of("{}[]()") != std::string::npos || text.size() > kMaxPattern) {
+        package.fail(item, "'" + text + "' is no pattern of *, ** and ?");
       }
       patterns_.emplace_back(std::move(text), takes);
     }

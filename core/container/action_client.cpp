@@ -246,11 +246,11 @@ void ActionClient::close_idle() {
   impl_->client->close_idle();
 }
 
-void ActionClient::end_soon(std::unique_ptr<ActionClient> client) {
+void ActionClient::end_soon(std::unique_ptr<ActionClient> client, std::chrono::milliseconds grace) {
   if (!client) return;
   client->impl_->ending = true;
   client->close_idle();
-  const auto timer = std::make_shared<boost::asio::steady_timer>(client->impl_->io, kLastAnswer);
+  const auto timer = std::make_shared<boost::asio::steady_timer>(client->impl_->io, grace);
   timer->async_wait(
       [timer, client = std::shared_ptr<ActionClient>(std::move(client))](const auto&) {});
 }

@@ -75,10 +75,9 @@ class ActionClient {
   void close_idle();
 
   // The container has ended. What it answered before may still lie in a socket or be on its way: it
-  // counts when it comes within kLastAnswer, after which `client` and what still waits end (some
+  // counts when it comes within `grace`, after which `client` and what still waits end (some
   // sockets outlive their process). Nothing is connected again meanwhile.
-  static void end_soon(std::unique_ptr<ActionClient> client);
-  static constexpr std::chrono::milliseconds kLastAnswer{500};
+  static void end_soon(std::unique_ptr<ActionClient> client, std::chrono::milliseconds grace);
 
  private:
   struct Impl;

@@ -364,7 +364,7 @@ void ContainerPool::died(plugin::ContainerDied death) {
              {"oom", death.oom ? "true" : "false"},
              {"reason", death.reason}});
   container->death = std::make_unique<plugin::ContainerDied>(std::move(death));
-  ActionClient::end_soon(std::move(container->client));
+  ActionClient::end_soon(std::move(container->client), options_.last_answer);
   if (container->state == State::kPrewarmed) {
     prewarm_failed(*container->size_class, "it ended by itself");
   }

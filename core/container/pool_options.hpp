@@ -25,6 +25,8 @@ struct PoolOptions {
   std::chrono::milliseconds create_timeout{60'000};
   std::chrono::milliseconds destroy_timeout{30'000};
   std::chrono::milliseconds pause_timeout{10'000};  // also of a resume
+  // A container whose end is known may have answered before: so long an answer is waited for.
+  std::chrono::milliseconds last_answer{500};
 
   // A start that failed is tried again where the factory says RETRYABLE (its engine is away for a
   // while): first after `start_retry`, doubled with each failure in a row up to `start_retry_max`,

@@ -39,7 +39,8 @@ struct EntityChange {
 
   // The revision that is stored now; 0: nothing is.
   std::uint64_t expected_revision = 0;
-  // Of something new: how many of its collection its namespace may have with it; 0: any number.
+  // Of something new: how many of its collection its namespace may have with it, not counting what
+  // else is in the same batch; 0: any number.
   std::int64_t max_in_namespace = 0;
 };
 

@@ -247,7 +247,11 @@ class Deploy(BerthTest):
 
         # Of another project: hands off.
         rival = self.write("rival.yml", SERVERLESS_HTTP.replace("service: slsweb", "service: rival"))
-        self.assertIn("api '/slsweb' is of the project 'slsweb'", self.deploy(rival, "--yes", code=6).stderr)
+        self.assertIn("api '/slsweb' is of the project 'slsweb-dev'", self.deploy(rival, "--yes", code=6).stderr)
+
+        # Of another stage as well.
+        prod = self.write("prod.yml", SERVERLESS_HTTP.replace("provider: {", "provider: {stage: prod, "))
+        self.assertEqual(self.berthd.cli("undeploy", prod).stdout, "nothing to do: 0 unchanged\n")
 
         os.remove(os.path.join(self.work, "hello.py"))
         away = self.berthd.cli("undeploy", file, "--yes")

@@ -164,6 +164,7 @@ TEST_F(InvokerTest, TheWordOfAnOutOfMemoryDeathMayComeAfterTheBrokenConnection) 
 }
 
 TEST_F(InvokerTest, ADeathEndsARunWhoseSocketOutlivesTheProcess) {
+  options.pool.last_answer = 20ms;
   start();
   std::string running;
   on_run = [&](const std::string& id) {
@@ -178,6 +179,7 @@ TEST_F(InvokerTest, ADeathEndsARunWhoseSocketOutlivesTheProcess) {
 }
 
 TEST_F(InvokerTest, AnAnswerCountsAlsoWhenTheDeathIsHeardOfFirst) {
+  options.pool.last_answer = 30s;
   start();
   on_run = [&](const std::string& id) {
     factory.on_died({id, 0, false, "test"});

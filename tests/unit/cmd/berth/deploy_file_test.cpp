@@ -190,7 +190,8 @@ TEST_F(ProjectFile, TellsItsNameWithoutItsParts) {
   EXPECT_EQ(name_of(packages), "");
   EXPECT_EQ(name_of("service: shop\nprovider: openwhisk\nfunctions:\n  f: {handler: gone.main, "
                     "memory: \"${env:BERTH_TEST_GONE}\"}\n"),
-            "shop");
+            "shop-dev");
+  EXPECT_EQ(name_of("service: shop\nprovider: {name: openwhisk, stage: prod}\n"), "shop-prod");
 }
 
 TEST_F(ProjectFile, ReadsApis) {
@@ -228,6 +229,8 @@ packages:
   EXPECT_NE(
       error("packages: {p: {apis: {A: {b: {c: {d: ask}}}}}}\n").find(":1: api 'A', c: the method"),
       std::string::npos);
+  EXPECT_NE(error("packages: {p: {apis: {A: {b: {c: {}}}}}}\n").find(":1: api 'A': an API must"),
+            std::string::npos);
 }
 
 TEST_F(ProjectFile, PutsTheEnvironmentIntoInputs) {

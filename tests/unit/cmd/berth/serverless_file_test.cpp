@@ -83,13 +83,13 @@ functions:
   both: {sequence: [hello, count, /whisk.system/utils/echo]}
   image: {handler: "me/image:1", runtime: docker}
 )");
-  EXPECT_EQ(project.name, "shop");
+  EXPECT_EQ(project.name, "shop-dev");
   const ProjectEntity& hello = find(project, EntityKind::kAction, "shop-dev-hello");
   EXPECT_EQ(hello.exec, json::parse(R"x({"kind":"nodejs:default","binary":false,"main":"hello",
                                         "code":"exports.hello = () => ({})"})x"));
   EXPECT_EQ(hello.limits, json::parse(R"({"timeout":1500,"memory":128})"));
   EXPECT_EQ(hello.inputs, json::parse(R"({"greeting":"Hi","n":3})"));
-  EXPECT_EQ(hello.annotations, json::parse(R"({"berth-project":"shop","web-export":true})"));
+  EXPECT_EQ(hello.annotations, json::parse(R"({"berth-project":"shop-dev","web-export":true})"));
   EXPECT_EQ(hello.line, 7);
   const ProjectEntity& count = find(project, EntityKind::kAction, "tools/counter");
   EXPECT_EQ(count.exec.at("kind"), "python:3");
@@ -185,6 +185,7 @@ TEST(Glob, IsThatOfTheFramework) {
   EXPECT_FALSE(matches("**/*.js", "x.jsx"));
   EXPECT_FALSE(matches("a?b", "a/b"));
   EXPECT_FALSE(matches("", "a"));
+  EXPECT_FALSE(matches("**a**a**a**a**a**a**a**a**b", std::string(500, 'a'))) << "and ends";
 }
 
 TEST_F(ServerlessFile, PatternsMakeAZipOfTheFolder) {
@@ -226,6 +227,49 @@ functions:
             std::string::npos);
   EXPECT_NE(wrong("['{a,b}']").find(":3: package: '{a,b}' is no pattern"), std::string::npos);
   EXPECT_NE(wrong("x").find("must be a list of patterns"), std::string::npos);
+}
+
+TEST_F(ServerlessFile, HandlersArePathsOfTheFolder) {
+  const auto with = [this](const std::string& handler, const std::string& more) {
+    return read("service: s\nprovider: openwhisk\nfunctions:\n  f: {handler: " + handler + more +
+                "}\n");
+  };
+  const auto code_of = [](const Project& project) {
+    const ProjectEntity& action = find(project, EntityKind::kAction, "s-dev-f");
+    return base64_decode(std::string(action.exec.at("code").as_string())).value();
+  };
+  const Project node = with("./src/../src/index.hello", ", package: {patterns: ['!**', 'src/**']}");
+  EXPECT_EQ(find(node, EntityKind::kAction, "s-dev-f").exec.at("main"), "src/index.hello");
+  const std::string python = code_of(
+      with("./one.main", ", runtime: python, package: {patterns: ['!**', '*.py', '**/.env']}"));
+  EXPECT_NE(python.find("__main__.py"), std::string::npos);
+  fs::create_directories(folder_ / "deep");
+  write("deep/.env", "SECRET=1");
+  EXPECT_EQ(code_of(with("src/index.hello", ", package: {patterns: ['!x']}")).find(".env"),
+            std::string::npos);
+  EXPECT_NE(error("service: s\nprovider: openwhisk\nfunctions:\n  f: {handler: ../x.main}\n")
+                .find("must be a file of this file's folder"),
+            std::string::npos);
+  write("__main__.py", "");
+  EXPECT_NE(error("service: s\nprovider: openwhisk\nfunctions:\n  f: {handler: one.main, runtime: "
+                  "python, package: {patterns: ['!x']}}\n")
+                .find("would be in the way of one.py"),
+            std::string::npos);
+}
+
+TEST_F(ServerlessFile, AFunctionsPackageGoesBeforeThatOfAll) {
+  const Project project = read(R"(
+service: s
+provider: openwhisk
+package: {artifact: all.zip}
+functions:
+  all: {handler: src/index.hello}
+  own: {handler: src/index.hello, package: {patterns: ["!**", "src/**"]}}
+)");
+  const auto size = [&](const char* name) {
+    return find(project, EntityKind::kAction, name).exec.at("code").as_string().size();
+  };
+  EXPECT_GT(size("s-dev-own"), size("s-dev-all"));
 }
 
 TEST_F(ServerlessFile, Variables) {
@@ -350,6 +394,7 @@ TEST_F(ServerlessFile, SaysWhatIsWrongAndWhere) {
   };
   EXPECT_NE(event("http: GET").find(":7: function 'f', events: 'http' must be a method and a path"),
             std::string::npos);
+  EXPECT_NE(event("http: 'GET  '").find("'http' must be a method and a path"), std::string::npos);
   EXPECT_NE(event("http: ASK /x").find(":7: function 'f', events: the method must be GET"),
             std::string::npos);
   EXPECT_NE(event("http: {method: GET, path: /x, resp: xml}").find("'xml' is nothing"),
