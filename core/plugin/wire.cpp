@@ -139,13 +139,13 @@ Result<LogBatch> read_answer(const berth_status* from, const void* result) {
   char* to = copy.get();
   for (std::uint64_t i = 0; i < batch->count; ++i) {
     const berth_log_record& record = batch->records[i];
-    const std::string_view from = to_view(record.bytes);
-    std::copy(from.begin(), from.end(), to);
+    const std::string_view line = to_view(record.bytes);
+    std::copy(line.begin(), line.end(), to);
     read.records.push_back({read_stream(record.stream),
                             (record.flags & BERTH_LOG_PARTIAL_LINE) != 0,
                             (record.flags & BERTH_LOG_TIME_IS_OURS) != 0, record.time_ns,
-                            std::string_view(to, from.size())});
-    to += from.size();
+                            std::string_view(to, line.size())});
+    to += line.size();
   }
   read.text = copy;
   return read;
