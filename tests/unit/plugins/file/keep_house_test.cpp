@@ -173,7 +173,7 @@ TEST_F(KeepHouse, ACrashWhilePackingLeavesTheFile) {
   const auto plain = directory_.path() / "logs-0000000001.jsonl";
   std::filesystem::copy_file(plain, directory_.path() / "aside");
   keep();
-  files_->close();
+  EXPECT_TRUE(files_->close().ok());
   files_.reset();
   std::filesystem::rename(directory_.path() / "aside", plain);
   open(wanted);
