@@ -36,6 +36,7 @@
 
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
+#include "base/text_hash.hpp"
 #include "container/container.hpp"
 #include "container/pool_lists.hpp"
 #include "container/pool_options.hpp"

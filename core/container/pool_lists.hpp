@@ -7,7 +7,6 @@
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -101,12 +100,6 @@ struct Tenant {
       TenantQueue, boost::intrusive::member_hook<TenantQueue, ListHook, &TenantQueue::tenant_hook>,
       boost::intrusive::constant_time_size<false>>
       queues;
-};
-// As std::hash, with which the library would compare few texts one after the other.
-struct TextHash {
-  std::size_t operator()(std::string_view text) const noexcept {
-    return std::hash<std::string_view>()(text);
-  }
 };
 struct ByTurn {
   bool operator()(const TenantQueue* a, const TenantQueue* b) const {

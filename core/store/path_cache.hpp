@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,8 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+
+#include "base/text_hash.hpp"
 
 namespace berth::store {
 
@@ -75,17 +78,7 @@ class PathCache {
     Order::iterator place;
     mutable std::atomic<bool> used{false};
   };
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>()(text);
-    }
-  };
-  struct Equal {
-    using is_transparent = void;
-    bool operator()(std::string_view a, std::string_view b) const { return a == b; }
-  };
-  using Map = std::unordered_map<std::string, Entry, Hash, Equal>;
+  using Map = std::unordered_map<std::string, Entry, TextHash, std::equal_to<>>;
 
   void insert(const Pointer& value, std::size_t bytes) {
     std::string path = value->path();

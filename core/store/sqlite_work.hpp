@@ -4,6 +4,7 @@
 // made by SqliteStore.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,6 +12,7 @@
 #include <unordered_map>
 
 #include "base/metrics.hpp"
+#include "base/text_hash.hpp"
 #include "entity/parameter_cipher.hpp"
 #include "store/reader_pool.hpp"
 #include "store/work_store.hpp"
@@ -52,12 +54,6 @@ class SqliteWork final : public WorkStore {
     bool gone = false;                // withdrawn, or could not be inserted
   };
   using EntryPtr = std::shared_ptr<Entry>;
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>()(text);
-    }
-  };
 
   EntryPtr find(std::string_view activation_id) const;
   void forget(const std::string& activation_id, const EntryPtr& entry);
@@ -67,7 +63,8 @@ class SqliteWork final : public WorkStore {
   const entity::ParameterCipher& cipher_;
   Gauge& rows_;
   mutable std::mutex mutex_;  // guards everything below, the entries included
-  std::unordered_map<std::string, EntryPtr, Hash, std::equal_to<>> entries_;  // by activation id
+  std::unordered_map<std::string, EntryPtr, TextHash, std::equal_to<>>
+      entries_;  // by activation id
   std::int64_t next_sequence_ = 1;
   std::int64_t first_new_ = 1;  // rows before it are left over
 };
