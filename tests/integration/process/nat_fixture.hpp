@@ -50,9 +50,7 @@ class NatTest : public ::testing::Test {
   void SetUp() override {
     BERTH_REQUIRE(internet_ != nullptr && internet_->ready(),
                   "needs root and the packages nftables and iproute2");
-    sandboxer_ = std::make_unique<Sandboxer>();
-    sandboxer_->settings.network = Network::kNat;
-    sandboxer_->settings.nat.dns = {address(Net::kNameServer)};
+    begin_as(0);
   }
   void TearDown() override {
     client_.reset();
@@ -61,6 +59,12 @@ class NatTest : public ::testing::Test {
     EXPECT_TRUE(eventually([] { return Net::sh("ip -o link | grep -E ' (berth|bv)'; :").empty(); }))
         << Net::sh("ip -o link");
     EXPECT_EQ(Net::sh("nft list tables | grep berth; :"), "");
+  }
+  // What start() starts, with the settings that a test then changes.
+  void begin_as(uid_t user) {
+    sandboxer_ = std::make_unique<Sandboxer>(user);
+    sandboxer_->settings.network = Network::kNat;
+    sandboxer_->settings.nat.dns = {address(Net::kNameServer)};
   }
   void start() {
     sandboxer_->start();

@@ -231,17 +231,13 @@ TEST_F(NatTest, AddressesInUseAreNotHandedOutInALargerSubnet) {
 TEST_F(NatTest, AnOrdinaryUsersBandwidthIsLimitedBothWays) {
   BERTH_REQUIRE(have("slirp4netns"), "needs the package slirp4netns");
   BERTH_REQUIRE(::access("/dev/net/tun", F_OK) == 0, "needs /dev/net/tun");
-  Sandboxer ordinary(kOrdinary);
-  ordinary.settings.network = Network::kNat;
-  ordinary.settings.nat.bandwidth = 12'500'000;
-  ordinary.start();
-  client_ = ordinary.connect();
-  ASSERT_NE(client_, nullptr);
-  const Probe p = create_probe(*client_, ordinary, "a");
-  ASSERT_TRUE(p.status.ok()) << p.status.to_string() << ordinary.log();
+  begin_as(kOrdinary);
+  sandboxer_->settings.nat.bandwidth = 12'500'000;
+  start();
+  probe("a");
   // Sandboxes and those prepared; its helpers are in no network of theirs.
   const std::string rules =
-      Net::sh("for child in $(pgrep -P " + std::to_string(ordinary.pid()) +
+      Net::sh("for child in $(pgrep -P " + std::to_string(sandboxer_->pid()) +
               "); do nsenter -t $child -n nft list ruleset 2>/dev/null; done; :");
   const auto limited = [&](const char* what) {
     const size_t at = rules.find(what);
@@ -255,20 +251,11 @@ TEST_F(NatTest, AnOrdinaryUsersBandwidthIsLimitedBothWays) {
 TEST_F(NatTest, AnOrdinaryUserHasTheSameByAHelper) {
   BERTH_REQUIRE(have("slirp4netns"), "needs the package slirp4netns");
   BERTH_REQUIRE(::access("/dev/net/tun", F_OK) == 0, "needs /dev/net/tun");
-  Sandboxer ordinary(kOrdinary);
-  ordinary.settings.network = Network::kNat;
-  ordinary.settings.nat.dns = {address(Net::kNameServer)};
-  ordinary.settings.nat.allow = {rule("10.1.0.0/16"), rule("5.6.7.9:80")};
-  ordinary.settings.nat.deny = {rule("1.2.3.4")};
-  ordinary.start();
-  client_ = ordinary.connect();
-  ASSERT_NE(client_, nullptr);
-  const auto made = [&](const char* name) {
-    Probe p = create_probe(*client_, ordinary, name);
-    EXPECT_TRUE(p.status.ok()) << p.status.to_string() << ordinary.log();
-    return p;
-  };
-  const Probe a = made("a"), b = made("b");
+  begin_as(kOrdinary);
+  sandboxer_->settings.nat.allow = {rule("10.1.0.0/16"), rule("5.6.7.9:80")};
+  sandboxer_->settings.nat.deny = {rule("1.2.3.4")};
+  start();
+  const Probe a = probe("a"), b = probe("b");
   EXPECT_EQ(tcp(a, Net::kPublic), seen(Net::kPublic));
   EXPECT_EQ(tcp(a, "10.1.2.3"), seen("10.1.2.3")) << "allowed";
   EXPECT_NE(tcp(a, Net::kOtherHostAddress).find(" 5.6.7.9"), std::string::npos) << "allowed";
@@ -285,13 +272,13 @@ TEST_F(NatTest, AnOrdinaryUserHasTheSameByAHelper) {
   for (std::string line; std::getline(lines, line);) {
     EXPECT_EQ(line.find("=ok"), std::string::npos) << line;
   }
-  const std::string pid = std::to_string(ordinary.pid());
+  const std::string pid = std::to_string(sandboxer_->pid());
   const auto helpers = [&] {
     return Net::sh("ps -e -o uid=,comm= | grep slirp4netns | grep -c " + std::to_string(kOrdinary) +
                    "; :");
   };
   EXPECT_NE(helpers(), "0\n");
-  ::kill(ordinary.pid(), SIGKILL);
+  ::kill(sandboxer_->pid(), SIGKILL);
   EXPECT_TRUE(eventually([&] { return helpers() == "0\n"; })) << "a kill takes them along";
 }
 
