@@ -72,7 +72,7 @@ _own = {}
 def keep_own(name):
     """Imports a module next to this one ahead, where the action does not see it."""
     _own[name] = import_own(name)
-    for more in (name, "berth_pantry"):
+    for more in (name, "berth_pantry", "berth_rehearsal"):
         sys.modules.pop(more, None)
     return _own[name]
 
@@ -173,13 +173,13 @@ def decode_base64(code):
 class Proxy:
     """The one action of this process: absent, initialised, or gone after it exited."""
 
-    def __init__(self):
+    def __init__(self, streams=None):
+        """The sentinels go to the two descriptors, the container's streams by default."""
         self._main = None
         self._initialized = False
         self._pid = os.getpid()
-        # The action may redirect its own descriptors; the sentinels still go to the
-        # container's streams.
-        self._streams = (os.dup(1), os.dup(2))
+        # The action may redirect its own descriptors; the sentinels still go there.
+        self._streams = streams or (os.dup(1), os.dup(2))
 
     def handle(self, request):
         """Answers one request: (status, body)."""

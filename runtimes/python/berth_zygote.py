@@ -18,6 +18,7 @@ import time
 
 import berth_proxy
 from berth_pantry import Pantry
+from berth_rehearsal import rehearse
 
 _LIBRARY = "/../zygote/libberth_zygote.so"
 
@@ -37,9 +38,17 @@ def _renew_state(pantry):
     threading = pantry.get("threading")
     if threading is not None:
         threading.main_thread()._set_native_id()
+    _renew_clock(pantry)
+
+
+def _renew_clock(pantry):
     logging = pantry.get("logging")
     if logging is not None:  # whole nanoseconds in newer versions
         logging._startTime = time.time_ns() if isinstance(logging._startTime, int) else time.time()
+
+
+def _variables(library, count):
+    return [library.berth_zygote_variable(i) for i in range(count)]
 
 
 def wait_to_be_born(modules):
@@ -69,8 +78,15 @@ def wait_to_be_born(modules):
             ctypes.pythonapi.PyOS_AfterFork_Parent()
             continue
         ctypes.pythonapi.PyOS_AfterFork_Child()
-        count = library.berth_zygote_become()
-        _set_environment([library.berth_zygote_variable(i) for i in range(count)])
+        at_leisure = library.berth_zygote_enter()
         _renew_state(pantry)
+        if at_leisure:
+            # What follows is done once before anybody waits for it: then the memory that it writes
+            # to is this fork's own already.
+            _set_environment(_variables(library, 1))
+            rehearse()
+        count = library.berth_zygote_become()
+        _set_environment(_variables(library, count))
+        _renew_clock(pantry)
         return
     os._exit(0)

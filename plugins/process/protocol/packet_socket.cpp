@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <sys/socket.h>
 
 #include "protocol.hpp"
@@ -57,8 +58,9 @@ int send_packet(int socket, std::string_view bytes, const std::vector<int>& fds)
 }
 
 Received receive_packet(int socket, std::string& bytes, std::vector<UniqueFd>& fds) {
-  bytes.resize(kMaxPacket);
-  iovec io{bytes.data(), bytes.size()};
+  // Not cleared, which would take longer than all the rest.
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kMaxPacket);
+  iovec io{buffer.get(), kMaxPacket};
   msghdr message{};
   message.msg_iov = &io;
   message.msg_iovlen = 1;
@@ -81,7 +83,7 @@ Received receive_packet(int socket, std::string& bytes, std::vector<UniqueFd>& f
   }
   if (n == 0) return Received::kClosed;
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Received::kError;
-  bytes.resize(static_cast<size_t>(n));
+  bytes.assign(buffer.get(), static_cast<size_t>(n));
   return Received::kPacket;
 }
 

@@ -12,8 +12,9 @@
 //
 // Between parent and child runs a SOCK_SEQPACKET pair: child "N" (give me my ids) → parent "M"
 // (done) → child "R" (ready) → parent "G" + command with the listening socket → exec. Instead of
-// "N" or "R" the child may say "E" + text and exit. The pair is close-on-exec; its end-of-file
-// tells a waiting child that the sandboxer is gone.
+// "N" or "R" the child may say "E" + text and exit. Where shells are short the answer
+// to "N" is "M!": then it does nothing that can be left out. The pair is close-on-exec; its
+// end-of-file tells a waiting child that the sandboxer is gone.
 #pragma once
 
 #include <cstdint>
@@ -78,9 +79,11 @@ sdk::Status map_ids(int host_proc, pid_t pid, uint32_t range_start, uint32_t ran
 // The child's part, in its own file, shell_child.cpp. Each tells the parent what failed and ends
 // the process instead of returning then. First of all: nothing is charged to the wrong group.
 void join_cgroups(const ShellSetup& setup);
-// All the rest up to the program: returns when the command has come, with the listening socket at
-// kListenFd, the control socket still open at kControlFd, and no other descriptor above 2.
-void enter_sandbox(const ShellSetup& setup, ShellCommand& command);
+// All the rest of the sandbox; afterwards no descriptor above 2 is open but the control socket at
+// kControlFd. True if there is time to do more than is needed.
+bool enter_sandbox(const ShellSetup& setup);
+// Says "R" and returns when the command has come, with the listening socket at kListenFd.
+void await_command(ShellCommand& command);
 // A fork of the sandboxer: all of it, and the program.
 [[noreturn]] void run_shell(const ShellSetup& setup);
 

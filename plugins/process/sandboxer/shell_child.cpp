@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <grp.h>
+#include <memory>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -42,9 +43,9 @@ void require_zero(const char* what, long result) {
 
 // Blocks until the parent says something; an end-of-file means it is gone.
 std::string wait_for_parent(char expected, UniqueFd* listen) {
-  std::string bytes;
-  bytes.resize(kMaxPacket);
-  iovec io{bytes.data(), bytes.size()};
+  // Not cleared: each page of it that is touched is a fault.
+  const auto bytes = std::make_unique_for_overwrite<char[]>(kMaxPacket);
+  iovec io{bytes.get(), kMaxPacket};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
   msghdr message{};
   message.msg_iov = &io;
@@ -56,14 +57,13 @@ std::string wait_for_parent(char expected, UniqueFd* listen) {
     n = ::recvmsg(kControlFd, &message, 0);
   } while (n < 0 && errno == EINTR);
   if (n <= 0 || bytes[0] != expected) ::_exit(125);
-  bytes.resize(static_cast<size_t>(n));
   const cmsghdr* h = CMSG_FIRSTHDR(&message);
   if (listen != nullptr && h != nullptr && h->cmsg_type == SCM_RIGHTS) {
     int fd;
     std::memcpy(&fd, CMSG_DATA(h), sizeof(fd));
     listen->reset(fd);
   }
-  return bytes;
+  return {bytes.get(), static_cast<size_t>(n)};
 }
 
 // Standard input, the two pipes and the control socket, and not one descriptor more.
@@ -157,7 +157,7 @@ void join_cgroups(const ShellSetup& setup) {
   }
 }
 
-void enter_sandbox(const ShellSetup& setup, ShellCommand& command) {
+bool enter_sandbox(const ShellSetup& setup) {
   int network_error = 0;
   if (setup.network >= 0 && ::setns(setup.network, CLONE_NEWNET) != 0) network_error = errno;
   arrange_descriptors(setup);
@@ -187,12 +187,15 @@ void enter_sandbox(const ShellSetup& setup, ShellCommand& command) {
 
   require_zero("cannot create a user namespace", ::unshare(CLONE_NEWUSER));
   if (send_packet(kControlFd, "N") != 0) ::_exit(125);
-  wait_for_parent('M', nullptr);
+  const bool at_leisure = wait_for_parent('M', nullptr).size() == 1;
   give_up_power();
   const sock_fprog filter{static_cast<unsigned short>(setup.filter->size()),
                           const_cast<sock_filter*>(setup.filter->data())};
   require_zero("cannot install the system call filter", sys::install_seccomp(&filter));
+  return at_leisure;
+}
 
+void await_command(ShellCommand& command) {
   if (send_packet(kControlFd, "R") != 0) ::_exit(125);
   UniqueFd listen;
   const std::string packet = wait_for_parent('G', &listen);
@@ -210,7 +213,8 @@ void enter_sandbox(const ShellSetup& setup, ShellCommand& command) {
 void run_shell(const ShellSetup& setup) {
   join_cgroups(setup);
   ShellCommand command;
-  enter_sandbox(setup, command);
+  enter_sandbox(setup);
+  await_command(command);
   execute(command);
 }
 

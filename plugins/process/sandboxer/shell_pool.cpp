@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -21,13 +19,17 @@ namespace {
 
 // After a failure the pool waits before it makes shells nobody asked for yet.
 constexpr uint64_t kBackOffMs = 1000;
+// How long a sandbox that was handed out has the machine for itself before the next is made: about
+// what it takes to its first answer.
+constexpr uint64_t kRefillMs = 1;
+constexpr uint64_t kUnhurriedRefillMs = 3;
+// How long a line counts as pressed after somebody found it empty.
+constexpr uint64_t kPressedNs = 50'000'000;
 // How long a group may stay busy after its last process was waited for before it is given up (the
 // next sandboxer's start removes it).
 constexpr int kMaxRemoveAttempts = 12;
 // A shell itself must fit into the limits it is prepared with.
 constexpr uint64_t kSmallestGuess = 64ull << 20;
-// How long after a zygote's end its last fork may need to notice.
-constexpr uint64_t kStrayMs = 1000;
 
 sdk::Status make_pipe(UniqueFd& read_end, UniqueFd& write_end) {
   int fds[2];
@@ -118,6 +120,7 @@ void ShellPool::join(size_t at, Taker taker, bool has_waited) {
   Line& line = lines_[at];
   line.takers.push_back(std::move(taker));
   if (!line.ready.empty()) return deliver(at);
+  line.ran_dry_ns = sys::monotonic_ns();
   sdk::Status status;
   if (on_their_way(at) < line.takers.size()) status = start_one(at);
   if (status.ok()) {
@@ -155,10 +158,15 @@ void ShellPool::schedule_refill(size_t at) {
     return;
   }
   line.refill_scheduled = true;
-  // The sandbox just handed out is about to exec: on a small machine, making the next one at the
+  // The sandbox just handed out is about to begin: on a small machine, making the next one at the
   // same moment would take its processor away. While some are left there is no hurry.
-  const uint64_t delay_ms = line.ready.empty() ? 0 : 1;
+  uint64_t delay_ms = line.ready.empty() ? kRefillMs : kUnhurriedRefillMs;
+  if (pressed(line)) delay_ms = line.ready.empty() ? 0 : kRefillMs;
   loop_.after_ms(delay_ms, [this, at] { loop_.when_idle([this, at] { refill(at); }); });
+}
+
+bool ShellPool::pressed(const Line& line) const {
+  return line.ran_dry_ns != 0 && sys::monotonic_ns() - line.ran_dry_ns < kPressedNs;
 }
 
 void ShellPool::refill(size_t at) {
@@ -251,87 +259,6 @@ sdk::Status ShellPool::start_one(size_t line) {
   return {};
 }
 
-sdk::Status ShellPool::ask_zygote(const ShellSetup& setup, std::unique_ptr<Shell> shell) {
-  const uint64_t serial = shell->serial;
-  auto status = lines_[shell->line].zygote->fork(
-      setup, privileged_, [this, serial](const sdk::Status& result, ShellProcess process) {
-        on_forked(serial, result, std::move(process));
-      });
-  if (!status.ok()) {
-    release(*shell);
-    return status;
-  }
-  shell->forking = true;
-  shells_.emplace(serial, std::move(shell));
-  return {};
-}
-
-void ShellPool::on_forked(uint64_t serial, const sdk::Status& status, ShellProcess process) {
-  const auto it = shells_.find(serial);
-  std::unique_ptr<Shell> shell = std::move(it->second);
-  shells_.erase(it);
-  shell->forking = false;
-  if (!status.ok()) {
-    if (shell->unwanted) --ending_;
-    release(*shell);
-    if (!shell->unwanted) fail_one(shell->line, status);
-    return;
-  }
-  shell->process = std::move(process);
-  pids_.insert(shell->process.pid);
-  if (shell->unwanted) sys::pidfd_send_signal(shell->process.pidfd.get(), SIGKILL);
-  adopt(std::move(shell));
-}
-
-void ShellPool::on_zygote_changed(const std::string& runtime) {
-  for (size_t i = 1; i < lines_.size(); ++i) {
-    if (lines_[i].runtime == runtime && lines_[i].zygote->usable()) schedule_refill(i);
-  }
-  // One that was killed between a fork and its answer has left us a child that we do not know.
-  loop_.after_ms(kStrayMs, [this] { reap_strays(); });
-}
-
-void ShellPool::end_zygotes() {
-  for (auto it = shells_.begin(); it != shells_.end();) {
-    if (!it->second->forking) {
-      ++it;
-      continue;
-    }
-    if (it->second->unwanted) --ending_;
-    // A fork that nobody heard of may have joined it.
-    networks_.drop(std::move(it->second->network));
-    release(*it->second);
-    it = shells_.erase(it);
-  }
-  bool any = false;
-  for (Line& line : lines_) any = std::exchange(line.zygote, nullptr) != nullptr || any;
-  if (any) loop_.after_ms(kStrayMs, [this] { reap_strays(); });
-}
-
-void ShellPool::reap_strays() {
-  // A fork whose answer still lies in the socket is a shell, not a stray.
-  for (const Line& line : lines_) {
-    if (line.zygote == nullptr || !line.zygote->busy()) continue;
-    loop_.after_ms(kStrayMs, [this] { reap_strays(); });
-    return;
-  }
-  int error = 0;
-  const std::string children = sys::read_file_at(
-      host_.proc.get(), ("self/task/" + std::to_string(::getpid()) + "/children").c_str(), error);
-  for (const char* at = children.c_str(); *at != '\0';) {
-    char* end = nullptr;
-    const auto pid = static_cast<pid_t>(std::strtol(at, &end, 10));
-    if (end == at) break;
-    at = end + std::strspn(end, " \n");
-    if (pids_.contains(pid)) continue;
-    bool known = false;
-    for (const Line& line : lines_) known |= line.zygote != nullptr && line.zygote->owns(pid);
-    siginfo_t info{};
-    // It has seen the end of its control socket and ended.
-    if (!known) ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG);
-  }
-}
-
 void ShellPool::release(Shell& shell) {
   if (shell.has_group) remove_group(shell.group, 0);
   if (privileged_) ids_.give_back(shell.id_range);
@@ -393,7 +320,9 @@ void ShellPool::on_control(uint64_t serial) {
       }
       const auto s = map_ids(host_.proc.get(), shell.process.pid, shell.id_range,
                              privileged_ ? settings_.subordinate_size : 0);
-      if (s.ok() && send_packet(shell.control.get(), "M") == 0) return;
+      const Line& line = lines_[shell.line];
+      const bool awaited = !line.takers.empty() || pressed(line);
+      if (s.ok() && send_packet(shell.control.get(), awaited ? "M!" : "M") == 0) return;
       fail_one(shell.line, s.ok() ? sdk::internal("a new sandbox does not listen") : s);
       discard(shell);
       return;

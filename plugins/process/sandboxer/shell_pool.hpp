@@ -92,6 +92,7 @@ class ShellPool {
     std::deque<uint64_t> ready;
     std::deque<Taker> takers;
     bool refill_scheduled = false;
+    uint64_t ran_dry_ns = 0;  // when somebody last found none ready
     CgroupLimits usual_limits;
   };
 
@@ -100,6 +101,9 @@ class ShellPool {
   size_t line_of(const std::string& zygote);
   void refill(size_t line);
   void schedule_refill(size_t line);
+  // Whether sandboxes are wanted faster than they are made: then what is made ahead is made in the
+  // least time instead of to the best effect.
+  bool pressed(const Line& line) const;
   void back_off(size_t line);
   sdk::Status start_one(size_t line);
   sdk::Status ask_zygote(const ShellSetup& setup, std::unique_ptr<Shell> shell);

@@ -5,7 +5,8 @@
 //   berth_zygote_ready     once, when everything is imported
 //   berth_zygote_wait      blocks until a sandbox is wanted; 0: the sandboxer is gone
 //   berth_zygote_fork      as fork(2); the child is the sandboxer's child, in new namespaces
-//   berth_zygote_become    in the child: the rest of the sandbox, and waits for its command
+//   berth_zygote_enter     in the child: the rest of the sandbox
+//   berth_zygote_become    in the child: waits for its command
 //   berth_zygote_variable  in the child: the environment it was given
 //
 // C functions, called from the interpreter's only thread. The child carries nothing of any tenant,
@@ -132,15 +133,23 @@ BERTH_ZYGOTE_CALL int berth_zygote_fork(void) {
   return result;
 }
 
-// Returns how many variables the environment has. Ends the process if the sandbox cannot be made.
-BERTH_ZYGOTE_CALL int berth_zygote_become(void) {
-  enter_sandbox(setup_of(wanted, descriptors), command);
+// Whether there is time for practice, with one variable, before the command comes. Ends the process
+// if the sandbox cannot be made.
+BERTH_ZYGOTE_CALL int berth_zygote_enter(void) {
+  const bool at_leisure = enter_sandbox(setup_of(wanted, descriptors));
   // enter_sandbox has closed them, and others may have their numbers by now.
   for (auto& fd : descriptors) fd.release();
   descriptors.clear();
-  ::close(kControlFd);
   // An exec would have done this: the change of ids has made /proc/self another's.
   ::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  command.environment = {"HOME=/tmp"};
+  return at_leisure ? 1 : 0;
+}
+
+// Returns how many variables the environment has. Ends the process if there is no command.
+BERTH_ZYGOTE_CALL int berth_zygote_become(void) {
+  await_command(command);
+  ::close(kControlFd);
   return static_cast<int>(command.environment.size());
 }
 

@@ -82,6 +82,29 @@ class Zygote(RuntimeTest):
         self.assertTrue(plain["logs"])
         self.assertEqual(plain, forked)
 
+    def test_a_fork_that_waits_has_written_to_what_its_first_activation_needs(self):
+        def faults(pid):
+            with open(f"/proc/{pid}/stat") as file:
+                return int(file.read().rpartition(")")[2].split()[7])
+
+        def forks(sandboxer):
+            zygote = sandboxer.zygote()
+            found = {}
+            for pid in sandboxer.children():
+                with open(f"/proc/{pid}/comm") as file:
+                    if pid != zygote and file.read().startswith("python"):
+                        found[pid] = faults(pid)
+            return found
+
+        sandboxer = self.own_sandboxer(prepared=1).warm()
+        wait_until(lambda: sandboxer.settled())
+        (pid, before), *others = forks(sandboxer).items()
+        self.assertEqual(others, [])
+        self.ask(self.runtime(of=sandboxer), "def main(p): return {'x': 1}", {"x": 1})
+        self.assertIn(pid, forks(sandboxer))
+        # Some hundred of a fork that begins only now.
+        self.assertLess(faults(pid) - before, 120)
+
     def test_imports_bring_what_they_bring_in_a_plain_start(self):
         code = (
             "import sys\n"
