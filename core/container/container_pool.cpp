@@ -307,6 +307,7 @@ void ContainerPool::initialised(Container& container) {
   ActionSlot& slot = *container.slot;
   const SteadyTime now = with_.clock.steady_now();
   smooth(slot.size_class->init_ms, now - container.granted_at);
+  learn_cost(*slot.size_class);
   container.granted_at = now;
   if (slot.concurrency <= container.active) return;
   slot.free.push_front(container);

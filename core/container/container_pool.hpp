@@ -239,7 +239,6 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   // pool_fairness.cpp: whose turn it is, and who gives way.
   Tenant& find_tenant(const std::string& uuid);
   void forget_tenant_if_unused(Tenant& tenant);
-  std::uint64_t share() const;
   bool within_share(const Tenant& tenant, std::uint64_t more) const;
   bool is_fair(const Container& planned) const;
   void charge(Container& container, Tenant* tenant);
@@ -247,16 +246,16 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void leave_turn(ActionSlot& slot);
   void take_turn(Tenant& tenant, std::uint64_t bytes);
   void dispatch();
-  ActionSlot* next_startable();
+  ActionSlot* next_startable(SteadyTime now);
   ActionSlot* next_starved(SteadyTime now);
-  std::chrono::nanoseconds cost_of(const SizeClass& size_class) const;
+  void learn_cost(SizeClass& size_class) const;
   bool may_be_taken(const Container& container, SteadyTime now, bool overdue) const;
   bool is_worth_a_start(const ActionSlot& slot, SteadyTime now) const;
   ActionSlot* first_worth(TenantQueue& queue, SteadyTime now) const;
   bool gives_way(const Container& container, SteadyTime now) const;
   std::int64_t room_for(const Tenant& tenant) const;
   bool choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
-                      bool overdue);
+                      bool overdue, SteadyTime now);
 
   // pool_adopt.cpp: the start, and the ledger.
   boost::asio::awaitable<Status> adopt_left(SteadyTime deadline);
@@ -347,6 +346,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   NeedyClasses needy_classes_;
   std::unordered_map<std::string, std::unique_ptr<Tenant>, TextHash> tenants_;  // by uuid
   std::set<Tenant*, ByHeld> by_held_;  // those that hold something
+  std::uint64_t share_ = 0;            // of the memory, for each of them
   std::uint64_t next_tenant_ = 1;
   std::uint64_t turn_ = 0;  // that of the last start
   std::size_t waiting_tenants_ = 0;

@@ -35,21 +35,20 @@ Tenant& ContainerPool::find_tenant(const std::string& uuid) {
     tenant->uuid = uuid;
     tenant->number = next_tenant_++;
     tenant->turn = turn_;
+    share_ = capacity_bytes_ / tenants_.size();
   }
   return *tenant;
 }
 
 void ContainerPool::forget_tenant_if_unused(Tenant& tenant) {
-  if (tenant.slots == 0) tenants_.erase(std::string(tenant.uuid));
-}
-
-std::uint64_t ContainerPool::share() const {
-  return capacity_bytes_ / std::max<std::size_t>(1, tenants_.size());
+  if (tenant.slots > 0) return;
+  tenants_.erase(std::string(tenant.uuid));
+  share_ = capacity_bytes_ / std::max<std::size_t>(1, tenants_.size());
 }
 
 // One that has nothing is within its share, however small that is.
 bool ContainerPool::within_share(const Tenant& tenant, std::uint64_t more) const {
-  return tenants_.size() <= 1 || tenant.held == 0 || tenant.held + more <= share();
+  return tenants_.size() <= 1 || tenant.held == 0 || tenant.held + more <= share_;
 }
 
 // Whether a start that waits for memory is within the share of its namespace, in which it counts.
@@ -116,12 +115,12 @@ std::int64_t ContainerPool::room_for(const Tenant& tenant) const {
   return room + static_cast<std::int64_t>(promised_->memory_bytes);
 }
 
-// What it takes to have a container of that kind again; nothing worth speaking of where that is
-// little.
-std::chrono::nanoseconds ContainerPool::cost_of(const SizeClass& size_class) const {
-  const std::chrono::duration<float, std::milli> cost(size_class.create_ms + size_class.init_ms);
-  if (cost < options_.cheap_start) return {};
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(cost);
+// After either of its times was measured again.
+void ContainerPool::learn_cost(SizeClass& size_class) const {
+  std::chrono::duration<float, std::milli> cost(size_class.create_ms + size_class.init_ms);
+  if (cost < options_.cheap_start) cost = {};
+  size_class.start_ms = cost.count();
+  size_class.start_cost = std::chrono::duration_cast<std::chrono::nanoseconds>(cost);
 }
 
 // Whether taking that idle container is less of a loss than a start. One that was used a moment ago
@@ -132,11 +131,10 @@ std::chrono::nanoseconds ContainerPool::cost_of(const SizeClass& size_class) con
 // costs.
 bool ContainerPool::may_be_taken(const Container& container, SteadyTime now, bool overdue) const {
   const ActionSlot& slot = *container.slot;
-  const std::chrono::nanoseconds cost = cost_of(*slot.size_class);
+  const std::chrono::nanoseconds cost = slot.size_class->start_cost;
   const std::chrono::nanoseconds rests = now - container.last_used;
   if (slot.containers == 1) {
-    const bool often =
-        slot.gap_ms != 0 && std::chrono::duration<float, std::milli>(slot.gap_ms) < kRests * cost;
+    const bool often = slot.gap_ms != 0 && slot.gap_ms < kRests * slot.size_class->start_ms;
     if (!often || rests >= kRests * cost) return true;
     if (!overdue) return false;
   }
@@ -146,16 +144,15 @@ bool ContainerPool::may_be_taken(const Container& container, SteadyTime now, boo
 // Fills victims_ with what is removed for a start of `bytes`, `missing` of which are not free.
 // False: it would not be enough.
 bool ContainerPool::choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
-                                   bool overdue) {
+                                   bool overdue, SteadyTime now) {
   victims_.clear();
-  const SteadyTime now = with_.clock.steady_now();
   const SteadyTime old = now - options_.share_window;
   const auto take = [&](Container& container) {
     victims_.push_back(&container);
     missing -= static_cast<std::int64_t>(container.memory_bytes);
   };
   // Where a share is less than one container there is nothing to protect.
-  const bool plain = overdue || tenants_.size() <= 1 || share() < bytes;
+  const bool plain = overdue || tenants_.size() <= 1 || share_ < bytes;
   const auto take_first_of = [&](auto& containers) {
     int looks = 0;
     for (Container& container : containers) {
@@ -178,7 +175,7 @@ bool ContainerPool::choose_victims(const Tenant& tenant, std::uint64_t bytes, st
         held -= container.memory_bytes;
       }
     };
-    const std::uint64_t more = std::max(share() + 1, tenant.held + bytes);
+    const std::uint64_t more = std::max(share_ + 1, tenant.held + bytes);
     int looks = 0;
     for (Tenant* other : by_held_) {
       if (missing <= 0 || other->held < more || ++looks > kLooks) break;
@@ -200,13 +197,12 @@ bool ContainerPool::choose_victims(const Tenant& tenant, std::uint64_t bytes, st
 // into work.
 bool ContainerPool::is_worth_a_start(const ActionSlot& slot, SteadyTime now) const {
   const float has = static_cast<float>(slot.containers + slot.starts);
-  const float start_ms =
-      std::chrono::duration<float, std::milli>(cost_of(*slot.size_class)).count();
+  const float start_ms = slot.size_class->start_ms;
   if (has == 0 || slot.run_ms == 0 || start_ms == 0) return true;
-  const float expected_ms = slot.run_ms * static_cast<float>(slot.waiting) / has;
-  if (expected_ms > start_ms) return true;
+  const float work_ms = slot.run_ms * static_cast<float>(slot.waiting);
+  if (work_ms > start_ms * has) return true;
   const std::chrono::duration<float, std::milli> waited = now - slot.waiters.front().since;
-  return waited.count() > kPatience * (start_ms + expected_ms);
+  return waited.count() * has > kPatience * (start_ms * has + work_ms);
 }
 
 // The first in turn of those that are worth it; null: none of the first ones is.
@@ -219,7 +215,7 @@ ActionSlot* ContainerPool::first_worth(TenantQueue& queue, SteadyTime now) const
   return nullptr;
 }
 
-ActionSlot* ContainerPool::next_startable() {
+ActionSlot* ContainerPool::next_startable(SteadyTime now) {
   ActionSlot* best = nullptr;
   for (SizeClass& size_class : needy_classes_) {
     const auto bytes = static_cast<std::int64_t>(size_class.memory_bytes);
@@ -230,9 +226,9 @@ ActionSlot* ContainerPool::next_startable() {
       const std::int64_t room = room_for(queue->tenant);
       if (room + evictable() < bytes) continue;
       if (room < bytes) {
-        slot = first_worth(*queue, with_.clock.steady_now());
+        slot = first_worth(*queue, now);
         if (slot == nullptr ||
-            !choose_victims(queue->tenant, size_class.memory_bytes, bytes - room, false)) {
+            !choose_victims(queue->tenant, size_class.memory_bytes, bytes - room, false, now)) {
           continue;
         }
       }
@@ -274,12 +270,12 @@ bool ContainerPool::gives_way(const Container& container, SteadyTime now) const 
   if (promised_ != nullptr && balance() < 0 && promised_->started_for != &slot) {
     const Tenant& other = *promised_->started_for->tenant;
     const auto residency =
-        std::max<std::chrono::nanoseconds>(options_.residency, kServes * cost_of(*slot.size_class));
+        std::max<std::chrono::nanoseconds>(options_.residency, kServes * slot.size_class->start_cost);
     const bool fair = is_fair(*promised_);
-    if (&other != &tenant && fair && tenant.held > share()) return true;
+    if (&other != &tenant && fair && tenant.held > share_) return true;
     if ((&other == &tenant || fair) && now - container.assigned_at >= residency) return true;
   }
-  if (tenant.held <= share()) return false;
+  if (tenant.held <= share_) return false;
   // A namespace below its share would have a container of this memory: now.
   const std::int64_t gain = static_cast<std::int64_t>(container.memory_bytes);
   for (const SizeClass& size_class : needy_classes_) {
@@ -304,11 +300,11 @@ void ContainerPool::dispatch() {
   dispatching_ = true;
   while (std::exchange(dispatch_again_, false)) {
     while (!needy_classes_.empty()) {
-      if (ActionSlot* slot = next_startable()) {
+      const SteadyTime now = with_.clock.steady_now();
+      if (ActionSlot* slot = next_startable(now)) {
         plan_start(*slot, false);
         continue;
       }
-      const SteadyTime now = with_.clock.steady_now();
       if (now - none_starved_at_ < kLookAgain) break;
       ActionSlot* starved = next_starved(now);
       if (starved == nullptr) {

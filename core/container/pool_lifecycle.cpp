@@ -95,6 +95,7 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
     return;
   }
   smooth(container.size_class->create_ms, with_.clock.steady_now() - container.created_at);
+  learn_cost(*container.size_class);
   container.id = info->id;
   by_id_[container.id] = &container;
   if (const auto early = early_deaths_.find(container.id); early != early_deaths_.end()) {

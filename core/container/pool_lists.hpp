@@ -125,6 +125,9 @@ struct SizeClass {
   std::size_t users = 0;  // slots and containers of it
   float create_ms = 0;    // smoothed; 0: not known
   float init_ms = 0;      // the same
+  // What it takes to have another one: both together; 0 where that is not worth speaking of.
+  float start_ms = 0;
+  std::chrono::nanoseconds start_cost{0};
   bool listed = false;    // the manifest wants it prewarmed: it stays
 
   SlotList<&ActionSlot::waiting_hook> waiting;

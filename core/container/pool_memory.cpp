@@ -29,7 +29,7 @@ std::int64_t ContainerPool::evictable() const {
 bool ContainerPool::evict_for(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
                               bool force) {
   if (missing <= 0) return false;
-  choose_victims(tenant, bytes, missing, force);
+  choose_victims(tenant, bytes, missing, force, with_.clock.steady_now());
   // A removal may run handlers that come back here.
   const std::vector<Container*> victims = std::move(victims_);
   victims_ = {};
