@@ -265,6 +265,7 @@ void ContainerPool::assign(Container& container, ActionSlot& slot) {
   container.slot = &slot;
   container.assigned_at = container.granted_at;
   ++slot.containers;
+  update_worth(slot);
   charge(container, slot.tenant);
 }
 
@@ -328,7 +329,10 @@ void ContainerPool::release(Container& container, bool fit) {
   }
   ActionSlot& slot = *container.slot;
   const SteadyTime now = with_.clock.steady_now();
-  if (slot.concurrency == 1) smooth(slot.run_ms, now - container.granted_at);
+  if (slot.concurrency == 1) {
+    smooth(slot.run_ms, now - container.granted_at);
+    update_worth(slot);
+  }
   if (!container.free_hook.is_linked()) slot.free.push_front(container);
   if (container.active > 0) {
     serve(slot);
@@ -352,6 +356,7 @@ void ContainerPool::give_back(Container& container) {
   --container.active;
   ActionSlot& slot = *std::exchange(container.slot, nullptr);
   --slot.containers;
+  update_worth(slot);
   charge(container, nullptr);
   step(container, Event::kIdle);
   {

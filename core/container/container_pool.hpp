@@ -250,12 +250,13 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   ActionSlot* next_starved(SteadyTime now);
   void learn_cost(SizeClass& size_class) const;
   bool may_be_taken(const Container& container, SteadyTime now, bool overdue) const;
-  bool is_worth_a_start(const ActionSlot& slot, SteadyTime now) const;
-  ActionSlot* first_worth(TenantQueue& queue, SteadyTime now) const;
+  SteadyTime worth_from(const ActionSlot& slot) const;
+  void update_worth(const ActionSlot& slot) const;
+  ActionSlot* first_worth(TenantQueue& queue, SteadyTime now, SteadyTime& first) const;
   bool gives_way(const Container& container, SteadyTime now) const;
   std::int64_t room_for(const Tenant& tenant) const;
-  bool choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
-                      bool overdue, SteadyTime now);
+  bool choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool overdue,
+                      SteadyTime now);
 
   // pool_adopt.cpp: the start, and the ledger.
   boost::asio::awaitable<Status> adopt_left(SteadyTime deadline);

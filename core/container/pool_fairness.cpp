@@ -26,6 +26,10 @@ constexpr int kRests = 4;  // for the last one of an action
 // Who waited for too long is looked for so often at most, while nobody's promise was kept
 // meanwhile: each activation that begins or ends asks.
 constexpr std::chrono::milliseconds kLookAgain{5};
+
+std::chrono::nanoseconds to_time(float ms) {
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(ms * 1e6f));
+}
 }  // namespace
 
 Tenant& ContainerPool::find_tenant(const std::string& uuid) {
@@ -71,7 +75,7 @@ void ContainerPool::charge(Container& container, Tenant* tenant) {
 
 void ContainerPool::update_needy(ActionSlot& slot) {
   const bool needy = slot.waiting > slot.starts && !slot.retry_hook.is_linked();
-  if (needy == (slot.queue != nullptr)) return;
+  if (needy == (slot.queue != nullptr)) return update_worth(slot);
   if (!needy) return leave_turn(slot);
   SizeClass& size_class = *slot.size_class;
   Tenant& tenant = *slot.tenant;
@@ -86,6 +90,7 @@ void ContainerPool::update_needy(ActionSlot& slot) {
   slot.queue = queue.get();
   queue->needy.push_back(slot);
   if (!size_class.needy_hook.is_linked()) needy_classes_.push_back(size_class);
+  update_worth(slot);
 }
 
 void ContainerPool::leave_turn(ActionSlot& slot) {
@@ -120,7 +125,8 @@ void ContainerPool::learn_cost(SizeClass& size_class) const {
   std::chrono::duration<float, std::milli> cost(size_class.create_ms + size_class.init_ms);
   if (cost < options_.cheap_start) cost = {};
   size_class.start_ms = cost.count();
-  size_class.start_cost = std::chrono::duration_cast<std::chrono::nanoseconds>(cost);
+  size_class.start_cost = to_time(cost.count());
+  size_class.worth_from = SteadyTime::min();
 }
 
 // Whether taking that idle container is less of a loss than a start. One that was used a moment ago
@@ -191,50 +197,71 @@ bool ContainerPool::choose_victims(const Tenant& tenant, std::uint64_t bytes, st
   return missing <= 0;
 }
 
-// Whether another container for that action is worth what is removed for it. Not if those it has
-// will have done all that waits before the new one is there: a burst would else displace what the
-// other actions need in the next moment, and they each other, until more time goes into starts than
-// into work.
-bool ContainerPool::is_worth_a_start(const ActionSlot& slot, SteadyTime now) const {
+// After when another container for that action is worth what is removed for it. Not while those it
+// has will have done all that waits before the new one is there: a burst would else displace what
+// the other actions need in the next moment, and they each other, until more time goes into starts
+// than into work.
+SteadyTime ContainerPool::worth_from(const ActionSlot& slot) const {
   const float has = static_cast<float>(slot.containers + slot.starts);
   const float start_ms = slot.size_class->start_ms;
-  if (has == 0 || slot.run_ms == 0 || start_ms == 0) return true;
-  const float work_ms = slot.run_ms * static_cast<float>(slot.waiting);
-  if (work_ms > start_ms * has) return true;
-  const std::chrono::duration<float, std::milli> waited = now - slot.waiters.front().since;
-  return waited.count() * has > kPatience * (start_ms * has + work_ms);
+  if (has == 0 || slot.run_ms == 0 || start_ms == 0) return SteadyTime::min();
+  const float expected_ms = slot.run_ms * static_cast<float>(slot.waiting) / has;
+  if (expected_ms > start_ms) return SteadyTime::min();
+  return slot.waiters.front().since + to_time(kPatience * (start_ms + expected_ms));
 }
 
-// The first in turn of those that are worth it; null: none of the first ones is.
-ActionSlot* ContainerPool::first_worth(TenantQueue& queue, SteadyTime now) const {
+// After a change of what worth_from() goes by.
+void ContainerPool::update_worth(const ActionSlot& slot) const {
+  if (slot.queue == nullptr) return;
+  slot.size_class->worth_from = std::min(slot.size_class->worth_from, worth_from(slot));
+}
+
+// The first in turn of those that are worth it; null: none of the first ones is. `first` becomes
+// the time when one of them will be, if that is earlier.
+ActionSlot* ContainerPool::first_worth(TenantQueue& queue, SteadyTime now,
+                                       SteadyTime& first) const {
   int looks = 0;
   for (ActionSlot& slot : queue.needy) {
-    if (++looks > kLooks) break;
-    if (is_worth_a_start(slot, now)) return &slot;
+    if (++looks > kLooks) {
+      first = SteadyTime::min();  // not known
+      break;
+    }
+    const SteadyTime from = worth_from(slot);
+    first = std::min(first, from);
+    if (from < now) return &slot;
   }
   return nullptr;
 }
 
 ActionSlot* ContainerPool::next_startable(SteadyTime now) {
   ActionSlot* best = nullptr;
+  // For whoever there is most.
+  const std::int64_t most =
+      balance() + static_cast<std::int64_t>(promised_ != nullptr ? promised_->memory_bytes : 0);
   for (SizeClass& size_class : needy_classes_) {
     const auto bytes = static_cast<std::int64_t>(size_class.memory_bytes);
+    if (most < bytes && now <= size_class.worth_from) continue;
+    SteadyTime first = SteadyTime::max();
     int looks = 0;
     for (TenantQueue* queue : size_class.order) {
       ActionSlot* slot = &queue->needy.front();
-      if ((best != nullptr && !is_earlier(*slot, *best)) || ++looks > kLooks) break;
+      if ((best != nullptr && !is_earlier(*slot, *best)) || ++looks > kLooks) {
+        first = SteadyTime::min();  // not known
+        break;
+      }
       const std::int64_t room = room_for(queue->tenant);
-      if (room + evictable() < bytes) continue;
       if (room < bytes) {
-        slot = first_worth(*queue, now);
-        if (slot == nullptr ||
+        slot = first_worth(*queue, now, first);
+        if (slot == nullptr || room + evictable() < bytes ||
             !choose_victims(queue->tenant, size_class.memory_bytes, bytes - room, false, now)) {
           continue;
         }
       }
+      first = SteadyTime::min();
       best = slot;
       break;
     }
+    size_class.worth_from = first;
   }
   return best;
 }
@@ -244,13 +271,15 @@ ActionSlot* ContainerPool::next_starved(SteadyTime now) {
   // before who is not.
   if (promised_ != nullptr && is_fair(*promised_)) return nullptr;
   ActionSlot* best = nullptr;
+  SteadyTime first;
   for (SizeClass& size_class : needy_classes_) {
+    if (now <= size_class.worth_from) continue;
     int looks = 0;
     for (TenantQueue* queue : size_class.order) {
       ActionSlot& slot = queue->needy.front();
       if ((best != nullptr && !is_earlier(slot, *best)) || ++looks > kLooks) break;
       if (promised_ != nullptr && !within_share(queue->tenant, size_class.memory_bytes)) continue;
-      ActionSlot* const worth = first_worth(*queue, now);
+      ActionSlot* const worth = first_worth(*queue, now, first);
       if (worth == nullptr || worth->waiters.front().since + options_.overtake_limit > now) {
         continue;
       }
@@ -269,8 +298,8 @@ bool ContainerPool::gives_way(const Container& container, SteadyTime now) const 
   // Others have waited too long for memory: an action that had its share of time gives way.
   if (promised_ != nullptr && balance() < 0 && promised_->started_for != &slot) {
     const Tenant& other = *promised_->started_for->tenant;
-    const auto residency =
-        std::max<std::chrono::nanoseconds>(options_.residency, kServes * slot.size_class->start_cost);
+    const auto residency = std::max<std::chrono::nanoseconds>(
+        options_.residency, kServes * slot.size_class->start_cost);
     const bool fair = is_fair(*promised_);
     if (&other != &tenant && fair && tenant.held > share_) return true;
     if ((&other == &tenant || fair) && now - container.assigned_at >= residency) return true;
@@ -278,7 +307,9 @@ bool ContainerPool::gives_way(const Container& container, SteadyTime now) const 
   if (tenant.held <= share_) return false;
   // A namespace below its share would have a container of this memory: now.
   const std::int64_t gain = static_cast<std::int64_t>(container.memory_bytes);
+  SteadyTime first;
   for (const SizeClass& size_class : needy_classes_) {
+    if (now <= size_class.worth_from) continue;
     int looks = 0;
     for (TenantQueue* queue : size_class.order) {
       if (++looks > kLooks) break;
@@ -288,7 +319,7 @@ bool ContainerPool::gives_way(const Container& container, SteadyTime now) const 
           room_for(other) + gain < static_cast<std::int64_t>(size_class.memory_bytes)) {
         continue;
       }
-      if (first_worth(*queue, now) != nullptr) return true;
+      if (first_worth(*queue, now, first) != nullptr) return true;
     }
   }
   return false;

@@ -335,6 +335,7 @@ void ContainerPool::gone(Container& container) {
   if (container.slot != nullptr) {
     ActionSlot& slot = *std::exchange(container.slot, nullptr);
     --slot.containers;
+    update_worth(slot);
     forget_slot_if_unused(slot);
   }
   forget_class(std::exchange(container.size_class, nullptr));

@@ -128,12 +128,13 @@ struct SizeClass {
   // What it takes to have another one: both together; 0 where that is not worth speaking of.
   float start_ms = 0;
   std::chrono::nanoseconds start_cost{0};
-  bool listed = false;    // the manifest wants it prewarmed: it stays
+  bool listed = false;  // the manifest wants it prewarmed: it stays
 
   SlotList<&ActionSlot::waiting_hook> waiting;
   std::unordered_map<Tenant*, std::unique_ptr<TenantQueue>> queues;  // those that are not empty
   std::set<TenantQueue*, ByTurn> order;                              // the same
   ListHook needy_hook;                         // pool: this class has needy slots
+  SteadyTime worth_from = SteadyTime::min();   // before it, none of those is worth taking memory
   ContainerList<&Container::free_hook> stock;  // prewarmed and idle, last come first
   std::uint32_t stocked = 0;
 
