@@ -105,7 +105,7 @@ Status Daemon::ensure_guest() {
   if (auth.namespaces().empty()) {
     std::promise<Result<entity::Identity>> promise;
     auto made = promise.get_future();
-    Worker thread;
+    Worker thread("berthd-guest");
     auth.create_namespace(
         thread.io().get_executor(), kGuest, std::nullopt,
         [&](Result<entity::Identity> identity) { promise.set_value(std::move(identity)); });
@@ -172,7 +172,7 @@ asio::awaitable<Status> Daemon::start() {
                                            .loader = loader_.get_executor()});
   if (!backends) co_return backends.error();
   backends_ = std::move(*backends);
-  worker_ = std::make_unique<Worker>();
+  worker_ = std::make_unique<Worker>("berthd-pool");
   Status open = worker_->run([this] {
     house_ = std::make_unique<House>(Ground{.config = config_,
                                             .io = worker_->io(),

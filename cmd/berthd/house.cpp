@@ -14,6 +14,16 @@
 #include "system_packages.hpp"
 
 namespace berth::daemon {
+namespace {
+
+http::ServerOptions api_server_options(const Ground& ground) {
+  auto options = server_options(ground.config);
+  options.max_body_bytes = ground.config.bytes("limits.code_max") + (2u << 20);
+  options.tls = ground.tls;
+  return options;
+}
+
+}  // namespace
 
 House::House(Ground ground)
     : ground_(std::move(ground)),
@@ -26,31 +36,41 @@ Status House::open() {
   if (!listening.ok()) return listening;
   make_invokers();
   make_alarms();
-  make_api();
+  api_ = make_api(ground_.io, *durable_);
   make_admin();
+  if (fronts_) {
+    fronts_->open(api_server_options(ground_), ground_.io, *durable_,
+                  [this](auto& io, auto& intake) { return make_api(io, intake); });
+  }
   return admin_server_->listen_unix(ground_.data.admin_socket().string());
 }
 
 Status House::listen() {
   const config::Document& config = ground_.config;
-  auto options = server_options(config);
-  options.max_body_bytes = config.bytes("limits.code_max") + (2u << 20);
-  options.tls = ground_.tls;
-  server_ = std::make_unique<http::Server>(
-      ground_.io, options,
-      [this](const http::Request& request, http::Responder responder) {
-        api_->handle(request, std::move(responder));
-      },
-      api::server_error);
   admin_server_ = std::make_unique<http::Server>(
       ground_.io, http::ServerOptions{},
       [this](const http::Request& request, http::Responder responder) {
         admin_->handle(request, std::move(responder));
       },
       api::server_error);
-  Status listening = server_->listen_tcp(config.text("http.listen"));
+  const std::string listen = config.text("http.listen");
+  const auto threads = static_cast<std::size_t>(config.integer("http.threads"));
+  Status listening;
+  if (threads > 0) {
+    fronts_ = std::make_unique<Fronts>(threads);
+    listening = fronts_->bind(listen);
+  } else {
+    server_ = std::make_unique<http::Server>(
+        ground_.io, api_server_options(ground_),
+        [this](const http::Request& request, http::Responder responder) {
+          api_->handle(request, std::move(responder));
+        },
+        api::server_error);
+    listening = server_->listen_tcp(listen);
+  }
   if (!listening.ok()) return listening.with_context(config.origin("http.listen"));
-  address_ = api_address(config.text("http.listen"), server_->port(), ground_.tls != nullptr);
+  const std::uint16_t port = fronts_ ? fronts_->port() : server_->port();
+  address_ = api_address(listen, port, ground_.tls != nullptr);
   return {};
 }
 
@@ -143,13 +163,13 @@ void House::make_alarms() {
   add_system_actions(*builtins_, *alarms_);
 }
 
-void House::make_api() {
-  api_ = std::make_unique<api::Api>(api::Dependencies{
-      .io = ground_.io,
+std::unique_ptr<api::Api> House::make_api(boost::asio::io_context& io, activation::Intake& intake) {
+  return std::make_unique<api::Api>(api::Dependencies{
+      .io = io,
       .entities = ground_.store.entities(),
       .activations = ground_.store.activations(),
       .auth = ground_.store.auth(),
-      .invoker = *durable_,
+      .intake = intake,
       .logs = ground_.backends.logs(),
       .runtimes = ground_.manifest,
       .metrics = ground_.metrics,
@@ -159,7 +179,8 @@ void House::make_api() {
       .build = {.version = BERTH_VERSION, .build = BERTH_VERSION},
       .not_ready =
           [this] { return ground_.ready() ? std::string() : std::string("starting or stopping"); },
-      .address = address_});
+      .address = address_,
+      .tallies = tallies_});
 }
 
 void House::make_admin() {
@@ -235,6 +256,7 @@ void House::start_clocks() {
 
 void House::stop_serving() {
   if (server_) server_->drain();
+  if (fronts_) fronts_->drain();
   if (alarms_) alarms_->stop();
   if (usage_) usage_->stop();
   if (admin_server_) admin_server_->drain();
@@ -246,6 +268,7 @@ boost::asio::awaitable<void> House::shut_down(SteadyTime deadline) {
 
 void House::close() {
   server_.reset();
+  if (fronts_) fronts_->close();
   admin_server_.reset();
   // Its timer for waiting callers would keep the loop running.
   api_.reset();

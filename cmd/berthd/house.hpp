@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All that lives on the worker's thread: the HTTP servers, the API behind them, and the way of an
-// invocation from there through the Invokers to the pool.
+// All that lives on the worker's thread: the way of an invocation through the Invokers to the pool,
+// the administration, and the REST API, of which Fronts take over their part.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -26,6 +26,7 @@
 #include "container/usage_meter.hpp"
 #include "data_directory.hpp"
 #include "entity/runtimes.hpp"
+#include "fronts.hpp"
 #include "http/server.hpp"
 #include "http/tls.hpp"
 #include "store/sqlite_store.hpp"
@@ -43,7 +44,7 @@ struct Ground {
   const entity::RuntimesManifest& manifest;
   Backends& backends;
   std::shared_ptr<http::TlsCertificate> tls;  // null: the REST API is in the clear
-  std::function<bool()> ready;                // for new work; from the worker's thread
+  std::function<bool()> ready;                // for new work; from any thread
 };
 
 // Made and used on the worker's thread, unless a method says otherwise; destroyed when that has
@@ -83,7 +84,7 @@ class House {
   Status listen();
   void make_invokers();
   void make_alarms();
-  void make_api();
+  std::unique_ptr<api::Api> make_api(boost::asio::io_context& io, activation::Intake& intake);
   void make_admin();
   boost::json::value status() const;
 
@@ -92,6 +93,9 @@ class House {
   const bool record_before_reply_;
   std::string address_;
   plugin::Capacity capacity_;
+  const std::shared_ptr<api::Tallies> tallies_ = api::make_tallies();
+  // Null: server_ is on this thread. Ends last, for the answers that the Invokers drop.
+  std::unique_ptr<Fronts> fronts_;
   std::unique_ptr<activation::PooledInvoker> invoker_;
   std::shared_ptr<container::UsageMeter> usage_;
   std::unique_ptr<activation::BuiltinInvoker> builtins_;  // before it: /whisk.system

@@ -37,7 +37,7 @@ template <typename T>
 Result<T> await(const std::function<void(store::Executor, store::Done<T>)>& ask) {
   std::promise<Result<T>> promise;
   auto answer = promise.get_future();
-  Worker thread;
+  Worker thread("berthd-system");
   ask(thread.io().get_executor(),
       [&promise](Result<T> result) { promise.set_value(std::move(result)); });
   return answer.get();

@@ -8,6 +8,8 @@
 #include <exception>
 #include <future>
 #include <memory>
+#include <pthread.h>
+#include <string>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -16,7 +18,11 @@ namespace berth::daemon {
 
 class Worker {
  public:
-  Worker() : guard_(io_.get_executor()), thread_([this] { io_.run(); }) {}
+  // `name` is what tools like top show, at most 15 characters.
+  explicit Worker(const std::string& name)
+      : guard_(io_.get_executor()), thread_([this] { io_.run(); }) {
+    ::pthread_setname_np(thread_.native_handle(), name.c_str());
+  }
   ~Worker() { join(); }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

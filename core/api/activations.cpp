@@ -21,7 +21,7 @@ constexpr milliseconds kFollow{10'000};
 constexpr std::size_t kIdSize = 32;
 
 LogSource log_source(Call& call) {
-  return {call.deps().io, call.deps().invoker, call.deps().logs};
+  return {call.deps().io, call.deps().intake, call.deps().logs, call.service().over};
 }
 
 std::string join(const std::vector<std::string>& parts) {

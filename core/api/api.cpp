@@ -153,10 +153,15 @@ void handle_call(const CallPtr& call) {
 
 }  // namespace
 
+std::shared_ptr<Tallies> make_tallies() {
+  return std::make_shared<Tallies>();
+}
+
 Api::Api(Dependencies dependencies)
     : service_(std::make_shared<Service>(std::move(dependencies))) {}
 
 Api::~Api() {
+  *service_->over = true;
   service_->workers.join();
   service_->waiting.clear();
 }

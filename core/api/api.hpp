@@ -7,7 +7,8 @@
 //     api.handle(request, std::move(responder));
 //   }, api::server_error);
 //
-// Belongs to one io_context that one thread runs: the Server's and the Invoker's. Not thread-safe.
+// Belongs to one io_context that one thread runs: the Server's and the Intake's. Not thread-safe.
+// Several Apis before the same stores and Tallies are one server on several threads.
 // While it lives its timer may keep that io_context running.
 // Requests still waiting when it is destroyed are answered when what they wait for answers; what
 // Dependencies refers to must live until the io_context runs no more of its handlers.
@@ -22,7 +23,7 @@
 #include <string>
 #include <string_view>
 
-#include "activation/invoker.hpp"
+#include "activation/intake.hpp"
 #include "base/clock.hpp"
 #include "base/metrics.hpp"
 #include "entity/limits.hpp"
@@ -48,12 +49,16 @@ struct BuildInfo {
   std::string build;    // when it was built, or another text by which people know it
 };
 
+// What several Apis of one server, each on a thread of its own, count together.
+struct Tallies;
+std::shared_ptr<Tallies> make_tallies();
+
 struct Dependencies {
   boost::asio::io_context& io;
   store::EntityStore& entities;
   store::ActivationStore& activations;
   store::AuthStore& auth;
-  activation::Invoker& invoker;
+  activation::Intake& intake;
   plugin::LogStore& logs;
   const entity::RuntimesManifest& runtimes;
   Metrics& metrics;
@@ -65,6 +70,7 @@ struct Dependencies {
   std::function<std::string()> not_ready;
   // Where this server is, "http://127.0.0.1:3233", for URLs in answers to requests without a Host.
   std::string address;
+  std::shared_ptr<Tallies> tallies{};  // null: its own
 };
 
 class Service;

@@ -117,7 +117,7 @@ void fire(const std::shared_ptr<Service>& service, Firing firing, Fired done) {
   const std::int64_t now_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(clock.steady_now().time_since_epoch())
           .count();
-  const auto place = service->fires.enter(firing.user.namespace_uuid, allowed, now_ms);
+  const auto place = service->tallies->fires.enter(firing.user.namespace_uuid, allowed, now_ms);
   if (!place) return done(place.error());
   Result<std::string> arguments = merge(firing);
   if (!arguments) return done(arguments_failure(arguments.error()));

@@ -104,7 +104,7 @@ bool within_rate(Call& call, const GatewayEntry& entry, const KeyCheck& check) {
                                     check.key != nullptr ? check.key->id : "");
   const auto now =
       std::chrono::duration_cast<std::chrono::seconds>(call.started.time_since_epoch());
-  const std::int64_t wait = call.service().gateway_rates.enter(who, rate, now.count());
+  const std::int64_t wait = call.service().tallies->gateway_rates.enter(who, rate, now.count());
   if (wait == 0) return true;
   call.fail(429, "Rate limit exceeded", std::chrono::seconds(wait));
   return false;

@@ -5,6 +5,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -123,7 +124,7 @@ bool is_readable(const CallPtr& call, const entity::GatewayApi& api) {
 }
 
 // Stores an API, or takes it away if `put` is null, and runs `use`. `present` is what is there,
-// `coming` how many bytes the table was told to expect.
+// `coming` how many bytes are expected of it.
 void change(const CallPtr& call, std::shared_ptr<entity::GatewayApi> put,
             const entity::GatewayApiPtr& present, std::function<void()> use,
             std::size_t coming = 0) {
@@ -137,8 +138,9 @@ void change(const CallPtr& call, std::shared_ptr<entity::GatewayApi> put,
   call->deps().entities.change_entities(
       call->executor(), std::move(changes),
       [call, use = std::move(use), coming](const Result<std::vector<entity::EntityPtr>>& stored) {
-        call->service().gateway.arrived(call->user.namespace_uuid, coming);
-        call->service().gateway.forget(call->user.namespace_uuid);
+        GatewayChanges& changes = call->service().tallies->gateway_changes;
+        changes.changed(call->user.namespace_uuid);
+        changes.arrived(call->user.namespace_uuid, coming);
         if (!stored && stored.error().code() == StatusCode::kAlreadyExists) {
           return call->fail(409, text::kConflict);
         }
@@ -156,16 +158,10 @@ void store_document(const CallPtr& call, json::object document,
   const std::uint64_t allowed = call->bounds().max_parameters_bytes;
   const std::size_t size = json::serialize(document).size();
   if (size > allowed) return call->fail(too_large("apidoc", size, allowed));
-  GatewayTable& table = call->service().gateway;
   std::size_t before = 0;
-  std::size_t together = size + table.coming(call->user.namespace_uuid);
+  std::size_t others = 0;
   for (const GatewayEntryPtr& entry : entries) {
-    (entry->api == present ? before : together) += entry->bytes;
-  }
-  if (together > GatewayTable::kMaxNamespaceBytes && size > before) {
-    return call->fail(409, fmt::format("The documents of a namespace's APIs together have at most "
-                                       "{} bytes; with this one they had {}.",
-                                       GatewayTable::kMaxNamespaceBytes, together));
+    (entry->api == present ? before : others) += entry->bytes;
   }
   // Refused here is what could not be served.
   const auto routes =
@@ -180,7 +176,15 @@ void store_document(const CallPtr& call, json::object document,
   api->parameters = {
       {.key = std::string(entity::GatewayApi::kDocument), .value = std::move(document)}};
   json::object answer = value_of(*call, *api);
-  table.expect(call->user.namespace_uuid, size);
+  // One that does not grow needs no room.
+  constexpr std::size_t kMost = GatewayTable::kMaxNamespaceBytes;
+  const std::size_t room =
+      size <= before ? std::numeric_limits<std::size_t>::max() : kMost - std::min(kMost, others);
+  if (!call->service().tallies->gateway_changes.expect(call->user.namespace_uuid, size, room)) {
+    return call->fail(409, fmt::format("The documents of a namespace's APIs together have at most "
+                                       "{} bytes; with this one of {} they had more.",
+                                       kMost, size));
+  }
   change(
       call, api, present, [call, answer = json::serialize(answer)] { call->send_json(answer); },
       size);
@@ -260,7 +264,8 @@ void delete_api(const CallPtr& call) {
   with_one(call, "deletion", [call, path, method](const entity::GatewayApiPtr& api) {
     const auto done = [call] { call->send_json("{}"); };
     const auto all_gone = [call, api] {
-      call->service().gateway_rates.forget(rate_name(call->user.namespace_uuid, api->name, ""));
+      call->service().tallies->gateway_rates.forget(
+          rate_name(call->user.namespace_uuid, api->name, ""));
       call->send_json("{}");
     };
     if (path.empty()) return change(call, nullptr, api, all_gone);
@@ -341,7 +346,8 @@ void delete_key(const CallPtr& call) {
         std::erase_if(changed->keys, [&id](const auto& key) { return key.id == id; });
     if (removed == 0) return call->fail(404, fmt::format("The API has no key '{}'.", id));
     change(call, changed, api, [call, api, id] {
-      call->service().gateway_rates.forget(rate_name(call->user.namespace_uuid, api->name, id));
+      call->service().tallies->gateway_rates.forget(
+          rate_name(call->user.namespace_uuid, api->name, id));
       call->send_json("{}");
     });
   });

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts requests against the rates of APIs: so many in a span of time that begins with the first
-// of them. Not thread-safe.
+// of them. Thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,6 +19,7 @@ class GatewayRates {
   // is of any clock that does not go backwards.
   std::int64_t enter(const std::string& who, const GatewayRate& rate, std::int64_t now_s) {
     if (rate.requests == 0) return 0;
+    const std::lock_guard lock(mutex_);
     // Many may be live, and looking at all of them takes its time.
     if (spans_.size() >= kMaxSpans && now_s > swept_s_) {
       swept_s_ = now_s;
@@ -32,6 +34,7 @@ class GatewayRates {
 
   // Those whose names begin so are counted no more.
   void forget(std::string_view prefix) {
+    const std::lock_guard lock(mutex_);
     std::erase_if(spans_, [prefix](const auto& entry) { return entry.first.starts_with(prefix); });
   }
 
@@ -42,6 +45,7 @@ class GatewayRates {
     std::int64_t end_s = 0;
     std::int64_t count = 0;
   };
+  std::mutex mutex_;
   std::unordered_map<std::string, Span> spans_;
   std::int64_t swept_s_ = 0;  // when all were looked at
 };

@@ -12,10 +12,11 @@ namespace berth::api {
 // One namespace on its way into memory.
 struct GatewayTable::Load {
   std::shared_ptr<Memory> memory;
+  std::shared_ptr<const GatewayChanges> changes;
   std::string uuid;
+  std::uint64_t version = 0;  // before it was read
   std::vector<Done> waiting;
-  bool is_stale = false;  // a change came while it was read
-  std::size_t left = 0;   // that the store has not answered yet
+  std::size_t left = 0;  // that the store has not answered yet
   std::size_t bytes = 0;
   std::shared_ptr<GatewayEntries> entries = std::make_shared<GatewayEntries>();
   Status failed;
@@ -53,13 +54,18 @@ struct GatewayTable::Load {
 
   // Those who asked before a change are given what was there before it, too.
   void end() {
-    if (!is_stale) memory->loading.erase(uuid);
+    const auto loading = memory->loading.find(uuid);
+    if (loading != memory->loading.end() && loading->second.get() == this) {
+      memory->loading.erase(loading);
+    }
     std::stable_sort(entries->begin(), entries->end(),
                      [](const GatewayEntryPtr& a, const GatewayEntryPtr& b) {
                        if (!a->routes || !b->routes) return a->routes && !b->routes;
                        return a->routes->base().size() > b->routes->base().size();
                      });
-    if (failed.ok() && !is_stale) memory->put(uuid, {entries, bytes, {}});
+    if (failed.ok() && changes->version(uuid) == version) {
+      memory->put(uuid, {entries, bytes, version, {}});
+    }
     const Result<GatewayEntriesPtr> result =
         failed.ok() ? Result<GatewayEntriesPtr>(entries) : Result<GatewayEntriesPtr>(failed);
     for (const Done& done : waiting) done(result);
@@ -87,15 +93,20 @@ void GatewayTable::Memory::erase(const std::string& uuid) {
 
 void GatewayTable::find(const std::string& namespace_name, const std::string& namespace_uuid,
                         Done done) {
+  const std::uint64_t version = changes_->version(namespace_uuid);
   if (const auto known = memory_->known.find(namespace_uuid); known != memory_->known.end()) {
     const GatewayEntriesPtr entries = known->second.entries;
-    return done(entries);
+    if (known->second.version == version) return done(entries);
+    memory_->erase(namespace_uuid);
   }
+  // Who asks after a change is not given what was read before it.
   std::shared_ptr<Load>& loading = memory_->loading[namespace_uuid];
-  if (loading) return loading->waiting.push_back(std::move(done));
+  if (loading && loading->version == version) return loading->waiting.push_back(std::move(done));
   const auto load = std::make_shared<Load>();
   load->memory = memory_;
+  load->changes = changes_;
   load->uuid = namespace_uuid;
+  load->version = version;
   load->waiting.push_back(std::move(done));
   loading = load;
   entities_.list_entities(
@@ -121,31 +132,6 @@ void GatewayTable::find(const std::string& namespace_name, const std::string& na
                               });
         }
       });
-}
-
-void GatewayTable::forget(const std::string& namespace_uuid) {
-  memory_->erase(namespace_uuid);
-  // Who asks after the change is not given what was read before it.
-  const auto loading = memory_->loading.find(namespace_uuid);
-  if (loading == memory_->loading.end()) return;
-  loading->second->is_stale = true;
-  memory_->loading.erase(loading);
-}
-
-std::size_t GatewayTable::coming(const std::string& namespace_uuid) const {
-  const auto found = coming_.find(namespace_uuid);
-  return found == coming_.end() ? 0 : found->second;
-}
-
-void GatewayTable::expect(const std::string& namespace_uuid, std::size_t bytes) {
-  if (bytes != 0) coming_[namespace_uuid] += bytes;
-}
-
-void GatewayTable::arrived(const std::string& namespace_uuid, std::size_t bytes) {
-  const auto found = coming_.find(namespace_uuid);
-  if (found == coming_.end()) return;
-  found->second -= std::min(found->second, bytes);
-  if (found->second == 0) coming_.erase(found);
 }
 
 }  // namespace berth::api

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/gateway_changes.hpp"
 #include "api/gateway_routes.hpp"
 #include "base/result.hpp"
 #include "entity/entity.hpp"
@@ -41,33 +42,31 @@ class GatewayTable {
   static constexpr std::size_t kMaxNamespaces = 10'000;
   static constexpr std::size_t kMaxBytes = 64u << 20;
 
-  GatewayTable(boost::asio::io_context& io, store::EntityStore& entities)
-      : io_(io), entities_(entities), memory_(std::make_shared<Memory>()) {}
+  // `changes` is told of every change, whoever makes it.
+  GatewayTable(boost::asio::io_context& io, store::EntityStore& entities,
+               std::shared_ptr<const GatewayChanges> changes)
+      : io_(io),
+        entities_(entities),
+        changes_(std::move(changes)),
+        memory_(std::make_shared<Memory>()) {}
 
   // `done` is called once, at once if the namespace is in memory. It is told apart by its uuid, so
   // that one which was deleted and made again has none of the old APIs.
   void find(const std::string& namespace_name, const std::string& namespace_uuid,
             std::function<void(const Result<GatewayEntriesPtr>&)> done);
-  // An API of that namespace was changed: it is read anew when it is asked for.
-  void forget(const std::string& namespace_uuid);
-
-  // Bytes of that namespace's documents that are on their way to the store: requests that come
-  // together must not each find the room that only one of them has.
-  std::size_t coming(const std::string& namespace_uuid) const;
-  void expect(const std::string& namespace_uuid, std::size_t bytes);
-  void arrived(const std::string& namespace_uuid, std::size_t bytes);
 
  private:
   using Done = std::function<void(const Result<GatewayEntriesPtr>&)>;
   struct Load;
   struct Known {
     GatewayEntriesPtr entries;
-    std::size_t bytes = 0;  // of the documents, about
+    std::size_t bytes = 0;      // of the documents, about
+    std::uint64_t version = 0;  // of the namespace's APIs
     std::list<std::string>::iterator age{};
   };
   struct Memory {
     std::unordered_map<std::string, Known> known;  // by uuid
-    // Those that are being read and that no change has overtaken.
+    // Those that are being read, each as of the last change.
     std::unordered_map<std::string, std::shared_ptr<Load>> loading;
     std::list<std::string> ages;  // the uuids of `known`, that which was read first in front
     std::size_t bytes = 0;        // of all in `known`
@@ -78,8 +77,8 @@ class GatewayTable {
 
   boost::asio::io_context& io_;
   store::EntityStore& entities_;
+  const std::shared_ptr<const GatewayChanges> changes_;
   const std::shared_ptr<Memory> memory_;
-  std::unordered_map<std::string, std::size_t> coming_;  // by uuid; none is 0
 };
 
 }  // namespace berth::api

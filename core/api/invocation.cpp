@@ -32,7 +32,7 @@ struct Accepted {
     const CallPtr answered = std::exchange(call, nullptr);
     // The queue is full: this namespace's and everybody's callers should slow down.
     if (status.code() == StatusCode::kResourceExhausted) {
-      return answered->fail(429, status.message(), answered->deps().invoker.retry_after());
+      return answered->fail(429, status.message(), answered->deps().intake.retry_after());
     }
     answered->fail(status);
   }
@@ -133,7 +133,7 @@ void start(const CallPtr& call, const entity::ActionPtr& action, std::string arg
       std::chrono::duration_cast<std::chrono::milliseconds>(call->started.time_since_epoch())
           .count();
   Checked<Throttle::Place> place =
-      service.throttle.enter(call->user.namespace_uuid, call->throttles(), now_ms);
+      service.tallies->throttle.enter(call->user.namespace_uuid, call->throttles(), now_ms);
   if (!place) return call->fail(place.error());
 
   const auto accepted = std::make_shared<Accepted>();
@@ -148,7 +148,7 @@ void start(const CallPtr& call, const entity::ActionPtr& action, std::string arg
     // certain.
     accepted->ticket = service.waiting.add(accepted->manner.wait, [accepted] {
       accepted->ticket.reset();
-      accepted->call->deps().invoker.keep(accepted->work(), [accepted](const Status& kept) {
+      accepted->call->deps().intake.keep(accepted->work(), [accepted](const Status& kept) {
         if (!accepted->call) return;  // its outcome came first
         if (kept.ok()) return accepted->answer_accepted();
         accepted->fail(kept);
@@ -169,7 +169,7 @@ void start(const CallPtr& call, const entity::ActionPtr& action, std::string arg
     accepted->place = Throttle::Place();
     if (accepted->ticket) shared->waiting.remove(*std::exchange(accepted->ticket, std::nullopt));
   };
-  service.deps.invoker.submit(
+  service.deps.intake.submit(
       std::move(invocation),
       [accepted, settle, blocking](const Status& status) {
         if (!status.ok()) {

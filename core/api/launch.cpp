@@ -25,7 +25,7 @@ void launch(const std::shared_ptr<Service>& service, Launch wanted, Launched don
   const std::int64_t now_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(clock.steady_now().time_since_epoch())
           .count();
-  Checked<Throttle::Place> place = service->throttle.enter(
+  Checked<Throttle::Place> place = service->tallies->throttle.enter(
       wanted.user.namespace_uuid, service->throttles_of(wanted.user), now_ms);
   if (!place) return done(place.error());
   const auto held = std::make_shared<Held>(std::move(*place));
@@ -38,7 +38,7 @@ void launch(const std::shared_ptr<Service>& service, Launch wanted, Launched don
   invocation.arguments = std::move(*arguments);
   invocation.received_ms = clock.wall_ms();
   const std::string id = invocation.activation_id;
-  service->deps.invoker.submit(
+  service->deps.intake.submit(
       std::move(invocation),
       [id, held, done = std::move(done)](const Status& status) {
         if (status.ok()) return done(id);

@@ -32,7 +32,7 @@ asio::awaitable<void> wait_until_logged(LogSource source, std::string activation
                                         SteadyTime deadline) {
   std::chrono::milliseconds pause = kFirstPause;
   asio::steady_timer timer(source.io);
-  while (source.invoker.logs_pending(activation_id) &&
+  while (!*source.over && co_await source.intake.still_logging(activation_id) &&
          std::chrono::steady_clock::now() < deadline) {
     timer.expires_after(pause);
     co_await timer.async_wait(asio::use_awaitable);
@@ -48,6 +48,7 @@ asio::awaitable<Lines> fetch(LogSource source, plugin::ActivationRef activation,
   std::size_t bytes = 0;
   bool lost = false;
   for (std::size_t pages = 0;; ++pages) {
+    if (*source.over) co_return sdk::unavailable("Berth is stopping");
     const Result<plugin::LogPage> page =
         co_await source.store.fetch(activation, std::move(cursor), kPageBytes, deadline);
     if (!page) {

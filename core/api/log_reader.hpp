@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the logs of activations from the LogStore, all pages, as the lines that OpenWhisk's clients
 // show. Lines that are still on their way to the store are waited for. Stateless; belongs to the
-// Invoker's io_context.
+// Intake's io_context.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "activation/invoker.hpp"
+#include "activation/intake.hpp"
 #include "base/result.hpp"
 #include "entity/activation.hpp"
 #include "plugin/log_store.hpp"
@@ -19,8 +20,10 @@ namespace berth::api {
 
 struct LogSource {
   boost::asio::io_context& io;
-  const activation::Invoker& invoker;
+  const activation::Intake& intake;
   plugin::LogStore& store;
+  // The Api has ended, and the store may: nothing more is asked of it.
+  std::shared_ptr<const bool> over;
 };
 
 // "2019-06-24T17:30:00.914123456Z stdout: hello": the time without trailing zeros, 30 wide.

@@ -14,11 +14,10 @@
 #include "activation/resolver.hpp"
 #include "api/api.hpp"
 #include "api/errors.hpp"
-#include "api/gateway_rates.hpp"
 #include "api/gateway_table.hpp"
 #include "api/query.hpp"
 #include "api/router.hpp"
-#include "api/throttle.hpp"
+#include "api/tallies.hpp"
 #include "api/wait_list.hpp"
 #include "entity/arguments.hpp"
 
@@ -28,8 +27,9 @@ class Service {
  public:
   explicit Service(Dependencies dependencies)
       : deps(std::move(dependencies)),
+        tallies(deps.tallies ? deps.tallies : make_tallies()),
         resolver(deps.entities),
-        gateway(deps.io, deps.entities),
+        gateway(deps.io, deps.entities, {tallies, &tallies->gateway_changes}),
         waiting(deps.io) {}
 
   // What a namespace may, the system's with what was set for it alone; user.limits may be null.
@@ -38,12 +38,11 @@ class Service {
   void count(Route route, int status, SteadyTime started);
 
   Dependencies deps;
+  const std::shared_ptr<Tallies> tallies;
   activation::Resolver resolver;
   GatewayTable gateway;
-  GatewayRates gateway_rates;
-  Throttle throttle;  // of invocations
-  Throttle fires;     // of triggers
   WaitList waiting;
+  const std::shared_ptr<bool> over = std::make_shared<bool>(false);  // the Api has ended
   entity::DefaultsCache defaults;
   boost::asio::thread_pool workers{1};  // for what takes long; joined by ~Api
 

@@ -37,6 +37,7 @@ void Throttle::forget_idle(std::int64_t second) {
 Checked<Throttle::Place> Throttle::enter(const std::string& namespace_uuid,
                                          const Throttles& allowed, std::int64_t now_ms) {
   const std::int64_t second = now_ms / 1000;
+  const std::lock_guard lock(mutex_);
   forget_idle(second);
   Usage& usage = usage_[namespace_uuid];
   usage.advance(second);
@@ -47,10 +48,11 @@ Checked<Throttle::Place> Throttle::enter(const std::string& namespace_uuid,
     failure.retry_after = usage.wait_for_room();
     return failure;
   }
-  if (allowed.concurrent_invocations && *usage.running >= *allowed.concurrent_invocations) {
+  const std::int64_t running = *usage.running;
+  if (allowed.concurrent_invocations && running >= *allowed.concurrent_invocations) {
     return Failure{429,
                    fmt::format("Too many concurrent requests in flight (count: {}, allowed: {}).",
-                               *usage.running, *allowed.concurrent_invocations)};
+                               running, *allowed.concurrent_invocations)};
   }
   ++usage.slots[static_cast<std::size_t>(usage.second % kSlots)];
   ++usage.total;
@@ -58,6 +60,7 @@ Checked<Throttle::Place> Throttle::enter(const std::string& namespace_uuid,
 }
 
 Throttle::Count Throttle::count(const std::string& namespace_uuid, std::int64_t now_ms) {
+  const std::lock_guard lock(mutex_);
   const auto found = usage_.find(namespace_uuid);
   if (found == usage_.end()) return {};
   found->second.advance(now_ms / 1000);

@@ -2,13 +2,15 @@
 // How much one namespace may invoke: a number in any minute, and a number at once. The words are
 // OpenWhisk's. The minute slides, in steps of a second: there is no moment at which everybody may
 // start anew, and never more than allowed in any 60 s. Refused ones are not counted, so that a
-// caller who goes on asking gets what it is allowed. Not thread-safe.
+// caller who goes on asking gets what it is allowed. Thread-safe.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,11 +23,13 @@ namespace berth::api {
 class Throttle {
  public:
   // Holds one place among the concurrent invocations until it is destroyed; may outlive the
-  // Throttle.
+  // Throttle, and be given up on any thread.
   class Place {
    public:
     Place() = default;
-    explicit Place(std::shared_ptr<std::int64_t> count) : count_(std::move(count)) { ++*count_; }
+    explicit Place(std::shared_ptr<std::atomic<std::int64_t>> count) : count_(std::move(count)) {
+      ++*count_;
+    }
     Place(Place&&) noexcept = default;
     Place& operator=(Place&& other) noexcept {
       if (count_) --*count_;
@@ -37,7 +41,7 @@ class Throttle {
     }
 
    private:
-    std::shared_ptr<std::int64_t> count_;
+    std::shared_ptr<std::atomic<std::int64_t>> count_;
   };
 
   // A place for one invocation of the namespace, or the 429. `now_ms` is of any clock that does not
@@ -60,7 +64,9 @@ class Throttle {
     std::array<std::uint32_t, kSlots> slots{};  // by second modulo kSlots
     std::int64_t second = 0;                    // of the newest slot
     std::int64_t total = 0;                     // of all slots
-    std::shared_ptr<std::int64_t> running = std::make_shared<std::int64_t>(0);
+    // Grows under the mutex only.
+    std::shared_ptr<std::atomic<std::int64_t>> running =
+        std::make_shared<std::atomic<std::int64_t>>(0);
 
     void advance(std::int64_t to);
     // Until one more is allowed.
@@ -68,6 +74,7 @@ class Throttle {
   };
   void forget_idle(std::int64_t second);
 
+  std::mutex mutex_;                              // of all below
   std::unordered_map<std::string, Usage> usage_;  // by namespace uuid
   std::int64_t cleaned_at_ = 0;
 };

@@ -43,8 +43,8 @@ void usage_of(const std::shared_ptr<Service>& service, const entity::Identity& w
   const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                                   service->deps.clock.steady_now().time_since_epoch())
                                   .count();
-  const Throttle::Count calls = service->throttle.count(who.namespace_uuid, now_ms);
-  const Throttle::Count fires = service->fires.count(who.namespace_uuid, now_ms);
+  const Throttle::Count calls = service->tallies->throttle.count(who.namespace_uuid, now_ms);
+  const Throttle::Count fires = service->tallies->fires.count(who.namespace_uuid, now_ms);
   asking->usage = {{"name", who.namespace_name},
                    {"blocked", who.blocked},
                    {"invocationsLastMinute", calls.last_minute},

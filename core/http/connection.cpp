@@ -38,6 +38,7 @@ ConnectionContext::ConnectionContext(boost::asio::io_context& io_context,
 void ConnectionContext::add(std::shared_ptr<Connection> connection) {
   connection->index_ = connections.size();
   connections.push_back(std::move(connection));
+  count.store(connections.size(), std::memory_order_relaxed);
 }
 
 void ConnectionContext::remove(const Connection& connection) {
@@ -47,6 +48,7 @@ void ConnectionContext::remove(const Connection& connection) {
     connections[index]->index_ = index;
   }
   connections.pop_back();
+  count.store(connections.size(), std::memory_order_relaxed);
 }
 
 // ---- life -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 // unread input would make the kernel throw away the reply the peer has not read yet.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,7 @@ struct ConnectionContext {
   bool draining = false;
   std::size_t buffered = 0;  // capacities of all receive buffers
   std::vector<std::shared_ptr<Connection>> connections;
+  std::atomic<std::size_t> count{0};  // of `connections`, for other threads
   std::string head;  // of the response being written, and its body if that is short
 };
 

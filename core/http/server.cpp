@@ -91,12 +91,16 @@ Status Server::listen_unix(const std::string& path) {
   return impl_->add(Listener::open_unix(impl_->context->io, path, impl_->on_accepted()));
 }
 
+void Server::adopt(int fd) {
+  impl_->accepted(fd);
+}
+
 std::uint16_t Server::port() const {
   return impl_->port;
 }
 
 std::size_t Server::connections() const {
-  return impl_->context->connections.size();
+  return impl_->context->count.load(std::memory_order_relaxed);
 }
 
 void Server::drain() {

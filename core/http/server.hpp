@@ -72,8 +72,13 @@ class Server {
   // Listens on a unix socket of mode 0600; a stale one (nobody answers) is replaced.
   Status listen_unix(const std::string& path);
 
+  // Serves a connection that was accepted elsewhere: takes over its non-blocking, close-on-exec
+  // descriptor.
+  void adopt(int fd);
+
   // The port of the first TCP listener; 0 if there is none.
   std::uint16_t port() const;
+  // That are open. From any thread.
   std::size_t connections() const;
 
   // Stops accepting; idle connections are closed, busy ones after their reply ("Connection:

@@ -75,7 +75,10 @@ class Kill(unittest.TestCase):
             self.daemon.create(f"a{action}")
         self.daemon.create("step", STEP)
         self.daemon.create_sequence("s", ["step", "step"])
+        settings = self.daemon.settings
         for round_number in range(KILLS):
+            # The next start has threads for HTTP of its own, or the last one had.
+            self.daemon.settings = [*settings, f"http.threads={(round_number + 1) % 2 * 2}"]
             load = Load(self.daemon, seed + 1000 * round_number, CLIENTS, choose(witness.port))
             # Some at once, some while containers start, some in full flight.
             time.sleep(chance.choice([0.0, 0.05, 0.2, 0.5, 1.0]) * chance.random())

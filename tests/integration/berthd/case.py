@@ -20,6 +20,8 @@ def clean_environment(**more):
 
 
 class Case(unittest.TestCase):
+    ALWAYS = []  # what each start of a class is told
+
     def setUp(self):
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="bth-"))
         self.addCleanup(shutil.rmtree, self.work, True)
@@ -45,7 +47,7 @@ class Case(unittest.TestCase):
         log = open(self.work / "log", "a", encoding="utf-8")
         process = subprocess.Popen(
             [BIN / "berthd", "--data-dir", self.data, "--listen", "127.0.0.1:0", "--set",
-             "containers.on_stop=kill", "--set", "containers.prewarm=false", *arguments],
+             "containers.on_stop=kill", "--set", "containers.prewarm=false", *self.ALWAYS, *arguments],
             stderr=log, env=clean_environment())
         log.close()
         self.addCleanup(self.end, process)

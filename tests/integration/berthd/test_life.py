@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import pathlib
 import signal
 import socket
 import sqlite3
@@ -97,6 +98,43 @@ class Life(case.Case):
         return text.replace('":', '": ').replace(":  ", ": ")
 
 
+class LifeOnThreads(Life):
+    """The same with threads for HTTP beside the one of the containers."""
+    ALWAYS = ["--set", "http.threads=2"]
+
+    def threads(self, process):
+        """By name, how often each was woken; a thread that it made has its name, too."""
+        found = {}
+        for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+            status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+            woken = int(status["voluntary_ctxt_switches"])
+            found[status["Name"]] = max(woken, found.get(status["Name"], 0))
+        return {name: count for name, count in found.items() if name.startswith("berthd-http-")}
+
+    def test_each_has_its_connections(self):
+        process = self.start()
+        before = self.threads(process)
+        self.assertEqual(sorted(before), ["berthd-http-1", "berthd-http-2"])
+        connections = [http.client.HTTPConnection(*self.address(), timeout=case.PATIENCE) for _ in range(2)]
+        for connection in connections:
+            self.addCleanup(connection.close)
+        for _ in range(20):
+            for connection in connections:
+                connection.request("GET", "/ping")
+                self.assertEqual(connection.getresponse().read(), b"pong")
+        for name, count in self.threads(process).items():
+            self.assertGreaterEqual(count - before[name], 20, f"{name} served none of them")
+
+    def test_a_taken_address_is_told(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            address = "127.0.0.1:%d" % other.getsockname()[1]
+            run = subprocess.run([case.BIN / "berthd", "--data-dir", self.data, "--listen", address, *self.ALWAYS],
+                                 capture_output=True, text=True, timeout=case.PATIENCE, check=False,
+                                 env=case.clean_environment())
+            self.assertEqual(run.returncode, 1, run.stderr)
+            self.assertIn(f"{address} is in use", run.stderr)
+
+
 class Tls(case.Case):
     def make_certificate(self, name):
         run = subprocess.run(
@@ -137,6 +175,12 @@ class Tls(case.Case):
             self.assertLess(time.monotonic(), limit, self.log())
             time.sleep(0.05)
         self.assertEqual(self.common_name(), second)
+
+    def test_threads_speak_it_too(self):
+        self.make_certificate("first")
+        self.start(*self.settings(), "--set", "http.threads=2")
+        self.assertEqual(self.cli("-i", "action", "list").returncode, 0)
+        self.common_name()
 
     def test_a_bad_certificate_is_named(self):
         (self.work / "cert.pem").write_text("nonsense")

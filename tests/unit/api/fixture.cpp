@@ -40,28 +40,39 @@ ApiTest::~ApiTest() {
   thread_.join();
 }
 
-void ApiTest::start() {
-  api = std::make_unique<Api>(Dependencies{.io = io,
-                                           .entities = entities,
-                                           .activations = activations,
-                                           .auth = auth,
-                                           .invoker = invoker,
-                                           .logs = logs,
-                                           .runtimes = runtimes,
-                                           .metrics = metrics,
-                                           .clock = system_clock(),
-                                           .limits = bounds,
-                                           .throttles = throttles,
-                                           .build = {"0.1.0", "2026-01-02"},
-                                           .not_ready = [this] { return not_ready; }});
-  server = std::make_unique<http::Server>(
+std::unique_ptr<Api> ApiTest::make_api() {
+  return std::make_unique<Api>(Dependencies{.io = io,
+                                            .entities = entities,
+                                            .activations = activations,
+                                            .auth = auth,
+                                            .intake = invoker,
+                                            .logs = logs,
+                                            .runtimes = runtimes,
+                                            .metrics = metrics,
+                                            .clock = system_clock(),
+                                            .limits = bounds,
+                                            .throttles = throttles,
+                                            .build = {"0.1.0", "2026-01-02"},
+                                            .not_ready = [this] { return not_ready; },
+                                            .address = {},
+                                            .tallies = tallies});
+}
+
+std::unique_ptr<http::Server> ApiTest::serve(Api& served) {
+  auto made = std::make_unique<http::Server>(
       io, http::ServerOptions{},
-      [this](const http::Request& asked, http::Responder responder) {
-        api->handle(asked, std::move(responder));
+      [&served](const http::Request& asked, http::Responder responder) {
+        served.handle(asked, std::move(responder));
       },
       server_error);
-  const Status listening = server->listen_tcp("127.0.0.1:0");
-  ASSERT_TRUE(listening.ok()) << listening.to_string();
+  const Status listening = made->listen_tcp("127.0.0.1:0");
+  EXPECT_TRUE(listening.ok()) << listening.to_string();
+  return made;
+}
+
+void ApiTest::start() {
+  api = make_api();
+  server = serve(*api);
   thread_ = std::thread([this] {
     const auto work = boost::asio::make_work_guard(io);
     io.run();

@@ -22,6 +22,9 @@ class ApiTest : public ::testing::Test {
   // Takes the server up with what `bounds`, `throttles` and `not_ready` say now; the first request
   // does it otherwise.
   void start();
+  // Another Api of the same server, and what it is asked by. On the server's thread once it runs.
+  std::unique_ptr<Api> make_api();
+  std::unique_ptr<http::Server> serve(Api& served);
   // Runs on the server's thread and waits for the end.
   void on_server(const std::function<void()>& work);
 
@@ -49,6 +52,7 @@ class ApiTest : public ::testing::Test {
   entity::LimitBounds bounds;
   Throttles throttles;
   std::string not_ready;
+  std::shared_ptr<Tallies> tallies = make_tallies();
   std::unique_ptr<Api> api;
   std::unique_ptr<http::Server> server;
 

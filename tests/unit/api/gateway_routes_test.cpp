@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "api/gateway_assembly.hpp"
+#include "api/gateway_changes.hpp"
 #include "api/gateway_document.hpp"
 #include "api/gateway_rates.hpp"
 
@@ -275,6 +276,17 @@ TEST(GatewayRates, CountEachAlone) {
   rates.forget("n/api?");
   EXPECT_EQ(rates.enter("n/api?k", one, 160), 0);
   EXPECT_NE(rates.enter("n/api2?k", one, 160), 0);
+}
+
+TEST(GatewayChanges, WhatComesTogetherSharesTheRoom) {
+  GatewayChanges changes;
+  EXPECT_TRUE(changes.expect("n", 60, 100));
+  EXPECT_FALSE(changes.expect("n", 50, 100));
+  EXPECT_TRUE(changes.expect("m", 50, 100));
+  EXPECT_TRUE(changes.expect("n", 40, 100));
+  EXPECT_FALSE(changes.expect("n", 1, 90)) << "there is less room than what is coming";
+  changes.arrived("n", 60);
+  EXPECT_TRUE(changes.expect("n", 60, 100));
 }
 
 }  // namespace

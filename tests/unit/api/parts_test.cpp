@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The API's parts that need no server: routes, queries, credentials, throttle, log lines.
 #include <algorithm>
+#include <atomic>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -8,6 +9,8 @@
 #include <deque>
 #include <gtest/gtest.h>
 #include <random>
+#include <thread>
+#include <vector>
 
 #include "api/auth.hpp"
 #include "api/documents.hpp"
@@ -214,6 +217,38 @@ TEST(Throttle, CountsThoseThatRun) {
             "Too many concurrent requests in flight (count: 1, allowed: 1).");
   *place = Throttle::Place();
   EXPECT_TRUE(throttle.enter("a", allowed, 600'000).has_value());
+}
+
+// Never more than allowed, and none lost, whichever thread asks.
+TEST(Throttle, SeveralThreadsShareOneCount) {
+  Throttle throttle;
+  const Throttles allowed{.invocations_per_minute = 2'000, .concurrent_invocations = 3};
+  std::atomic<int> inside = 0;
+  std::atomic<int> most = 0;
+  std::atomic<int> entered = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      while (entered < 2'000) {
+        const auto place = throttle.enter("a", allowed, 0);
+        if (!place) {
+          std::this_thread::yield();
+          continue;
+        }
+        const int now = ++inside;
+        int before = most;
+        while (before < now && !most.compare_exchange_weak(before, now)) {
+        }
+        ++entered;
+        --inside;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(most, 3);
+  EXPECT_EQ(entered, 2'000);
+  EXPECT_EQ(throttle.count("a", 0).last_minute, 2'000);
+  EXPECT_EQ(throttle.count("a", 0).running, 0);
 }
 
 TEST(Throttle, ZeroIsUnlimited) {

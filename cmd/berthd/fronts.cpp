@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fronts.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "activation/posted_intake.hpp"
+#include "worker.hpp"
+
+namespace berth::daemon {
+
+struct Fronts::Front {
+  explicit Front(std::size_t number) : worker(fmt::format("berthd-http-{}", number)) {}
+
+  Worker worker;
+  std::unique_ptr<activation::PostedIntake> intake;
+  std::unique_ptr<api::Api> api;
+  std::unique_ptr<http::Server> server;
+};
+
+Fronts::Fronts(std::size_t threads) {
+  for (std::size_t i = 0; i < threads; ++i) fronts_.push_back(std::make_unique<Front>(i + 1));
+  group_ = std::make_unique<http::ServerGroup>(fronts_.front()->worker.io());
+}
+
+Fronts::~Fronts() {
+  close();
+  for (const auto& front : fronts_) front->worker.join();
+}
+
+Status Fronts::bind(const std::string& address) {
+  Status bound = fronts_.front()->worker.run([&] { return group_->bind_tcp(address); });
+  port_ = group_->port();
+  return bound;
+}
+
+void Fronts::open(http::ServerOptions options, boost::asio::io_context& house,
+                  activation::Intake& next, const MakeApi& make_api) {
+  const std::size_t count = fronts_.size();
+  options.max_connections = (options.max_connections + count - 1) / count;
+  // One request of any size must always fit.
+  options.max_buffered_bytes = std::max(options.max_buffered_bytes / count,
+                                        options.max_body_bytes + options.max_header_bytes);
+  std::vector<http::ServerGroup::Member> members;
+  for (const auto& each : fronts_) {
+    Front& front = *each;
+    front.worker.run([&] {
+      boost::asio::io_context& io = front.worker.io();
+      front.intake = std::make_unique<activation::PostedIntake>(io, house, next);
+      front.api = make_api(io, *front.intake);
+      front.server = std::make_unique<http::Server>(
+          io, options,
+          [&front](const http::Request& request, http::Responder responder) {
+            front.api->handle(request, std::move(responder));
+          },
+          api::server_error);
+    });
+    members.push_back({front.worker.io(), *front.server});
+  }
+  fronts_.front()->worker.run([&] { group_->start(members); });
+}
+
+void Fronts::drain() {
+  // Its last connections are posted to the servers before they are told to drain.
+  fronts_.front()->worker.run([this] { group_->close(); });
+  for (const auto& front : fronts_) {
+    front->worker.run([&front] {
+      if (front->server) front->server->drain();
+    });
+  }
+}
+
+void Fronts::close() {
+  if (!group_) return;
+  fronts_.front()->worker.run([this] {
+    group_->close();
+    group_.reset();
+  });
+  for (const auto& front : fronts_) {
+    front->worker.run([&front] {
+      front->server.reset();
+      // Its timer for waiting callers would keep the loop running.
+      front->api.reset();
+    });
+  }
+}
+
+}  // namespace berth::daemon
