@@ -6,7 +6,7 @@
 // Usage: bench_start --bin DIR [--plugin NAME]... [--arm LABEL=NAME[,KEY=VALUE]...]... [--config
 // FILE] [--process]
 //                    [--engine unix:///PATH] [--own NAME] [--rounds N] [--plugin-dir DIR]
-//                    [--image IMAGE]
+//                    [--image IMAGE] [--only ARM]...
 // With --process also all of the process plugin: native functions on each network, Python from
 // nothing and from a zygote, Node.js, each beside its bare interpreter; bwrap, crun and runc where
 // they are installed; starts a second from 1, 2 and 8 threads; pause and resume beside the kernel's
@@ -78,6 +78,7 @@ struct Options {
   std::string config;
   std::string engine;
   std::string own;
+  std::vector<std::string> only;
   bool process = false;
   std::string image = "berth/action-native";
   int rounds = 200;
@@ -319,10 +320,18 @@ int run(const Options& options) {
                         {}});
       }
     }
+    if (!options.only.empty()) {
+      std::erase_if(arms, [&](const Arm& arm) {
+        return arm.name != kFloor && std::none_of(options.only.begin(), options.only.end(),
+                                                  [&](const std::string& name) {
+                                                    return arm.name.starts_with(name);
+                                                  });
+      });
+    }
     measure(arms, options.rounds);
     rows = rows_of(arms, engine != nullptr);
-    if (options.process) {
-      plugins.front()->destroy(frozen.id);
+    if (options.process) plugins.front()->destroy(frozen.id);
+    if (options.process && options.only.empty()) {
       add_parallel(rows, "process_native_starts", *plugins[0], options.image, bare_native, work);
       add_parallel(rows, "process_python_zygote_starts", *plugins[3], kPythonImage, bare_native,
                    work);
@@ -351,6 +360,9 @@ int main(int argc, char** argv) {
   app.add_option("--engine", options.engine, "unix:///PATH of a Docker engine to measure beside");
   app.add_option("--own", options.own,
                  "a plugin for Docker engines, measured on an engine that answers at once");
+  app.add_option("--only", options.only,
+                 "measure just the arms whose names begin so, and the floor; repeatable")
+      ->allow_extra_args(false);
   app.add_option("--image", options.image, "image that holds the native runtime");
   app.add_option("--rounds", options.rounds, "starts of each arm")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
