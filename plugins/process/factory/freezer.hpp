@@ -17,16 +17,21 @@ class Freezer {
   // `base` is the directory of the sandboxes' groups, empty if there is none for us.
   Freezer(const std::string& base, bool v2);
 
-  // True if all of the group stands still now. After false it may be about to.
-  bool freeze(const std::string& group) const;
-  // True if it runs.
-  bool thaw(const std::string& group) const;
+  // Where all of the group stands still now, the open file that froze it, which thaws it faster than
+  // one that must be opened first. If that is not valid the group may be about to.
+  UniqueFd freeze(const std::string& group) const;
+  // True if it runs. `frozen` is what froze it, or not valid.
+  bool thaw(const std::string& group, const UniqueFd& frozen) const;
+  // Whether there is room to keep such a file open as long as a group stands still: half of the
+  // process's descriptors stay free of them.
+  bool may_keep(const UniqueFd& frozen) const { return frozen.get() < kept_below_; }
 
  private:
   UniqueFd open(const std::string& group, const char* file, int flags) const;
 
   UniqueFd base_;
   const bool v2_;
+  const int kept_below_;
 };
 
 }  // namespace berth::process

@@ -236,26 +236,47 @@ void ProcessFactory::destroy(std::string_view id, sdk::Promise<void> done) {
   simple(MessageType::kDestroy, id, std::move(done));
 }
 
-bool ProcessFactory::freeze_directly(std::string_view id, bool frozen) {
+bool ProcessFactory::freeze_directly(const std::string& id) {
   std::shared_ptr<const Freezer> freezer;
   std::string group;
   {
     const std::lock_guard lock(mutex_);
-    const auto it = known_.find(std::string(id));
+    const auto it = known_.find(id);
     if (it == known_.end() || client_ == nullptr || freezer_ == nullptr) return false;
     freezer = freezer_;
     group = it->second.group;
   }
-  return frozen ? freezer->freeze(group) : freezer->thaw(group);
+  UniqueFd frozen = freezer->freeze(group);
+  if (!frozen.valid()) return false;
+  if (freezer->may_keep(frozen)) {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = known_.find(id); it != known_.end()) it->second.frozen = std::move(frozen);
+  }
+  return true;
+}
+
+bool ProcessFactory::thaw_directly(const std::string& id, UniqueFd& frozen) {
+  std::shared_ptr<const Freezer> freezer;
+  std::string group;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = known_.find(id);
+    if (it == known_.end() || client_ == nullptr || freezer_ == nullptr) return false;
+    freezer = freezer_;
+    group = it->second.group;
+    frozen = std::move(it->second.frozen);
+  }
+  return freezer->thaw(group, frozen);
 }
 
 void ProcessFactory::pause(std::string_view id, sdk::Promise<void> done) {
-  if (freeze_directly(id, true)) return done.ok();
+  if (freeze_directly(std::string(id))) return done.ok();
   simple(MessageType::kPause, id, std::move(done));
 }
 
 void ProcessFactory::resume(std::string_view id, sdk::Promise<void> done) {
-  if (freeze_directly(id, false)) return done.ok();
+  UniqueFd frozen;  // closed when the caller has his answer
+  if (thaw_directly(std::string(id), frozen)) return done.ok();
   simple(MessageType::kResume, id, std::move(done));
 }
 

@@ -55,9 +55,11 @@ class ProcessFactory final : public sdk::ContainerFactory, public sdk::Resize, p
   // The connection, or null while there is none. [any-thread]
   std::shared_ptr<SandboxerClient> client() const;
   void simple(MessageType type, std::string_view id, sdk::Promise<void> done);
-  // Freezes or thaws without the sandboxer, which asks the kernel where it must know; false if that
+  // Freeze and thaw without the sandboxer, which asks the kernel where it must know; false if that
   // did not work.
-  bool freeze_directly(std::string_view id, bool frozen);
+  bool freeze_directly(const std::string& id);
+  // `frozen` becomes what is to be closed when that is told.
+  bool thaw_directly(const std::string& id, UniqueFd& frozen);
   CreateRequest request_for(const sdk::CreateRequestView& request,
                             const std::vector<std::string>& argv, const std::string& runtime,
                             const ListenSocket& socket) const;
@@ -88,6 +90,7 @@ class ProcessFactory final : public sdk::ContainerFactory, public sdk::Resize, p
   struct Known {
     std::string socket_path;
     std::string group;
+    UniqueFd frozen = {};  // while it is paused: what resumes it (freezer.hpp), if that was kept
   };
   // Created or listed and neither destroyed nor dead, by id.
   std::unordered_map<std::string, Known> known_;
