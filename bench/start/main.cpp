@@ -51,6 +51,7 @@ constexpr const char* kBarePython = "bare_python";
 constexpr const char* kBareNode = "bare_nodejs";
 constexpr const char* kRawFreezer = "raw_freezer";
 constexpr const char* kRawThaw = "raw_freezer_thaw";
+constexpr const char* kRawWrite = "raw_freezer_write";
 constexpr const char* kInstantPlugin = "instant_engine_plugin";
 constexpr const char* kInstantApi = "instant_engine_api";
 
@@ -160,9 +161,13 @@ boost::json::array rows_of(const std::vector<Arm>& arms, bool engine) {
                          : beside == kBarePython ? "bare fork+exec of the same Python, p50"
                          : beside == kBareNode   ? "bare fork+exec of the same Node.js, p50"
                          : beside == kRawFreezer ? "the kernel's freezer written to, p50"
-                         : beside == kRawThaw    ? "the same write to the kernel's freezer, p50"
-                                                 : "bare fork+exec of the same program, p50";
+                         : beside == kRawThaw ? "the freezer's file opened, written to, closed, p50"
+                                              : "bare fork+exec of the same program, p50";
       add(arm.name + suffix, quantile(arm.samples, share), text, beside);
+    }
+    if (arm.reference == kRawThaw && arm.name != kRawWrite) {
+      add(arm.name + "_to_write", quantile(arm.samples, 0.5),
+          "the write alone, to the freezer's open file, p50", kRawWrite);
     }
     const bool reference = is_floor || arm.name.starts_with("instant_") ||
                            arm.name.starts_with("engine_api_") ||
@@ -266,6 +271,7 @@ int run(const Options& options) {
       freezer = std::make_unique<bench::RawFreezer>();
       arms.push_back({kRawFreezer, [&] { return freezer->pause_resume_us(); }, {}});
       arms.push_back({kRawThaw, [&] { return freezer->resume_us(); }, {}, kRawFreezer});
+      arms.push_back({kRawWrite, [&] { return freezer->write_us(); }, {}, kRawThaw});
     }
     // Before the plugins: they end before it does.
     std::unique_ptr<bench::InstantEngine> instant;
@@ -322,10 +328,9 @@ int run(const Options& options) {
     }
     if (!options.only.empty()) {
       std::erase_if(arms, [&](const Arm& arm) {
-        return arm.name != kFloor && std::none_of(options.only.begin(), options.only.end(),
-                                                  [&](const std::string& name) {
-                                                    return arm.name.starts_with(name);
-                                                  });
+        return arm.name != kFloor &&
+               std::none_of(options.only.begin(), options.only.end(),
+                            [&](const std::string& name) { return arm.name.starts_with(name); });
       });
     }
     measure(arms, options.rounds);

@@ -236,47 +236,35 @@ void ProcessFactory::destroy(std::string_view id, sdk::Promise<void> done) {
   simple(MessageType::kDestroy, id, std::move(done));
 }
 
-bool ProcessFactory::freeze_directly(const std::string& id) {
+bool ProcessFactory::freeze_directly(const std::string& id, bool frozen) {
   std::shared_ptr<const Freezer> freezer;
+  std::shared_ptr<const UniqueFd> file;
   std::string group;
   {
     const std::lock_guard lock(mutex_);
     const auto it = known_.find(id);
     if (it == known_.end() || client_ == nullptr || freezer_ == nullptr) return false;
     freezer = freezer_;
+    file = it->second.freezer;
     group = it->second.group;
   }
-  UniqueFd frozen = freezer->freeze(group);
-  if (!frozen.valid()) return false;
-  if (freezer->may_keep(frozen)) {
-    const std::lock_guard lock(mutex_);
-    if (const auto it = known_.find(id); it != known_.end()) it->second.frozen = std::move(frozen);
+  if (file == nullptr) {
+    file = std::make_shared<const UniqueFd>(freezer->open(group));
+    if (frozen && file->valid() && freezer->may_keep(*file)) {
+      const std::lock_guard lock(mutex_);
+      if (const auto it = known_.find(id); it != known_.end()) it->second.freezer = file;
+    }
   }
-  return true;
-}
-
-bool ProcessFactory::thaw_directly(const std::string& id, UniqueFd& frozen) {
-  std::shared_ptr<const Freezer> freezer;
-  std::string group;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto it = known_.find(id);
-    if (it == known_.end() || client_ == nullptr || freezer_ == nullptr) return false;
-    freezer = freezer_;
-    group = it->second.group;
-    frozen = std::move(it->second.frozen);
-  }
-  return freezer->thaw(group, frozen);
+  return frozen ? freezer->freeze(group, *file) : freezer->thaw(*file);
 }
 
 void ProcessFactory::pause(std::string_view id, sdk::Promise<void> done) {
-  if (freeze_directly(std::string(id))) return done.ok();
+  if (freeze_directly(std::string(id), true)) return done.ok();
   simple(MessageType::kPause, id, std::move(done));
 }
 
 void ProcessFactory::resume(std::string_view id, sdk::Promise<void> done) {
-  UniqueFd frozen;  // closed when the caller has his answer
-  if (thaw_directly(std::string(id), frozen)) return done.ok();
+  if (freeze_directly(std::string(id), false)) return done.ok();
   simple(MessageType::kResume, id, std::move(done));
 }
 
@@ -313,7 +301,9 @@ void ProcessFactory::list(std::string_view cursor, std::uint32_t limit,
                                                               : sdk::ContainerState::kDead;
               if (s.state != SandboxState::kDead) {
                 const std::lock_guard lock(mutex_);
-                known_.insert_or_assign(s.id, Known{s.socket_path, s.group});
+                Known& known = known_[s.id];
+                known.socket_path = s.socket_path;
+                known.group = s.group;
               }
               list.containers.push_back(std::move(info));
             }

@@ -55,11 +55,9 @@ class ProcessFactory final : public sdk::ContainerFactory, public sdk::Resize, p
   // The connection, or null while there is none. [any-thread]
   std::shared_ptr<SandboxerClient> client() const;
   void simple(MessageType type, std::string_view id, sdk::Promise<void> done);
-  // Freeze and thaw without the sandboxer, which asks the kernel where it must know; false if that
+  // Freezes or thaws without the sandboxer, which asks the kernel where it must know; false if that
   // did not work.
-  bool freeze_directly(const std::string& id);
-  // `frozen` becomes what is to be closed when that is told.
-  bool thaw_directly(const std::string& id, UniqueFd& frozen);
+  bool freeze_directly(const std::string& id, bool frozen);
   CreateRequest request_for(const sdk::CreateRequestView& request,
                             const std::vector<std::string>& argv, const std::string& runtime,
                             const ListenSocket& socket) const;
@@ -90,7 +88,8 @@ class ProcessFactory final : public sdk::ContainerFactory, public sdk::Resize, p
   struct Known {
     std::string socket_path;
     std::string group;
-    UniqueFd frozen = {};  // while it is paused: what resumes it (freezer.hpp), if that was kept
+    // What pauses and resumes it (freezer.hpp), from its first pause on, if there is room.
+    std::shared_ptr<const UniqueFd> freezer = {};
   };
   // Created or listed and neither destroyed nor dead, by id.
   std::unordered_map<std::string, Known> known_;

@@ -132,7 +132,7 @@ size_t open_freezers() {
   return count;
 }
 
-TEST_F(PluginTest, KeepsWhatResumesAPausedOneAsLongAsItIsPaused) {
+TEST_F(PluginTest, KeepsWhatPausesOneOpenUntilItIsGone) {
   auto plugin = started();
   std::vector<Container> containers;
   for (const char* name : {"a", "b", "c"}) containers.push_back(plugin->create(name).container);
@@ -141,7 +141,7 @@ TEST_F(PluginTest, KeepsWhatResumesAPausedOneAsLongAsItIsPaused) {
     for (const Container& c : containers) ASSERT_EQ(plugin->pause(c.id).code, BERTH_OK);
     EXPECT_EQ(open_freezers(), 3u);
     for (const Container& c : containers) ASSERT_EQ(plugin->resume(c.id).code, BERTH_OK);
-    EXPECT_EQ(open_freezers(), 0u);
+    EXPECT_EQ(open_freezers(), 3u);
     for (const Container& c : containers) EXPECT_EQ(ask(c.path(), "hello"), "hello");
   }
   // A second one is an answer, too, and so is a pause that a list comes after.
@@ -150,9 +150,16 @@ TEST_F(PluginTest, KeepsWhatResumesAPausedOneAsLongAsItIsPaused) {
   EXPECT_EQ(plugin->list("", 3).containers.at(0).state, BERTH_CONTAINER_PAUSED);
   EXPECT_EQ(plugin->resume(containers[0].id).code, BERTH_OK);
   EXPECT_EQ(ask(containers[0].path(), "hello"), "hello");
+  // What is destroyed or dies by itself takes it along.
   ASSERT_EQ(plugin->pause(containers[1].id).code, BERTH_OK);
   EXPECT_EQ(plugin->destroy(containers[1].id).code, BERTH_OK);
-  EXPECT_EQ(open_freezers(), 0u);
+  const size_t left = open_freezers();
+  ASSERT_EQ(plugin->pause(containers[2].id).code, BERTH_OK);
+  ASSERT_EQ(plugin->resume(containers[2].id).code, BERTH_OK);
+  EXPECT_EQ(open_freezers(), left);
+  ask(containers[2].path(), "exit/5");
+  ASSERT_NE(plugin->host.wait_died(), nullptr);
+  EXPECT_EQ(open_freezers(), left - 1);
   plugin->stop(BERTH_STOP_KILL);
 }
 
