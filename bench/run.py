@@ -4,7 +4,7 @@
 
 Usage: run.py --build DIR [NAME...] [--json FILE] [--plugin NAME]... [--config FILE] [--rounds N] [--records N]
               [--report [FILE]]
-Names: boundary, start, invoke, api, store, pool, logs (default: these), restart, cluster, and container, which needs a Docker engine
+Names: boundary, start, invoke, api, store, pool, logs (default: these), restart, threads, cluster, and container, which needs a Docker engine
 ($DOCKER_HOST) with Berth's images, as does start --plugin docker; logs have docker's where there is one. Every
 value stands beside a reference that was measured in the same interleaved run.
 """
@@ -22,6 +22,7 @@ import logs_bench
 import report
 import restart_bench
 import store_bench
+import threads_bench
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -76,6 +77,11 @@ def invoke(options, build):
         return invoke_bench.measure(build, pathlib.Path(work), options.rounds or 9)
 
 
+def threads(options, build):
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as work:
+        return threads_bench.measure(build, pathlib.Path(work), options.rounds or 5)
+
+
 def api(options, build):
     # Beside the build, as the store's.
     with tempfile.TemporaryDirectory(prefix="berth-bench-", dir=build) as work:
@@ -122,7 +128,7 @@ def logs(options, build):
 
 
 BENCHES = {"boundary": boundary, "start": start, "invoke": invoke, "api": api, "store": store, "pool": pool, "logs": logs,
-           "restart": restart, "container": container, "cluster": cluster}
+           "restart": restart, "threads": threads, "container": container, "cluster": cluster}
 # Run where nothing is named: what needs no Docker engine.
 USUAL = ["boundary", "start", "invoke", "api", "store", "pool", "logs"]
 

@@ -21,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Connection {
   int fd = -1;
+  const std::string* request = nullptr;
   std::string reply;
   Clock::time_point sent;
 };
@@ -50,7 +51,8 @@ int dial(const std::string& address) {
   return fd;
 }
 
-void send_request(Connection& connection, const std::string& request) {
+void send_request(Connection& connection) {
+  const std::string& request = *connection.request;
   connection.reply.clear();
   connection.sent = Clock::now();
   if (send(connection.fd, request.data(), request.size(), MSG_NOSIGNAL) !=
@@ -79,8 +81,10 @@ Window run_window(const Arm& arm, int count, std::chrono::milliseconds duration,
   window.latencies_ns.reserve(1 << 18);
   std::vector<Connection> connections(static_cast<std::size_t>(count));
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  std::size_t turn = 0;
   for (Connection& connection : connections) {
     connection.fd = dial(arm.address);
+    connection.request = &arm.requests[turn++ % arm.requests.size()];
     connection.reply.reserve(8192);
     epoll_event event{};
     event.events = EPOLLIN;
@@ -90,7 +94,7 @@ Window run_window(const Arm& arm, int count, std::chrono::milliseconds duration,
   const auto begin = Clock::now();
   const auto end = begin + duration;
   std::size_t outstanding = connections.size();
-  for (Connection& connection : connections) send_request(connection, arm.request);
+  for (Connection& connection : connections) send_request(connection);
   while (outstanding > 0) {
     epoll_event events[64];
     const int ready = epoll_wait(epoll, events, 64, 10'000);
@@ -107,7 +111,7 @@ Window run_window(const Arm& arm, int count, std::chrono::milliseconds duration,
       if (connection.reply.compare(9, 1, "2") != 0) ++window.failures;
       if (now < end) {
         if (pause.count() > 0) std::this_thread::sleep_for(pause);
-        send_request(connection, arm.request);
+        send_request(connection);
       } else {
         --outstanding;
       }

@@ -14,7 +14,8 @@ namespace berth::bench {
 struct Arm {
   std::string name;
   std::string address;  // "tcp://127.0.0.1:port" or "unix:/path"
-  std::string request;  // bytes as sent
+  // As sent; more than one: each connection has its own, by turns.
+  std::vector<std::string> requests;
 };
 
 struct Window {

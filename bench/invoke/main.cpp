@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_invoke: the invocation path beside its floors, in one interleaved run.
 //
-// Usage: bench_invoke ROUNDS WINDOW_MS[,PAUSE_MS] NAME ADDRESS REQUEST_FILE [...]
+// Usage: bench_invoke ROUNDS WINDOW_MS[,PAUSE_MS] NAME ADDRESS REQUEST_FILE[,REQUEST_FILE]... [...]
 // Each round runs every arm once with 1 connection (latency) and once with 32 (rate), in an order
 // shuffled every round; the first round is dropped. With PAUSE_MS only the first, and so much time
 // passes between a reply and the next request. Prints one JSON object: per arm p50
@@ -16,6 +16,7 @@
 #include <iterator>
 #include <map>
 #include <random>
+#include <sstream>
 
 #include "load.hpp"
 
@@ -50,8 +51,13 @@ int run(int argc, char** argv) {
   const std::chrono::milliseconds pause(comma_at != nullptr ? std::atoi(comma_at + 1) : 0);
   std::vector<Arm> arms;
   for (int i = 3; i + 2 < argc; i += 3) {
-    std::ifstream file(argv[i + 2], std::ios::binary);
-    arms.push_back({argv[i], argv[i + 1], {std::istreambuf_iterator<char>(file), {}}});
+    arms.push_back({argv[i], argv[i + 1], {}});
+    std::istringstream names(argv[i + 2]);
+    for (std::string name; std::getline(names, name, ',');) {
+      std::ifstream file(name, std::ios::binary);
+      arms.back().requests.emplace_back(std::istreambuf_iterator<char>(file),
+                                        std::istreambuf_iterator<char>());
+    }
   }
   std::map<std::string, Samples> samples;
   std::mt19937 random(std::random_device{}());

@@ -34,6 +34,12 @@ Status Fronts::bind(const std::string& address) {
   return bound;
 }
 
+std::vector<boost::asio::io_context*> Fronts::ios() const {
+  std::vector<boost::asio::io_context*> all;
+  for (const auto& front : fronts_) all.push_back(&front->worker.io());
+  return all;
+}
+
 void Fronts::open(http::ServerOptions options, boost::asio::io_context& house,
                   activation::Intake& next, const MakeApi& make_api) {
   const std::size_t count = fronts_.size();

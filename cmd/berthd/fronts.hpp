@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Threads that speak HTTP beside the house's: each takes its share of the connections and does for
 // them all that needs no container - TLS, parsing, authorisation, finding the action, its
-// arguments, the answer - and the whole of those requests that invoke nothing. The house is left
-// with the pool and what is sent to the containers, so that a single action, too, can use several
-// cores.
+// arguments, the answer - and the whole of those requests that invoke nothing. They have the
+// connections to the containers, too (ios()). The house is left with the pool and the life of each
+// activation, so that a single action, too, can use several cores.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -38,6 +38,8 @@ class Fronts {
   Status bind(const std::string& address);
   std::uint16_t port() const { return port_; }
   // `options` are those of all together. `next` is the house's.
+  // Of each thread, for work of others.
+  std::vector<boost::asio::io_context*> ios() const;
   void open(http::ServerOptions options, boost::asio::io_context& house, activation::Intake& next,
             const MakeApi& make_api);
   // Stops accepting; idle connections are closed, busy ones after their reply.

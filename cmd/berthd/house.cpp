@@ -81,15 +81,17 @@ void House::make_invokers() {
   auto pool = pool_options(config, address_);
   pool.owner = ground_.data.owner();
   invoker_ = std::make_unique<activation::PooledInvoker>(
-      activation::InvokerDependencies{.io = ground_.io,
-                                      .clock = system_clock(),
-                                      .metrics = ground_.metrics,
-                                      .factory = ground_.backends.factory(),
-                                      .logs = ground_.backends.logs(),
-                                      .activations = ground_.store.activations(),
-                                      .manifest = ground_.manifest,
-                                      .work = &ground_.store.work(),
-                                      .ledger = &ground_.ledger},
+      activation::InvokerDependencies{
+          .io = ground_.io,
+          .clock = system_clock(),
+          .metrics = ground_.metrics,
+          .factory = ground_.backends.factory(),
+          .logs = ground_.backends.logs(),
+          .activations = ground_.store.activations(),
+          .manifest = ground_.manifest,
+          .work = &ground_.store.work(),
+          .ledger = &ground_.ledger,
+          .wires = fronts_ ? fronts_->ios() : std::vector<boost::asio::io_context*>()},
       activation::InvokerOptions{
           .pool = std::move(pool), .bounds = bounds, .record_before_reply = record_before_reply_});
   usage_ = container::UsageMeter::make({.io = ground_.io,

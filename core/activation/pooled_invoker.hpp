@@ -10,6 +10,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "activation/invoker.hpp"
 #include "activation/log_collector.hpp"
@@ -63,6 +64,8 @@ struct InvokerDependencies {
   // Where durable activations are marked before anything is sent; null: there are none.
   store::WorkStore* work = nullptr;
   container::Ledger* ledger = nullptr;  // null: the next berthd adopts nothing
+  // Whose threads speak with the containers; none: that of `io`.
+  std::vector<boost::asio::io_context*> wires{};
 };
 
 class PooledInvoker final : public Invoker {

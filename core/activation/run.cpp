@@ -59,7 +59,7 @@ RunContext::RunContext(const InvokerDependencies& the_dependencies,
     : with(the_dependencies),
       options(the_options),
       pool(container::ContainerPool::make(
-          {with.io, with.clock, with.metrics, with.factory, with.manifest, with.ledger},
+          {with.io, with.clock, with.metrics, with.factory, with.manifest, with.ledger, with.wires},
           options.pool)),
       logs({with.io, with.clock, with.metrics, with.factory, with.logs}, options.logs),
       metrics(with.metrics),

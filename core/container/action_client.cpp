@@ -4,6 +4,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <functional>
 #include <utility>
 
 #include "base/json_text.hpp"
@@ -142,7 +143,8 @@ struct ActionClient::Impl : std::enable_shared_from_this<ActionClient::Impl> {
     reply.truncated = response.truncated;
     reply.length = response.length;
     reply.error = std::move(response.error);
-    reply.interval = clock.steady_now() - timing.start;
+    const bool has_end = response.ended != SteadyTime();
+    reply.interval = (has_end ? response.ended : clock.steady_now()) - timing.start;
     reply.timed_out =
         response.exchange == http::Exchange::kTimedOut || reply.interval >= timing.timeout;
     reply.start_ms = timing.start_ms;
@@ -207,8 +209,11 @@ ActionClient::~ActionClient() {
 Result<std::unique_ptr<ActionClient>> ActionClient::open(boost::asio::io_context& io,
                                                          const Clock& clock,
                                                          std::string_view address,
-                                                         std::size_t max_response_bytes) {
-  auto client = http::Client::open(io, address);
+                                                         std::size_t max_response_bytes,
+                                                         const Wires& wires) {
+  boost::asio::io_context* const wire =
+      wires.empty() ? nullptr : wires[std::hash<std::string_view>()(address) % wires.size()];
+  auto client = http::Client::open(io, address, wire);
   if (!client) return client.error();
   auto impl = std::make_shared<Impl>(io, clock, max_response_bytes);
   impl->client = std::move(*client);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
@@ -54,13 +55,19 @@ std::string init_body(const Caller& caller, std::int64_t deadline_ms);
 // The body of /run around `arguments`, the text of a JSON object or array.
 std::string run_body(const Caller& caller, std::string_view arguments, std::int64_t deadline_ms);
 
+// io_contexts that other threads run; they outlive what is on its way.
+using Wires = std::vector<boost::asio::io_context*>;
+
 class ActionClient {
  public:
   using Handler = std::function<void(Reply)>;
 
+  // `wires`: the threads that may have the connections, of which each address has one; none: that
+  // of `io`, to which all else belongs.
   static Result<std::unique_ptr<ActionClient>> open(boost::asio::io_context& io, const Clock& clock,
                                                     std::string_view address,
-                                                    std::size_t max_response_bytes);
+                                                    std::size_t max_response_bytes,
+                                                    const Wires& wires = {});
   ~ActionClient();  // requests under way end as Client's do
 
   // Sends /init. With `retry_connect` a refused connection is tried again every 50 ms until

@@ -264,7 +264,8 @@ void ContainerPool::cancel(Waiter& waiter) {
 void ContainerPool::assign(Container& container, ActionSlot& slot) {
   container.slot = &slot;
   container.assigned_at = container.granted_at;
-  count_container(slot, 1);
+  ++slot.containers;
+  update_worth(slot);
   charge(container, slot.tenant);
 }
 
@@ -354,7 +355,8 @@ void ContainerPool::give_back(Container& container) {
   }
   --container.active;
   ActionSlot& slot = *std::exchange(container.slot, nullptr);
-  count_container(slot, -1);
+  --slot.containers;
+  update_worth(slot);
   charge(container, nullptr);
   step(container, Event::kIdle);
   {
@@ -382,7 +384,6 @@ void ContainerPool::make_idle(Container& container, SteadyTime now) {
   unpaused_.push_back(container);
   idle_bytes_ += container.memory_bytes;
   ++container.slot->idle;
-  count_in(container);
   // Who is below his share comes before the promise to one above his own.
   const bool fair = promised_ == nullptr || is_fair(*promised_);
   if (fair && balance() < 0) settle_deficit();

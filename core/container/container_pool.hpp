@@ -117,6 +117,7 @@ struct PoolDependencies {
   plugin::ContainerFactory& factory;
   const entity::RuntimesManifest& manifest;
   Ledger* ledger = nullptr;  // null: nothing is adopted by the next berthd
+  Wires wires{};             // which threads have the connections to containers; none: this one
 };
 
 // A snapshot, for tests, gauges and `berth container list`.
@@ -197,8 +198,6 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
 
   // Work of every tick: pauses, idle time-outs, retries, prewarming. Tests call it themselves.
   void tick();
-  // The next look for a start is a whole one: for tests.
-  void forget_outlooks();
   // Starts nothing any more and gives no lease. Containers stay: the factory's stop() decides.
   void stop();
   // The factory is not spoken to any more: leases may still end, without effect; requests under way
@@ -250,19 +249,15 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   void dispatch();
   ActionSlot* next_startable(SteadyTime now);
   ActionSlot* next_starved(SteadyTime now);
+  void learn_cost(SizeClass& size_class) const;
+  bool may_be_taken(const Container& container, SteadyTime now, bool overdue) const;
   SteadyTime worth_from(const ActionSlot& slot) const;
-  void update_worth(ActionSlot& slot);
-  void count_container(ActionSlot& slot, int more);
+  void update_worth(const ActionSlot& slot) const;
   ActionSlot* first_worth(TenantQueue& queue, SteadyTime now, SteadyTime& first) const;
   bool gives_way(const Container& container, SteadyTime now) const;
   std::int64_t room_for(const Tenant& tenant) const;
-
-  // pool_victims.cpp: what a start costs, and what is removed for one.
-  void learn_cost(SizeClass& size_class);
-  static SteadyTime ripe_from(const Container& container);
   bool choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool overdue,
-                      SteadyTime now, SteadyTime& again);
-  void count_in(const Container& idle);
+                      SteadyTime now);
 
   // pool_adopt.cpp: the start, and the ledger.
   boost::asio::awaitable<Status> adopt_left(SteadyTime deadline);
@@ -275,6 +270,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
 
   // pool_memory.cpp: who exists.
   std::int64_t balance() const;
+  std::int64_t evictable() const;
   bool evict_for(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool force);
   void settle_deficit();
   void forget_class(SizeClass* size_class);  // one user less
@@ -353,7 +349,6 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   std::unordered_map<std::string, std::unique_ptr<Tenant>, TextHash> tenants_;  // by uuid
   std::set<Tenant*, ByHeld> by_held_;  // those that hold something
   std::uint64_t share_ = 0;            // of the memory, for each of them
-  std::uint64_t changes_ = 0;          // of what an Outlook goes by
   std::uint64_t next_tenant_ = 1;
   std::uint64_t turn_ = 0;  // that of the last start
   std::size_t waiting_tenants_ = 0;

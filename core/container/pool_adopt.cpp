@@ -87,8 +87,8 @@ std::string ContainerPool::adopt(const plugin::ContainerInfo& info, const Ledger
   const bool paused = info.state == plugin::ContainerState::kPaused;
   if (paused && entry.prewarmed()) return "it is paused and holds no code";
   if (early_deaths_.count(info.id) != 0) return "it has ended";
-  auto client =
-      ActionClient::open(with_.io, with_.clock, info.address, options_.max_response_bytes);
+  auto client = ActionClient::open(with_.io, with_.clock, info.address, options_.max_response_bytes,
+                                   with_.wires);
   if (!client) return client.error().message();
 
   SizeClass& size_class = find_class(entry.kind, entry.image, entry.user_provided,

@@ -110,8 +110,8 @@ void ContainerPool::created(Container& container, Result<plugin::ContainerInfo> 
   if (container.death) {
     broken = sdk::unavailable("the container ended at once: " + container.death->reason);
   } else {
-    auto client =
-        ActionClient::open(with_.io, with_.clock, info->address, options_.max_response_bytes);
+    auto client = ActionClient::open(with_.io, with_.clock, info->address,
+                                     options_.max_response_bytes, with_.wires);
     if (client)
       container.client = std::move(*client);
     else
@@ -334,7 +334,8 @@ void ContainerPool::gone(Container& container) {
   }
   if (container.slot != nullptr) {
     ActionSlot& slot = *std::exchange(container.slot, nullptr);
-    count_container(slot, -1);
+    --slot.containers;
+    update_worth(slot);
     forget_slot_if_unused(slot);
   }
   forget_class(std::exchange(container.size_class, nullptr));

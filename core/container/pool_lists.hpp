@@ -22,12 +22,6 @@
 
 namespace berth::container {
 
-// How many namespaces, actions or containers are looked at for one decision: what keeps it short
-// where there are many.
-inline constexpr int kLooks = 16;
-// A container that others wait for serves its action for so many times what it takes to start one.
-inline constexpr int kServes = 3;
-
 // The part of a Waiter that stands in a queue.
 struct QueuePlace {
   ListHook hook;
@@ -74,7 +68,6 @@ struct alignas(64) ActionSlot {
   ListHook waiting_hook;                         // class: has waiters
   ListHook needy_hook;                           // queue: has more waiters than starts
   std::uint64_t turn = 0;                        // while needy: smaller is earlier
-  SteadyTime worth_from = SteadyTime::max();     // while needy: what its class's outlook goes by
   SteadyTime retry_at;
   std::uint32_t start_failures = 0;  // in a row, of those worth another try
   std::string namespace_name;
@@ -120,16 +113,6 @@ struct ByHeld {  // who holds most comes first
   }
 };
 
-// What the last look for a start in a class told: before these times there is no use in another one
-// unless more memory is free than was, or something else changed. None: nothing is known.
-struct Outlook {
-  SteadyTime worth_from = SteadyTime::min();      // one that waits is worth a start
-  SteadyTime startable_from = SteadyTime::min();  // and there are containers to be taken for it
-  std::int64_t most = 0;                          // bytes that were free then
-  std::uint64_t changes = 0;                      // the pool's, then
-  bool fair = false;  // one that is worth a start belongs to a namespace below its share
-};
-
 // Containers that differ in nothing but their number: each of them can take any action of the
 // class.
 struct SizeClass {
@@ -150,8 +133,8 @@ struct SizeClass {
   SlotList<&ActionSlot::waiting_hook> waiting;
   std::unordered_map<Tenant*, std::unique_ptr<TenantQueue>> queues;  // those that are not empty
   std::set<TenantQueue*, ByTurn> order;                              // the same
-  ListHook needy_hook;  // pool: this class has needy slots
-  Outlook outlook;
+  ListHook needy_hook;                         // pool: this class has needy slots
+  SteadyTime worth_from = SteadyTime::min();   // before it, none of those is worth taking memory
   ContainerList<&Container::free_hook> stock;  // prewarmed and idle, last come first
   std::uint32_t stocked = 0;
 

@@ -22,11 +22,14 @@ std::int64_t ContainerPool::balance() const {
          static_cast<std::int64_t>(planned_bytes_);
 }
 
+std::int64_t ContainerPool::evictable() const {
+  return static_cast<std::int64_t>(idle_bytes_ + stock_bytes_);
+}
+
 bool ContainerPool::evict_for(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
                               bool force) {
   if (missing <= 0) return false;
-  SteadyTime again;  // nobody asks
-  choose_victims(tenant, bytes, missing, force, with_.clock.steady_now(), again);
+  choose_victims(tenant, bytes, missing, force, with_.clock.steady_now());
   // A removal may run handlers that come back here.
   const std::vector<Container*> victims = std::move(victims_);
   victims_ = {};
@@ -146,7 +149,6 @@ void ContainerPool::cancel_planned(ActionSlot& slot) {
 
 void ContainerPool::end_promise() {
   promised_ = nullptr;
-  ++changes_;
   none_starved_at_ = {};  // the next one may be promised memory
 }
 
@@ -183,7 +185,6 @@ void ContainerPool::put_stock(Container& container) {
   ++size_class.stocked;
   stock_.push_back(container);
   stock_bytes_ += container.memory_bytes;
-  ++changes_;
   note(container, false);
   if (balance() < 0) settle_deficit();
 }

@@ -28,6 +28,7 @@ struct Client::Impl : ClientConnectionOwner, std::enable_shared_from_this<Impl> 
   explicit Impl(boost::asio::io_context& io_context)
       : io(io_context), waiting_limit(Ticker::of(io_context), &Impl::waiting_expired, this) {}
 
+  void post(ClientRequest request, Handler handler);
   void start(std::unique_ptr<PendingExchange> exchange);
   void connect(std::unique_ptr<PendingExchange> exchange, std::vector<SocketAddress> addresses);
   void resolve(std::unique_ptr<PendingExchange> exchange);
@@ -185,15 +186,24 @@ void Client::Impl::waiting_expired(void* self) {
 
 // ---- Client -----------------------------------------------------------------------------------
 
-Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::Client(boost::asio::io_context& io, std::shared_ptr<Impl> impl)
+    : io_(io), impl_(std::move(impl)) {}
 
 Client::~Client() {
-  impl_->shut();
+  if (is_remote()) {
+    boost::asio::post(impl_->io, [impl = impl_] { impl->shut(); });
+  } else {
+    impl_->shut();
+  }
 }
 
-Result<std::unique_ptr<Client>> Client::open(boost::asio::io_context& io,
-                                             std::string_view address) {
-  auto impl = std::make_shared<Impl>(io);
+bool Client::is_remote() const {
+  return &io_ != &impl_->io;
+}
+
+Result<std::unique_ptr<Client>> Client::open(boost::asio::io_context& io, std::string_view address,
+                                             boost::asio::io_context* wire) {
+  auto impl = std::make_shared<Impl>(wire != nullptr ? *wire : io);
   std::string host = "localhost";
   if (address.starts_with("unix:")) {
     auto path = unix_address(address.substr(5));
@@ -215,24 +225,44 @@ Result<std::unique_ptr<Client>> Client::open(boost::asio::io_context& io,
   impl->host_and_length = " HTTP/1.1\r\nHost: " + host +
                           "\r\nContent-Type: application/json\r\nAccept: application/json"
                           "\r\nContent-Length: ";
-  return std::unique_ptr<Client>(new Client(std::move(impl)));
+  return std::unique_ptr<Client>(new Client(io, std::move(impl)));
 }
 
 void Client::post(ClientRequest request, Handler handler) {
+  if (!is_remote()) return impl_->post(std::move(request), std::move(handler));
+  // The handler is called and ends on this side.
+  Handler home = [&io = io_, handler = std::move(handler)](ClientResponse response) mutable {
+    response.ended = std::chrono::steady_clock::now();
+    boost::asio::post(io, [handler = std::move(handler), response = std::move(response)]() mutable {
+      handler(std::move(response));
+    });
+  };
+  boost::asio::post(impl_->io,
+                    [impl = impl_, request = std::move(request), home = std::move(home)]() mutable {
+                      impl->post(std::move(request), std::move(home));
+                    });
+}
+
+void Client::close_idle() {
+  if (!is_remote()) return impl_->close_idle();
+  boost::asio::post(impl_->io, [impl = impl_] { impl->close_idle(); });
+}
+
+void Client::Impl::post(ClientRequest request, Handler handler) {
   if (!is_path(request.path)) {
-    return impl_->deliver_later(std::move(handler), Exchange::kConnectFailed,
-                                "the path is no request target");
+    return deliver_later(std::move(handler), Exchange::kConnectFailed,
+                         "the path is no request target");
   }
   if (request.deadline <= std::chrono::steady_clock::now()) {
-    return impl_->deliver_later(std::move(handler), Exchange::kTimedOut, "the deadline passed");
+    return deliver_later(std::move(handler), Exchange::kTimedOut, "the deadline passed");
   }
   auto exchange = std::make_unique<PendingExchange>();
   const std::string length = std::to_string(request.body.size());
   // To copy a short body is cheaper than to hand the kernel two pieces.
   const std::size_t joined = request.body.size() <= kJoined ? request.body.size() : 0;
-  exchange->head.reserve(5 + request.path.size() + impl_->host_and_length.size() + length.size() +
-                         4 + joined);
-  exchange->head.append("POST ").append(request.path).append(impl_->host_and_length);
+  exchange->head.reserve(5 + request.path.size() + host_and_length.size() + length.size() + 4 +
+                         joined);
+  exchange->head.append("POST ").append(request.path).append(host_and_length);
   exchange->head.append(length).append("\r\n\r\n");
   if (joined > 0) {
     exchange->head.append(request.body);
@@ -242,13 +272,9 @@ void Client::post(ClientRequest request, Handler handler) {
   exchange->deadline = request.deadline;
   exchange->max_body_bytes = request.max_body_bytes;
   exchange->handler = std::move(handler);
-  impl_->posting = true;
-  impl_->start(std::move(exchange));
-  impl_->posting = false;
-}
-
-void Client::close_idle() {
-  impl_->close_idle();
+  posting = true;
+  start(std::move(exchange));
+  posting = false;
 }
 
 }  // namespace berth::http

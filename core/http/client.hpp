@@ -2,8 +2,9 @@
 // The HTTP/1.1 client of the invocation path: POST to one container's proxy, over kept connections.
 //
 // One Client speaks to one address; it belongs to one io_context that one thread runs and is not
-// thread-safe. Connections are kept for reuse; one that the peer closed while idle is noticed
-// before it is used. Writes are tried synchronously first.
+// thread-safe. Its connections may be another thread's work. Connections are kept for reuse; one
+// that the peer closed while idle is noticed before it is used. Writes are tried synchronously
+// first.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -33,6 +34,9 @@ struct ClientResponse {
   bool truncated = false;    // the body was longer
   std::uint64_t length = 0;  // of the whole body, as far as it is known
   std::string error;         // for logs: what went wrong on the wire
+  // When it ended, where the connections are another thread's; else it ends as the handler is
+  // called.
+  SteadyTime ended;
 };
 
 struct ClientRequest {
@@ -46,9 +50,11 @@ class Client {
  public:
   using Handler = std::function<void(ClientResponse)>;
 
-  // `address` is "tcp://host:port" (a literal IP or a name) or "unix:/path".
-  static Result<std::unique_ptr<Client>> open(boost::asio::io_context& io,
-                                              std::string_view address);
+  // `address` is "tcp://host:port" (a literal IP or a name) or "unix:/path". With `wire` the
+  // connections belong to that io_context, which another thread may run: requests are posted there
+  // and what comes of them back to `io`. Both must outlive what is on its way.
+  static Result<std::unique_ptr<Client>> open(boost::asio::io_context& io, std::string_view address,
+                                              boost::asio::io_context* wire = nullptr);
   // Open exchanges end as kBroken, or kConnectFailed if nothing of them was sent; their handlers
   // are called from the io_context.
   ~Client();
@@ -62,7 +68,10 @@ class Client {
 
  private:
   struct Impl;
-  explicit Client(std::shared_ptr<Impl> impl);
+  Client(boost::asio::io_context& io, std::shared_ptr<Impl> impl);
+  bool is_remote() const;
+
+  boost::asio::io_context& io_;
   std::shared_ptr<Impl> impl_;
 };
 

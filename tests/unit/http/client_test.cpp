@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,8 @@ using ::testing::HasSubstr;
 
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
-class ClientTest : public ::testing::Test {
+// With the connections on its own thread, and on another one.
+class ClientTest : public ::testing::TestWithParam<bool> {
  protected:
   ~ClientTest() override {
     loop_.run([this] { client_.reset(); });
@@ -26,7 +28,7 @@ class ClientTest : public ::testing::Test {
 
   void open(const std::string& address) {
     loop_.run([&] {
-      auto client = Client::open(loop_.io(), address);
+      auto client = Client::open(loop_.io(), address, GetParam() ? &wire_.io() : nullptr);
       ASSERT_TRUE(client) << client.error().to_string();
       client_ = std::move(*client);
     });
@@ -46,8 +48,10 @@ class ClientTest : public ::testing::Test {
     auto future = promise->get_future();
     loop_.run([&] {
       const auto inside = std::make_shared<bool>(true);
-      client_->post(std::move(request), [promise, inside](ClientResponse response) {
+      const auto home = std::this_thread::get_id();
+      client_->post(std::move(request), [promise, inside, home](ClientResponse response) {
         EXPECT_FALSE(*inside) << "called from inside post()";
+        EXPECT_EQ(std::this_thread::get_id(), home);
         promise->set_value(std::move(response));
       });
       *inside = false;
@@ -69,11 +73,12 @@ class ClientTest : public ::testing::Test {
   }
 
   RawListener listener_;
+  Loop wire_;
   Loop loop_;
   std::unique_ptr<Client> client_;
 };
 
-TEST_F(ClientTest, PostsAndKeepsTheConnection) {
+TEST_P(ClientTest, PostsAndKeepsTheConnection) {
   open(listener_.address());
   RawSocket peer;
   for (int i = 0; i < 3; ++i) {
@@ -97,7 +102,7 @@ TEST_F(ClientTest, PostsAndKeepsTheConnection) {
   EXPECT_FALSE(listener_.has_waiting());
 }
 
-TEST_F(ClientTest, SpeaksToUnixSockets) {
+TEST_P(ClientTest, SpeaksToUnixSockets) {
   TemporaryDirectory directory;
   RawListener local(directory.path("f"), 4);
   open("unix:" + directory.path("f"));
@@ -108,7 +113,7 @@ TEST_F(ClientTest, SpeaksToUnixSockets) {
   EXPECT_EQ(response.get().exchange, Exchange::kResponse);
 }
 
-TEST_F(ClientTest, UsesAConnectionForEachOpenExchangeAndTheLastUsedFirst) {
+TEST_P(ClientTest, UsesAConnectionForEachOpenExchangeAndTheLastUsedFirst) {
   open(listener_.address());
   auto first = post("1");
   RawSocket one = listener_.accept();
@@ -126,7 +131,7 @@ TEST_F(ClientTest, UsesAConnectionForEachOpenExchangeAndTheLastUsedFirst) {
   EXPECT_EQ(third.get().exchange, Exchange::kResponse);
 }
 
-TEST_F(ClientTest, AStaleConnectionIsNotUsed) {
+TEST_P(ClientTest, AStaleConnectionIsNotUsed) {
   open(listener_.address());
   for (int i = 0; i < 3; ++i) {
     auto response = post();
@@ -139,7 +144,7 @@ TEST_F(ClientTest, AStaleConnectionIsNotUsed) {
   }
 }
 
-TEST_F(ClientTest, AConnectionWithBytesNobodyAskedForIsNotUsed) {
+TEST_P(ClientTest, AConnectionWithBytesNobodyAskedForIsNotUsed) {
   open(listener_.address());
   auto first = post();
   RawSocket peer = listener_.accept();
@@ -156,7 +161,7 @@ TEST_F(ClientTest, AConnectionWithBytesNobodyAskedForIsNotUsed) {
   EXPECT_TRUE(peer.at_end());
 }
 
-TEST_F(ClientTest, NothingListeningIsConnectFailed) {
+TEST_P(ClientTest, NothingListeningIsConnectFailed) {
   std::uint16_t port = 0;
   { port = RawListener().port(); }
   open("tcp://127.0.0.1:" + std::to_string(port));
@@ -170,7 +175,7 @@ TEST_F(ClientTest, NothingListeningIsConnectFailed) {
   EXPECT_THAT(missing.error, HasSubstr("No such file"));
 }
 
-TEST_F(ClientTest, AnEndBeforeTheWholeResponseIsBroken) {
+TEST_P(ClientTest, AnEndBeforeTheWholeResponseIsBroken) {
   open(listener_.address());
   for (const char* bytes :
        {"", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{",
@@ -185,7 +190,7 @@ TEST_F(ClientTest, AnEndBeforeTheWholeResponseIsBroken) {
   }
 }
 
-TEST_F(ClientTest, AResetIsBroken) {
+TEST_P(ClientTest, AResetIsBroken) {
   open(listener_.address());
   auto response = post();
   RawSocket peer = listener_.accept();
@@ -194,7 +199,7 @@ TEST_F(ClientTest, AResetIsBroken) {
   EXPECT_EQ(response.get().exchange, Exchange::kBroken);
 }
 
-TEST_F(ClientTest, ReadsEveryFraming) {
+TEST_P(ClientTest, ReadsEveryFraming) {
   open(listener_.address());
   EXPECT_EQ(answered_with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                           "2\r\n{\"\r\n4\r\na\":1\r\n1\r\n}\r\n0\r\n\r\n")
@@ -211,7 +216,7 @@ TEST_F(ClientTest, ReadsEveryFraming) {
             "{}");
 }
 
-TEST_F(ClientTest, ReadsAResponseThatComesInPieces) {
+TEST_P(ClientTest, ReadsAResponseThatComesInPieces) {
   open(listener_.address());
   auto response = post();
   RawSocket peer = listener_.accept();
@@ -222,7 +227,7 @@ TEST_F(ClientTest, ReadsAResponseThatComesInPieces) {
   EXPECT_EQ(response.get().body, "{}");
 }
 
-TEST_F(ClientTest, CutsALongBodyAndKeepsTheConnectionIfLittleIsLeft) {
+TEST_P(ClientTest, CutsALongBodyAndKeepsTheConnectionIfLittleIsLeft) {
   open(listener_.address());
   RawSocket peer;
   for (const std::string framing : {"length", "chunked"}) {
@@ -251,7 +256,7 @@ TEST_F(ClientTest, CutsALongBodyAndKeepsTheConnectionIfLittleIsLeft) {
   EXPECT_FALSE(response.get().truncated);
 }
 
-TEST_F(ClientTest, DoesNotReadAnEndlessBodyToItsEnd) {
+TEST_P(ClientTest, DoesNotReadAnEndlessBodyToItsEnd) {
   open(listener_.address());
   ClientRequest cut = request("{}");
   cut.max_body_bytes = 1000;
@@ -280,7 +285,7 @@ TEST_F(ClientTest, DoesNotReadAnEndlessBodyToItsEnd) {
   EXPECT_GT(unknown.length, 1000u);
 }
 
-TEST_F(ClientTest, TheDeadlineEndsAnExchange) {
+TEST_P(ClientTest, TheDeadlineEndsAnExchange) {
   open(listener_.address());
   const auto limit = std::chrono::milliseconds(100);
   const SteadyTime start = std::chrono::steady_clock::now();
@@ -300,7 +305,7 @@ TEST_F(ClientTest, TheDeadlineEndsAnExchange) {
   EXPECT_FALSE(listener_.has_waiting());
 }
 
-TEST_F(ClientTest, AFullBacklogIsTriedAgain) {
+TEST_P(ClientTest, AFullBacklogIsTriedAgain) {
   TemporaryDirectory directory;
   RawListener local(directory.path("f"), 0);
   RawSocket filler = RawSocket::connect_unix(directory.path("f"));
@@ -315,7 +320,7 @@ TEST_F(ClientTest, AFullBacklogIsTriedAgain) {
   EXPECT_EQ(response.get().exchange, Exchange::kResponse);
 }
 
-TEST_F(ClientTest, SendsLargeBodiesToSlowReaders) {
+TEST_P(ClientTest, SendsLargeBodiesToSlowReaders) {
   open(listener_.address());
   const std::string body(16 * 1024 * 1024, 'x');
   auto response = post(body);
@@ -326,7 +331,7 @@ TEST_F(ClientTest, SendsLargeBodiesToSlowReaders) {
   EXPECT_EQ(response.get().exchange, Exchange::kResponse);
 }
 
-TEST_F(ClientTest, TakesAnAnswerThatComesBeforeAllIsSent) {
+TEST_P(ClientTest, TakesAnAnswerThatComesBeforeAllIsSent) {
   open(listener_.address());
   auto response = post(std::string(16 * 1024 * 1024, 'x'));
   RawSocket peer = listener_.accept();
@@ -341,7 +346,7 @@ TEST_F(ClientTest, TakesAnAnswerThatComesBeforeAllIsSent) {
   EXPECT_EQ(next.get().status, 200);
 }
 
-TEST_F(ClientTest, CloseIdleClosesWhatIsIdleOnly) {
+TEST_P(ClientTest, CloseIdleClosesWhatIsIdleOnly) {
   open(listener_.address());
   auto first = post("1");
   RawSocket idle = listener_.accept();
@@ -357,7 +362,7 @@ TEST_F(ClientTest, CloseIdleClosesWhatIsIdleOnly) {
   EXPECT_EQ(second.get().exchange, Exchange::kResponse);
 }
 
-TEST_F(ClientTest, DestroyingItBreaksWhatIsOpen) {
+TEST_P(ClientTest, DestroyingItBreaksWhatIsOpen) {
   open(listener_.address());
   auto response = post();
   RawSocket peer = listener_.accept();
@@ -369,7 +374,7 @@ TEST_F(ClientTest, DestroyingItBreaksWhatIsOpen) {
   EXPECT_TRUE(peer.at_end());
 }
 
-TEST_F(ClientTest, DestroyingItWhileItConnectsIsSafeToTryElsewhere) {
+TEST_P(ClientTest, DestroyingItWhileItConnectsIsSafeToTryElsewhere) {
   TemporaryDirectory directory;
   RawListener local(directory.path("f"), 0);
   RawSocket filler = RawSocket::connect_unix(directory.path("f"));
@@ -379,7 +384,7 @@ TEST_F(ClientTest, DestroyingItWhileItConnectsIsSafeToTryElsewhere) {
   EXPECT_EQ(response.get().exchange, Exchange::kConnectFailed);
 }
 
-TEST_F(ClientTest, AHandlerMayPostAgainAndDestroyTheClient) {
+TEST_P(ClientTest, AHandlerMayPostAgainAndDestroyTheClient) {
   open(listener_.address());
   std::promise<void> gone;
   loop_.run([&] {
@@ -399,7 +404,7 @@ TEST_F(ClientTest, AHandlerMayPostAgainAndDestroyTheClient) {
   EXPECT_TRUE(peer.at_end());
 }
 
-TEST_F(ClientTest, ResolvesNames) {
+TEST_P(ClientTest, ResolvesNames) {
   open("tcp://localhost:" + std::to_string(listener_.port()));
   auto first = post("1");
   auto second = post("2");
@@ -413,14 +418,14 @@ TEST_F(ClientTest, ResolvesNames) {
   EXPECT_EQ(second.get().exchange, Exchange::kResponse);
 }
 
-TEST_F(ClientTest, UnknownNamesAreConnectFailed) {
+TEST_P(ClientTest, UnknownNamesAreConnectFailed) {
   open("tcp://name.invalid:80");
   const ClientResponse response = post().get();
   EXPECT_EQ(response.exchange, Exchange::kConnectFailed);
   EXPECT_THAT(response.error, HasSubstr("'name.invalid' cannot be resolved"));
 }
 
-TEST_F(ClientTest, RefusesBadAddressesAndPaths) {
+TEST_P(ClientTest, RefusesBadAddressesAndPaths) {
   for (const char* address : {"", "127.0.0.1:80", "tcp://", "tcp://127.0.0.1", "tcp://h:port",
                               "tcp://a/b:80", "http://h:80", "unix:", "tcp://a\r\nX:80"}) {
     EXPECT_EQ(Client::open(loop_.io(), address).error().code(), StatusCode::kInvalidArgument)
@@ -435,7 +440,7 @@ TEST_F(ClientTest, RefusesBadAddressesAndPaths) {
   EXPECT_FALSE(listener_.has_waiting());
 }
 
-TEST_F(ClientTest, IdleConnectionsDoNotKeepTheLoopRunning) {
+TEST_P(ClientTest, IdleConnectionsDoNotKeepTheLoopRunning) {
   boost::asio::io_context io(1);
   auto client = Client::open(io, listener_.address());
   ASSERT_TRUE(client);
@@ -453,6 +458,10 @@ TEST_F(ClientTest, IdleConnectionsDoNotKeepTheLoopRunning) {
   client->reset();
   peer.join();
 }
+
+INSTANTIATE_TEST_SUITE_P(Wire, ClientTest, ::testing::Bool(), [](const auto& wire) {
+  return wire.param ? std::string("Another") : std::string("Own");
+});
 
 }  // namespace
 }  // namespace berth::http::testing
