@@ -125,8 +125,8 @@ class PostedIntakeTest : public testing::Test {
     ASSERT_EQ(ended.get_future().wait_for(kPatience), std::future_status::ready);
   }
 
-  Side there;
   Side here;
+  Side there;  // ends first: it may still be on its way out of a post to the other
   SlowInvoker next{there};
   std::unique_ptr<PostedIntake> intake = std::make_unique<PostedIntake>(here.io, there.io, next);
   std::string told;

@@ -73,8 +73,8 @@ class ClientTest : public ::testing::TestWithParam<bool> {
   }
 
   RawListener listener_;
-  Loop wire_;
   Loop loop_;
+  Loop wire_;  // ends first: it may still be on its way out of a post to the other
   std::unique_ptr<Client> client_;
 };
 
