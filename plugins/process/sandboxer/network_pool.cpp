@@ -117,9 +117,7 @@ void NetworkPool::drop_kept() {
 sdk::Status NetworkPool::take(SandboxNetwork& network) {
   network.generation = generation_;
   if (kind_ == Network::kHost) return {};
-  if (kind_ == Network::kNat && privileged_) {
-    if (auto s = bridge_.check(false); !s.ok()) return s;
-  }
+  if (auto s = check_before_use(); !s.ok()) return s;
   while (!pool_.empty() || !resting_.empty()) {
     auto& from = pool_.empty() ? resting_ : pool_;
     const bool rested = &from == &pool_;

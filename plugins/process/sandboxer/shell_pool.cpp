@@ -138,6 +138,13 @@ void ShellPool::join(size_t at, Taker taker, bool has_waited) {
 void ShellPool::deliver(size_t at) {
   Line& line = lines_[at];
   while (!line.ready.empty() && !line.takers.empty()) {
+    // What it was made with may be long ago.
+    if (auto s = networks_.check_before_use(); !s.ok()) {
+      Taker taker = std::move(line.takers.front());
+      line.takers.pop_front();
+      taker(std::move(s), nullptr);
+      continue;
+    }
     const auto it = shells_.find(line.ready.front());
     line.ready.pop_front();
     std::unique_ptr<Shell> shell = std::move(it->second);

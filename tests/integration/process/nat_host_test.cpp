@@ -96,6 +96,35 @@ TEST_F(NatTest, RulesThatOthersRemoveAreWrittenAgain) {
   EXPECT_EQ(Net::sh("nft delete table ip filter"), "");
 }
 
+TEST_F(NatTest, WhatWasMadeAheadIsGivenToNobodyWithoutItsRules) {
+  start();
+  sandboxer_->quiet = false;
+  const std::string table = Net::sh("nft list tables | grep -o 'berth_[^ ]*' | tr -d '\\n'");
+  for (const char* name : {"a", "b", "c"}) {
+    settle();
+    EXPECT_EQ(Net::sh("nft delete table inet " + table), "");
+    const Probe p = probe(name);
+    EXPECT_NE(Net::sh("nft list tables").find(table), std::string::npos) << name;
+    EXPECT_EQ(tcp(p, "10.1.2.3"), kRefused);
+  }
+  settle();
+  // Where they cannot be written, by nobody: the table belongs to a program that lives.
+  const std::string owner =
+      Net::sh("(echo 'delete table inet " + table + "; add table inet " + table +
+              " { flags owner; }'; exec sleep 40) 2>/dev/null | nft -i >/dev/null 2>&1 & echo $!");
+  EXPECT_TRUE(eventually([&] {
+    return Net::sh("nft list table inet " + table).find("flags owner") != std::string::npos;
+  })) << owner;
+  const Probe none = create_probe(*client_, *sandboxer_, "none");
+  EXPECT_EQ(none.status.code(), sdk::StatusCode::kFailedPrecondition)
+      << none.status.to_string() << sandboxer_->log();
+  Net::sh("kill " + owner);
+  EXPECT_TRUE(eventually([&] {
+    return Net::sh("nft list table inet " + table).find("from_sandboxes") != std::string::npos;
+  })) << sandboxer_->log();
+  EXPECT_EQ(tcp(probe("d"), "10.1.2.3"), kRefused);
+}
+
 TEST_F(NatTest, NoNetworkIsMadeWhileItsRulesCannotBeWritten) {
   sandboxer_->settings.prepared = 0;
   start();
