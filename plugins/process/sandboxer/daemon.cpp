@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -30,13 +31,25 @@ sdk::Status open_directory(const std::string& path, UniqueFd& fd) {
   return {};
 }
 
+// Of a dead one a sandbox that it was just making may still hold everything, for a moment.
+bool has_ended(pid_t pid) {
+  const UniqueFd process(sys::pidfd_open(pid));
+  pollfd ended{process.get(), POLLIN, 0};
+  return !process.valid() || ::poll(&ended, 1, 0) == 1;
+}
+
 // True if a sandboxer accepts clients there, which one that is ending does not.
 bool is_served(const std::string& runtime) {
   sockaddr_un address;
   socklen_t length;
   if (!unix_address(runtime + "/" + kSocketName, address, length)) return false;
   UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0;
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) return false;
+  // Who listened there; 0 is nobody that we can see.
+  ucred listener{};
+  socklen_t size = sizeof(listener);
+  return ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0 ||
+         listener.pid == 0 || !has_ended(listener.pid);
 }
 
 bool has_full_id_map() {

@@ -2,6 +2,7 @@
 #include "nat_table.hpp"
 
 #include <arpa/inet.h>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <linux/netfilter/nf_tables.h>
@@ -14,7 +15,6 @@
 
 #include "host_command.hpp"
 #include "nat_rules.hpp"
-#include "protocol/unique_fd.hpp"
 #include "sys.hpp"
 
 namespace berth::process {
@@ -62,6 +62,26 @@ uint32_t ruleset_generation() {
     at += NLA_ALIGN(attribute.nla_len);
   }
   return 0;
+}
+
+UniqueFd ruleset_events() {
+  UniqueFd events(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = 1u << (NFNLGRP_NFTABLES - 1);
+  if (events.valid() &&
+      ::bind(events.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    events.reset();
+  }
+  return events;
+}
+
+void take_events(const UniqueFd& events) {
+  // More than its buffer holds is an error that is taken, too.
+  char some[8192];
+  for (int i = 0; i < 1000; ++i) {
+    if (::recv(events.get(), some, sizeof(some), 0) < 0 && errno == EAGAIN) return;
+  }
 }
 
 NatTable::NatTable(const HostView& host, std::string table, std::string bridge)

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "berth/sdk/status.hpp"
+#include "protocol/unique_fd.hpp"
 #include "rootfs.hpp"
 
 namespace berth::process {
@@ -58,5 +59,10 @@ class NatTable {
 // The number of this network namespace's nftables ruleset, which every change changes; 0 if it
 // cannot be told.
 uint32_t ruleset_generation();
+
+// A socket that is readable when the ruleset has changed; not valid if that cannot be had. The
+// second takes what has come.
+UniqueFd ruleset_events();
+void take_events(const UniqueFd& events);
 
 }  // namespace berth::process

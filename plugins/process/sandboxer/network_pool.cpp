@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string_view>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
@@ -16,7 +17,10 @@ namespace {
 
 constexpr uint64_t kLeavingMs = 20;
 constexpr uint64_t kLingerNs = 500'000'000;
-// Sandboxes that live are filtered by nothing for as long as this, should others remove the rules.
+// Sandboxes that live are filtered by nothing for as long as the first, should others remove the
+// rules: changes come in crowds, and a look at them blocks the loop. The second is for hosts that
+// tell of no change.
+constexpr uint64_t kRulesChangedMs = 100;
 constexpr uint64_t kRulesMs = 2000;
 // The C library asks no more than these.
 constexpr size_t kMostServers = 3;
@@ -101,11 +105,24 @@ sdk::Status NetworkPool::configure(const Settings& settings, std::vector<uint32_
 void NetworkPool::watch_rules() {
   if (!privileged_ || watching_rules_) return;
   watching_rules_ = true;
+  if (!rule_events_.valid() && (rule_events_ = ruleset_events()).valid()) {
+    loop_.watch(rule_events_.get(), EPOLLIN, [this](uint32_t) { on_rules_changed(); });
+  }
   loop_.after_ms(kRulesMs, [this] {
     watching_rules_ = false;
     // What fails has been told to the log; the next try is not far.
     (void)bridge_.check(false);
     if (!stopping_) watch_rules();
+  });
+}
+
+void NetworkPool::on_rules_changed() {
+  take_events(rule_events_);
+  if (looking_soon_) return;
+  looking_soon_ = true;
+  loop_.after_ms(kRulesChangedMs, [this] {
+    looking_soon_ = false;
+    if (!stopping_) (void)bridge_.check(false);
   });
 }
 
@@ -183,6 +200,8 @@ void NetworkPool::watch_leaving() {
 
 void NetworkPool::shut_down() {
   stopping_ = true;
+  if (rule_events_.valid()) loop_.unwatch(rule_events_.get());
+  rule_events_.reset();
   drop_kept();
 }
 

@@ -77,6 +77,7 @@ class NetworkPool {
   void drop_kept();
   void watch_leaving();
   void watch_rules();
+  void on_rules_changed();
 
   Loop& loop_;
   const HostView& host_;
@@ -93,7 +94,9 @@ class NetworkPool {
   std::vector<Leaving> leaving_;
   bool watching_ = false;
   bool watching_rules_ = false;
-  bool nameless_ = false;  // nat without a name server
+  UniqueFd rule_events_;
+  bool looking_soon_ = false;  // at the rules, which have changed
+  bool nameless_ = false;      // nat without a name server
 };
 
 // The name servers in the text of a resolv.conf that a sandbox can reach: IPv4, and not the host's

@@ -96,6 +96,31 @@ TEST_F(NatTest, RulesThatOthersRemoveAreWrittenAgain) {
   EXPECT_EQ(Net::sh("nft delete table ip filter"), "");
 }
 
+TEST_F(NatTest, TheKernelTellsOfEachChangeOfTheRules) {
+  // Sockets of this network that listen to the group of nftables (the protocol is NETFILTER's 12).
+  const auto listeners = [] {
+    return Net::sh("awk '$2 == 12 && $4 == \"00000040\"' /proc/net/netlink | wc -l");
+  };
+  const std::string before = listeners();
+  start();
+  sandboxer_->quiet = false;
+  EXPECT_NE(listeners(), before);
+  // More changes than are told one by one.
+  std::string many;
+  for (int i = 0; i < 3000; ++i) many += "add table inet other" + std::to_string(i) + "\n";
+  for (int i = 0; i < 3000; ++i) many += "delete table inet other" + std::to_string(i) + "\n";
+  std::ofstream(sandboxer_->data() + "/many") << many;
+  EXPECT_EQ(Net::sh("nft -f " + sandboxer_->data() + "/many"), "");
+  const Probe p = probe("a");
+  EXPECT_EQ(Net::sh("nft delete table inet $(nft list tables | grep -o 'berth_[^ ]*')"), "");
+  EXPECT_TRUE(eventually(
+      [] { return Net::sh("nft list tables").find("berth_test") != std::string::npos; }));
+  EXPECT_EQ(tcp(p, "10.1.2.3"), kRefused);
+  client_.reset();
+  sandboxer_.reset();
+  EXPECT_EQ(listeners(), before);
+}
+
 TEST_F(NatTest, WhatWasMadeAheadIsGivenToNobodyWithoutItsRules) {
   start();
   sandboxer_->quiet = false;

@@ -5,11 +5,15 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
 #include "harness.hpp"
+#include "protocol/packet_socket.hpp"
 
 namespace berth::process::test {
 namespace fs = std::filesystem;
@@ -315,6 +319,44 @@ TEST_F(SandboxerTest, DiesWithAllItsSandboxesAndTheNextCleansUp) {
   ASSERT_NE(client_, nullptr);
   EXPECT_TRUE(client_->call(MessageType::kList, ListRequest{}).as<ListReply>().sandboxes.empty());
   probe("b");
+}
+
+TEST(SandboxerStart, WaitsForWhatADeadOneWasJustMaking) {
+  BERTH_REQUIRE(is_root(), "needs root for cgroups and its own ids");
+  Sandboxer sandboxer;
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  // One that is killed while a fork of its own still has its lock and its socket, for half a
+  // second.
+  const pid_t dead = ::fork();
+  if (dead == 0) {
+    const int lock = ::open((sandboxer.data() + "/sandboxer.lock").c_str(), O_RDWR | O_CREAT, 0600);
+    const int listener = ::socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    sockaddr_un address;
+    socklen_t length = 0;
+    if (::flock(lock, LOCK_EX) != 0 || !unix_address(sandboxer.socket_path(), address, length) ||
+        ::bind(listener, reinterpret_cast<const sockaddr*>(&address), length) != 0 ||
+        ::listen(listener, 4) != 0) {
+      ::_exit(1);
+    }
+    if (::fork() == 0) {
+      ::close(ready[0]);
+      ::close(ready[1]);
+      ::usleep(500'000);
+      ::_exit(0);
+    }
+    (void)!::write(ready[1], "r", 1);
+    ::pause();
+    ::_exit(0);
+  }
+  ::close(ready[1]);
+  char byte = 0;
+  EXPECT_EQ(::read(ready[0], &byte, 1), 1);
+  ::close(ready[0]);
+  ::kill(dead, SIGKILL);
+  ::waitpid(dead, nullptr, 0);
+  sandboxer.start();
+  EXPECT_NE(sandboxer.connect(), nullptr);
 }
 
 TEST_F(SandboxerTest, OnlyOneServesADataDirectory) {
