@@ -51,7 +51,7 @@ class BenchPlugin {
   std::atomic<int> count_{0};
   Metrics metrics_;
   plugin::MemoryPluginState state_;
-  daemon::Worker worker_;
+  daemon::Worker worker_{"bench"};
   std::unique_ptr<plugin::LoadedPlugin> loaded_;
   std::unique_ptr<plugin::PluginInstance> instance_;
 };
