@@ -6,7 +6,7 @@
 // Usage: bench_start --bin DIR [--plugin NAME]... [--arm LABEL=NAME[,KEY=VALUE]...]... [--config
 // FILE] [--process]
 //                    [--engine unix:///PATH] [--own NAME] [--rounds N] [--plugin-dir DIR]
-//                    [--image IMAGE]
+//                    [--image IMAGE] [--only ARM]...
 // With --process also all of the process plugin: native functions on each network, Python from
 // nothing and from a zygote, Node.js, each beside its bare interpreter; bwrap, crun and runc where
 // they are installed; starts a second from 1, 2 and 8 threads; pause and resume beside the kernel's
@@ -51,6 +51,7 @@ constexpr const char* kBarePython = "bare_python";
 constexpr const char* kBareNode = "bare_nodejs";
 constexpr const char* kRawFreezer = "raw_freezer";
 constexpr const char* kRawThaw = "raw_freezer_thaw";
+constexpr const char* kRawWrite = "raw_freezer_write";
 constexpr const char* kInstantPlugin = "instant_engine_plugin";
 constexpr const char* kInstantApi = "instant_engine_api";
 
@@ -78,6 +79,7 @@ struct Options {
   std::string config;
   std::string engine;
   std::string own;
+  std::vector<std::string> only;
   bool process = false;
   std::string image = "berth/action-native";
   int rounds = 200;
@@ -159,9 +161,13 @@ boost::json::array rows_of(const std::vector<Arm>& arms, bool engine) {
                          : beside == kBarePython ? "bare fork+exec of the same Python, p50"
                          : beside == kBareNode   ? "bare fork+exec of the same Node.js, p50"
                          : beside == kRawFreezer ? "the kernel's freezer written to, p50"
-                         : beside == kRawThaw    ? "the same write to the kernel's freezer, p50"
-                                                 : "bare fork+exec of the same program, p50";
+                         : beside == kRawThaw ? "the freezer's file opened, written to, closed, p50"
+                                              : "bare fork+exec of the same program, p50";
       add(arm.name + suffix, quantile(arm.samples, share), text, beside);
+    }
+    if (arm.reference == kRawThaw && arm.name != kRawWrite) {
+      add(arm.name + "_to_write", quantile(arm.samples, 0.5),
+          "the write alone, to the freezer's open file, p50", kRawWrite);
     }
     const bool reference = is_floor || arm.name.starts_with("instant_") ||
                            arm.name.starts_with("engine_api_") ||
@@ -265,6 +271,7 @@ int run(const Options& options) {
       freezer = std::make_unique<bench::RawFreezer>();
       arms.push_back({kRawFreezer, [&] { return freezer->pause_resume_us(); }, {}});
       arms.push_back({kRawThaw, [&] { return freezer->resume_us(); }, {}, kRawFreezer});
+      arms.push_back({kRawWrite, [&] { return freezer->write_us(); }, {}, kRawThaw});
     }
     // Before the plugins: they end before it does.
     std::unique_ptr<bench::InstantEngine> instant;
@@ -319,10 +326,17 @@ int run(const Options& options) {
                         {}});
       }
     }
+    if (!options.only.empty()) {
+      std::erase_if(arms, [&](const Arm& arm) {
+        return arm.name != kFloor &&
+               std::none_of(options.only.begin(), options.only.end(),
+                            [&](const std::string& name) { return arm.name.starts_with(name); });
+      });
+    }
     measure(arms, options.rounds);
     rows = rows_of(arms, engine != nullptr);
-    if (options.process) {
-      plugins.front()->destroy(frozen.id);
+    if (options.process) plugins.front()->destroy(frozen.id);
+    if (options.process && options.only.empty()) {
       add_parallel(rows, "process_native_starts", *plugins[0], options.image, bare_native, work);
       add_parallel(rows, "process_python_zygote_starts", *plugins[3], kPythonImage, bare_native,
                    work);
@@ -351,6 +365,9 @@ int main(int argc, char** argv) {
   app.add_option("--engine", options.engine, "unix:///PATH of a Docker engine to measure beside");
   app.add_option("--own", options.own,
                  "a plugin for Docker engines, measured on an engine that answers at once");
+  app.add_option("--only", options.only,
+                 "measure just the arms whose names begin so, and the floor; repeatable")
+      ->allow_extra_args(false);
   app.add_option("--image", options.image, "image that holds the native runtime");
   app.add_option("--rounds", options.rounds, "starts of each arm")->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);

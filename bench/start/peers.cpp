@@ -7,6 +7,7 @@
 #include <fstream>
 #include <signal.h>
 #include <stdexcept>
+#include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,16 +128,22 @@ RawFreezer::RawFreezer() {
     for (;;) ::pause();
   }
   write_to(group_ / "cgroup.procs", std::to_string(child_).c_str());
+  kept_ = ::open(file().c_str(), O_WRONLY | O_CLOEXEC);
 }
 
 RawFreezer::~RawFreezer() {
+  ::close(kept_);
   ::kill(child_, SIGKILL);
   ::waitpid(child_, nullptr, 0);
   for (int i = 0; i < 100 && ::rmdir(group_.c_str()) != 0; ++i) ::usleep(10'000);
 }
 
+fs::path RawFreezer::file() const {
+  return group_ / (v2_ ? "cgroup.freeze" : "freezer.state");
+}
+
 void RawFreezer::freeze() {
-  write_to(group_ / (v2_ ? "cgroup.freeze" : "freezer.state"), v2_ ? "1" : "FROZEN");
+  write_to(file(), v2_ ? "1" : "FROZEN");
   const auto frozen = [&] {
     return v2_ ? read_from(group_ / "cgroup.events").find("frozen 1") != std::string::npos
                : read_from(group_ / "freezer.state") == "FROZEN\n";
@@ -146,7 +153,7 @@ void RawFreezer::freeze() {
 }
 
 void RawFreezer::thaw() {
-  write_to(group_ / (v2_ ? "cgroup.freeze" : "freezer.state"), v2_ ? "0" : "THAWED");
+  write_to(file(), v2_ ? "0" : "THAWED");
 }
 
 double RawFreezer::pause_resume_us() {
@@ -163,6 +170,17 @@ double RawFreezer::resume_us() {
   thaw();
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin)
       .count();
+}
+
+double RawFreezer::write_us() {
+  freeze();
+  const std::string_view text = v2_ ? "0" : "THAWED";
+  const auto begin = std::chrono::steady_clock::now();
+  const bool written =
+      ::pwrite(kept_, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
+  const auto took = std::chrono::steady_clock::now() - begin;
+  if (!written) throw std::runtime_error("cannot write to " + file().string());
+  return std::chrono::duration<double, std::micro>(took).count();
 }
 
 bool can_nat() {

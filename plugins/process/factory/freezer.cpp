@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "factory/freezer.hpp"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <sched.h>
 #include <string_view>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace berth::process {
@@ -19,23 +21,35 @@ bool write_text(int file, std::string_view text) {
   return ::pwrite(file, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
 }
 
+int half_of_descriptors() {
+  // More are not counted on.
+  rlimit limit{1024, 1024};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1u << 20) / 2);
+}
+
 }  // namespace
 
 Freezer::Freezer(const std::string& base, bool v2)
-    : base_(base.empty() ? -1 : ::open(base.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), v2_(v2) {}
+    : base_(base.empty() ? -1 : ::open(base.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
+      v2_(v2),
+      kept_below_(half_of_descriptors()) {}
 
-UniqueFd Freezer::open(const std::string& group, const char* file, int flags) const {
+UniqueFd Freezer::open(const std::string& group, const char* name, int flags) const {
   if (!base_.valid() || group.empty()) return {};
-  return UniqueFd(::openat(base_.get(), (group + file).c_str(), flags | O_CLOEXEC));
+  return UniqueFd(::openat(base_.get(), (group + name).c_str(), flags | O_CLOEXEC));
 }
 
-bool Freezer::freeze(const std::string& group) const {
-  const UniqueFd wanted = open(group, v2_ ? kFileV2 : kFileV1, v2_ ? O_WRONLY : O_RDWR);
-  if (!wanted.valid() || !write_text(wanted.get(), v2_ ? "1" : "FROZEN")) return false;
+UniqueFd Freezer::open(const std::string& group) const {
+  return open(group, v2_ ? kFileV2 : kFileV1, v2_ ? O_WRONLY : O_RDWR);
+}
+
+bool Freezer::freeze(const std::string& group, const UniqueFd& file) const {
+  if (!file.valid() || !write_text(file.get(), v2_ ? "1" : "FROZEN")) return false;
   const UniqueFd events = v2_ ? open(group, "/cgroup.events", O_RDONLY) : UniqueFd();
   for (int i = 0; i < kLooks; ++i) {
     char text[256];
-    const ssize_t n = ::pread(v2_ ? events.get() : wanted.get(), text, sizeof(text), 0);
+    const ssize_t n = ::pread(v2_ ? events.get() : file.get(), text, sizeof(text), 0);
     if (n <= 0) return false;
     const std::string_view state(text, static_cast<size_t>(n));
     if (v2_ ? state.find("frozen 1") != state.npos : state.starts_with("FROZEN")) return true;
@@ -44,9 +58,8 @@ bool Freezer::freeze(const std::string& group) const {
   return false;
 }
 
-bool Freezer::thaw(const std::string& group) const {
-  const UniqueFd wanted = open(group, v2_ ? kFileV2 : kFileV1, O_WRONLY);
-  return wanted.valid() && write_text(wanted.get(), v2_ ? "0" : "THAWED");
+bool Freezer::thaw(const UniqueFd& file) const {
+  return file.valid() && write_text(file.get(), v2_ ? "0" : "THAWED");
 }
 
 }  // namespace berth::process

@@ -236,26 +236,35 @@ void ProcessFactory::destroy(std::string_view id, sdk::Promise<void> done) {
   simple(MessageType::kDestroy, id, std::move(done));
 }
 
-bool ProcessFactory::freeze_directly(std::string_view id, bool frozen) {
+bool ProcessFactory::freeze_directly(const std::string& id, bool frozen) {
   std::shared_ptr<const Freezer> freezer;
+  std::shared_ptr<const UniqueFd> file;
   std::string group;
   {
     const std::lock_guard lock(mutex_);
-    const auto it = known_.find(std::string(id));
+    const auto it = known_.find(id);
     if (it == known_.end() || client_ == nullptr || freezer_ == nullptr) return false;
     freezer = freezer_;
+    file = it->second.freezer;
     group = it->second.group;
   }
-  return frozen ? freezer->freeze(group) : freezer->thaw(group);
+  if (file == nullptr) {
+    file = std::make_shared<const UniqueFd>(freezer->open(group));
+    if (frozen && file->valid() && freezer->may_keep(*file)) {
+      const std::lock_guard lock(mutex_);
+      if (const auto it = known_.find(id); it != known_.end()) it->second.freezer = file;
+    }
+  }
+  return frozen ? freezer->freeze(group, *file) : freezer->thaw(*file);
 }
 
 void ProcessFactory::pause(std::string_view id, sdk::Promise<void> done) {
-  if (freeze_directly(id, true)) return done.ok();
+  if (freeze_directly(std::string(id), true)) return done.ok();
   simple(MessageType::kPause, id, std::move(done));
 }
 
 void ProcessFactory::resume(std::string_view id, sdk::Promise<void> done) {
-  if (freeze_directly(id, false)) return done.ok();
+  if (freeze_directly(std::string(id), false)) return done.ok();
   simple(MessageType::kResume, id, std::move(done));
 }
 
@@ -292,7 +301,9 @@ void ProcessFactory::list(std::string_view cursor, std::uint32_t limit,
                                                               : sdk::ContainerState::kDead;
               if (s.state != SandboxState::kDead) {
                 const std::lock_guard lock(mutex_);
-                known_.insert_or_assign(s.id, Known{s.socket_path, s.group});
+                Known& known = known_[s.id];
+                known.socket_path = s.socket_path;
+                known.group = s.group;
               }
               list.containers.push_back(std::move(info));
             }

@@ -57,7 +57,7 @@ class ProcessFactory final : public sdk::ContainerFactory, public sdk::Resize, p
   void simple(MessageType type, std::string_view id, sdk::Promise<void> done);
   // Freezes or thaws without the sandboxer, which asks the kernel where it must know; false if that
   // did not work.
-  bool freeze_directly(std::string_view id, bool frozen);
+  bool freeze_directly(const std::string& id, bool frozen);
   CreateRequest request_for(const sdk::CreateRequestView& request,
                             const std::vector<std::string>& argv, const std::string& runtime,
                             const ListenSocket& socket) const;
@@ -88,6 +88,8 @@ class ProcessFactory final : public sdk::ContainerFactory, public sdk::Resize, p
   struct Known {
     std::string socket_path;
     std::string group;
+    // What pauses and resumes it (freezer.hpp), from its first pause on, if there is room.
+    std::shared_ptr<const UniqueFd> freezer = {};
   };
   // Created or listed and neither destroyed nor dead, by id.
   std::unordered_map<std::string, Known> known_;

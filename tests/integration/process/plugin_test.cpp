@@ -121,6 +121,48 @@ TEST_F(PluginTest, ReadsLogsByLine) {
   plugin->stop(BERTH_STOP_KILL);
 }
 
+// Open files of this process by which a cgroup is frozen.
+size_t open_freezers() {
+  size_t count = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = fs::read_symlink(entry.path(), gone).string();
+    count += target.ends_with("/cgroup.freeze") || target.ends_with("/freezer.state") ? 1 : 0;
+  }
+  return count;
+}
+
+TEST_F(PluginTest, KeepsWhatPausesOneOpenUntilItIsGone) {
+  auto plugin = started();
+  std::vector<Container> containers;
+  for (const char* name : {"a", "b", "c"}) containers.push_back(plugin->create(name).container);
+  EXPECT_EQ(open_freezers(), 0u);
+  for (int again = 0; again < 2; ++again) {
+    for (const Container& c : containers) ASSERT_EQ(plugin->pause(c.id).code, BERTH_OK);
+    EXPECT_EQ(open_freezers(), 3u);
+    for (const Container& c : containers) ASSERT_EQ(plugin->resume(c.id).code, BERTH_OK);
+    EXPECT_EQ(open_freezers(), 3u);
+    for (const Container& c : containers) EXPECT_EQ(ask(c.path(), "hello"), "hello");
+  }
+  // A second one is an answer, too, and so is a pause that a list comes after.
+  EXPECT_EQ(plugin->resume(containers[0].id).code, BERTH_OK);
+  ASSERT_EQ(plugin->pause(containers[0].id).code, BERTH_OK);
+  EXPECT_EQ(plugin->list("", 3).containers.at(0).state, BERTH_CONTAINER_PAUSED);
+  EXPECT_EQ(plugin->resume(containers[0].id).code, BERTH_OK);
+  EXPECT_EQ(ask(containers[0].path(), "hello"), "hello");
+  // What is destroyed or dies by itself takes it along.
+  ASSERT_EQ(plugin->pause(containers[1].id).code, BERTH_OK);
+  EXPECT_EQ(plugin->destroy(containers[1].id).code, BERTH_OK);
+  const size_t left = open_freezers();
+  ASSERT_EQ(plugin->pause(containers[2].id).code, BERTH_OK);
+  ASSERT_EQ(plugin->resume(containers[2].id).code, BERTH_OK);
+  EXPECT_EQ(open_freezers(), left);
+  ask(containers[2].path(), "exit/5");
+  ASSERT_NE(plugin->host.wait_died(), nullptr);
+  EXPECT_EQ(open_freezers(), left - 1);
+  plugin->stop(BERTH_STOP_KILL);
+}
+
 TEST_F(PluginTest, ReportsDeathsPausesAndListsInPages) {
   auto plugin = started();
   std::vector<Container> containers;
