@@ -23,6 +23,7 @@
 #include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "data_directory.hpp"
+#include "fronts.hpp"
 #include "house.hpp"
 #include "options.hpp"
 #include "service_manager.hpp"
@@ -72,6 +73,7 @@ class Daemon {
   std::unique_ptr<container::Ledger> ledger_;
   std::optional<entity::RuntimesManifest> manifest_;
   std::unique_ptr<Backends> backends_;
+  std::unique_ptr<Fronts> fronts_;  // null: HTTP is the worker's own
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<House> house_;
   std::shared_ptr<http::TlsCertificate> tls_;  // null: the REST API is in the clear
@@ -172,6 +174,9 @@ asio::awaitable<Status> Daemon::start() {
                                            .loader = loader_.get_executor()});
   if (!backends) co_return backends.error();
   backends_ = std::move(*backends);
+  if (const auto threads = static_cast<std::size_t>(config_.integer("http.threads"))) {
+    fronts_ = std::make_unique<Fronts>(threads);
+  }
   worker_ = std::make_unique<Worker>("berthd-pool");
   Status open = worker_->run([this] {
     house_ = std::make_unique<House>(Ground{.config = config_,
@@ -182,6 +187,7 @@ asio::awaitable<Status> Daemon::start() {
                                             .ledger = *ledger_,
                                             .manifest = *manifest_,
                                             .backends = *backends_,
+                                            .fronts = fronts_.get(),
                                             .tls = tls_,
                                             .ready = [this] { return ready_.load(); }});
     return house_->open();
@@ -292,6 +298,10 @@ Status Daemon::run() {
     }
     worker_->join();
     house_.reset();
+    // What one loop still holds for another finds that one until all threads have ended.
+    if (fronts_) fronts_->join();
+    worker_.reset();
+    fronts_.reset();
   }
   if (outcome_.ok()) log::info("berthd", "stopped");
   return outcome_;

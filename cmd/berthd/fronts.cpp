@@ -24,6 +24,10 @@ Fronts::Fronts(std::size_t threads) {
 }
 
 Fronts::~Fronts() {
+  join();
+}
+
+void Fronts::join() {
   close();
   for (const auto& front : fronts_) front->worker.join();
 }
@@ -44,9 +48,7 @@ void Fronts::open(http::ServerOptions options, boost::asio::io_context& house,
                   activation::Intake& next, const MakeApi& make_api) {
   const std::size_t count = fronts_.size();
   options.max_connections = (options.max_connections + count - 1) / count;
-  // One request of any size must always fit.
-  options.max_buffered_bytes = std::max(options.max_buffered_bytes / count,
-                                        options.max_body_bytes + options.max_header_bytes);
+  options.buffered = std::make_shared<std::atomic<std::size_t>>(0);
   std::vector<http::ServerGroup::Member> members;
   for (const auto& each : fronts_) {
     Front& front = *each;

@@ -22,8 +22,7 @@
 
 namespace berth::daemon {
 
-// Made and used on the house's thread, which none of these threads ever waits for; destroyed when
-// that has ended.
+// Used on the house's thread, which none of these threads ever waits for, until join().
 class Fronts {
  public:
   using MakeApi = std::function<std::unique_ptr<api::Api>(boost::asio::io_context& io,
@@ -34,18 +33,22 @@ class Fronts {
   Fronts(const Fronts&) = delete;
   Fronts& operator=(const Fronts&) = delete;
 
+  std::size_t size() const { return fronts_.size(); }
   // Nothing is accepted before open().
   Status bind(const std::string& address);
   std::uint16_t port() const { return port_; }
-  // `options` are those of all together. `next` is the house's.
   // Of each thread, for work of others.
   std::vector<boost::asio::io_context*> ios() const;
+  // `options` are those of all together. `next` is the house's.
   void open(http::ServerOptions options, boost::asio::io_context& house, activation::Intake& next,
             const MakeApi& make_api);
   // Stops accepting; idle connections are closed, busy ones after their reply.
   void drain();
   // Closes everything. What was asked of the stores may still come.
   void close();
+  // After the house's end: the threads end when what they still have to do is done. Their
+  // io_contexts are there for what is posted to them after that, until the destructor.
+  void join();
 
  private:
   struct Front;

@@ -38,9 +38,9 @@ Status House::open() {
   make_alarms();
   api_ = make_api(ground_.io, *durable_);
   make_admin();
-  if (fronts_) {
-    fronts_->open(api_server_options(ground_), ground_.io, *durable_,
-                  [this](auto& io, auto& intake) { return make_api(io, intake); });
+  if (ground_.fronts != nullptr) {
+    ground_.fronts->open(api_server_options(ground_), ground_.io, *durable_,
+                         [this](auto& io, auto& intake) { return make_api(io, intake); });
   }
   return admin_server_->listen_unix(ground_.data.admin_socket().string());
 }
@@ -54,11 +54,9 @@ Status House::listen() {
       },
       api::server_error);
   const std::string listen = config.text("http.listen");
-  const auto threads = static_cast<std::size_t>(config.integer("http.threads"));
   Status listening;
-  if (threads > 0) {
-    fronts_ = std::make_unique<Fronts>(threads);
-    listening = fronts_->bind(listen);
+  if (ground_.fronts != nullptr) {
+    listening = ground_.fronts->bind(listen);
   } else {
     server_ = std::make_unique<http::Server>(
         ground_.io, api_server_options(ground_),
@@ -69,7 +67,7 @@ Status House::listen() {
     listening = server_->listen_tcp(listen);
   }
   if (!listening.ok()) return listening.with_context(config.origin("http.listen"));
-  const std::uint16_t port = fronts_ ? fronts_->port() : server_->port();
+  const std::uint16_t port = ground_.fronts != nullptr ? ground_.fronts->port() : server_->port();
   address_ = api_address(listen, port, ground_.tls != nullptr);
   return {};
 }
@@ -81,17 +79,18 @@ void House::make_invokers() {
   auto pool = pool_options(config, address_);
   pool.owner = ground_.data.owner();
   invoker_ = std::make_unique<activation::PooledInvoker>(
-      activation::InvokerDependencies{
-          .io = ground_.io,
-          .clock = system_clock(),
-          .metrics = ground_.metrics,
-          .factory = ground_.backends.factory(),
-          .logs = ground_.backends.logs(),
-          .activations = ground_.store.activations(),
-          .manifest = ground_.manifest,
-          .work = &ground_.store.work(),
-          .ledger = &ground_.ledger,
-          .wires = fronts_ ? fronts_->ios() : std::vector<boost::asio::io_context*>()},
+      activation::InvokerDependencies{.io = ground_.io,
+                                      .clock = system_clock(),
+                                      .metrics = ground_.metrics,
+                                      .factory = ground_.backends.factory(),
+                                      .logs = ground_.backends.logs(),
+                                      .activations = ground_.store.activations(),
+                                      .manifest = ground_.manifest,
+                                      .work = &ground_.store.work(),
+                                      .ledger = &ground_.ledger,
+                                      .wires = ground_.fronts != nullptr
+                                                   ? ground_.fronts->ios()
+                                                   : std::vector<boost::asio::io_context*>()},
       activation::InvokerOptions{
           .pool = std::move(pool), .bounds = bounds, .record_before_reply = record_before_reply_});
   usage_ = container::UsageMeter::make({.io = ground_.io,
@@ -182,7 +181,9 @@ std::unique_ptr<api::Api> House::make_api(boost::asio::io_context& io, activatio
       .not_ready =
           [this] { return ground_.ready() ? std::string() : std::string("starting or stopping"); },
       .address = address_,
-      .tallies = tallies_});
+      .tallies = tallies_,
+      // This thread has one, too.
+      .apis = 1 + (ground_.fronts != nullptr ? ground_.fronts->size() : 0)});
 }
 
 void House::make_admin() {
@@ -258,7 +259,7 @@ void House::start_clocks() {
 
 void House::stop_serving() {
   if (server_) server_->drain();
-  if (fronts_) fronts_->drain();
+  if (ground_.fronts != nullptr) ground_.fronts->drain();
   if (alarms_) alarms_->stop();
   if (usage_) usage_->stop();
   if (admin_server_) admin_server_->drain();
@@ -270,7 +271,7 @@ boost::asio::awaitable<void> House::shut_down(SteadyTime deadline) {
 
 void House::close() {
   server_.reset();
-  if (fronts_) fronts_->close();
+  if (ground_.fronts != nullptr) ground_.fronts->close();
   admin_server_.reset();
   // Its timer for waiting callers would keep the loop running.
   api_.reset();

@@ -43,6 +43,7 @@ struct Ground {
   container::Ledger& ledger;
   const entity::RuntimesManifest& manifest;
   Backends& backends;
+  Fronts* fronts;                             // null: HTTP is the worker's own
   std::shared_ptr<http::TlsCertificate> tls;  // null: the REST API is in the clear
   std::function<bool()> ready;                // for new work; from any thread
 };
@@ -94,8 +95,6 @@ class House {
   std::string address_;
   plugin::Capacity capacity_;
   const std::shared_ptr<api::Tallies> tallies_ = api::make_tallies();
-  // Null: server_ is on this thread. Ends last, for the answers that the Invokers drop.
-  std::unique_ptr<Fronts> fronts_;
   std::unique_ptr<activation::PooledInvoker> invoker_;
   std::shared_ptr<container::UsageMeter> usage_;
   std::unique_ptr<activation::BuiltinInvoker> builtins_;  // before it: /whisk.system
@@ -104,7 +103,7 @@ class House {
   std::unique_ptr<activation::AlarmClock> alarms_;
   std::unique_ptr<api::Api> api_;
   std::unique_ptr<api::AdminApi> admin_;
-  std::unique_ptr<http::Server> server_;
+  std::unique_ptr<http::Server> server_;  // null: Fronts have theirs
   std::unique_ptr<http::Server> admin_server_;
 };
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "activation/posted_intake.hpp"
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
+#include <string>
+#include <unordered_set>
 #include <utility>
 
 namespace berth::activation {
@@ -24,9 +28,12 @@ class Handlers : public std::enable_shared_from_this<Handlers> {
   Handlers(const Handlers&) = delete;
   Handlers& operator=(const Handlers&) = delete;
 
-  // Both from the other side.
-  void accept(const Status& status) {
-    asio::post(here_, [self = shared_from_this(), status] { self->tell(status); });
+  // Both from the other side. `told` is called here, after the handler.
+  void accept(const Status& status, std::function<void()> told = {}) {
+    asio::post(here_, [self = shared_from_this(), status, told = std::move(told)] {
+      self->tell(status);
+      if (told) told();
+    });
   }
   void finish(const entity::Activation& activation) {
     asio::post(here_, [self = shared_from_this(), activation] {
@@ -49,38 +56,54 @@ class Handlers : public std::enable_shared_from_this<Handlers> {
 
 }  // namespace
 
+struct PostedIntake::Refusals {
+  std::atomic<std::int64_t> retry_after_s{1};  // written there, read here
+  // Activations whose callers have not heard of it yet, and may stop waiting meanwhile: what was
+  // refused has no record, and so must get no row. Touched there alone.
+  std::unordered_set<std::string> untold;
+};
+
 PostedIntake::PostedIntake(asio::io_context& here, asio::io_context& there, Intake& next)
-    : here_(here),
-      there_(there),
-      next_(next),
-      retry_after_s_(std::make_shared<std::atomic<std::int64_t>>(1)) {}
+    : here_(here), there_(there), next_(next), refusals_(std::make_shared<Refusals>()) {}
 
 void PostedIntake::submit(Invocation invocation, AcceptHandler accepted, OutcomeHandler handler) {
   auto handlers = std::make_shared<Handlers>(here_, std::move(accepted), std::move(handler));
-  asio::post(there_, [&next = next_, retry_after_s = retry_after_s_, handlers = std::move(handlers),
-                      invocation = std::move(invocation)]() mutable {
-    const bool blocking = invocation.blocking;
-    next.submit(
-        std::move(invocation),
-        [&next, retry_after_s, handlers, blocking](const Status& status) {
-          if (!status.ok()) retry_after_s->store(next.retry_after().count());
-          // Its caller waits for the outcome, which says as much: it need not be woken twice.
-          if (!blocking || !status.ok()) handlers->accept(status);
-        },
-        [handlers](const entity::Activation& activation) { handlers->finish(activation); });
-  });
+  asio::post(
+      there_, [&next = next_, &there = there_, refusals = refusals_, handlers = std::move(handlers),
+               invocation = std::move(invocation)]() mutable {
+        const bool blocking = invocation.blocking;
+        std::string id = blocking ? invocation.activation_id : std::string();
+        next.submit(
+            std::move(invocation),
+            [&next, &there, refusals, handlers, id = std::move(id)](const Status& status) {
+              const bool waits = !id.empty();
+              // Its caller waits for the outcome, which says as much: it need not be woken twice.
+              if (status.ok()) return waits ? void() : handlers->accept(status);
+              refusals->retry_after_s = next.retry_after().count();
+              if (!waits) return handlers->accept(status);
+              refusals->untold.insert(id);
+              // Once it is told nothing more is asked of it.
+              handlers->accept(status, [&there, refusals, id] {
+                asio::post(there, [refusals, id] { refusals->untold.erase(id); });
+              });
+            },
+            [handlers](const entity::Activation& activation) { handlers->finish(activation); });
+      });
 }
 
 void PostedIntake::keep(store::Work work, AcceptHandler done) {
   auto handlers = std::make_shared<Handlers>(here_, std::move(done), nullptr);
-  asio::post(
-      there_, [&next = next_, handlers = std::move(handlers), work = std::move(work)]() mutable {
-        next.keep(std::move(work), [handlers](const Status& status) { handlers->accept(status); });
-      });
+  asio::post(there_, [&next = next_, refusals = refusals_, handlers = std::move(handlers),
+                      work = std::move(work)]() mutable {
+    if (refusals->untold.contains(work.activation_id)) {
+      return handlers->accept(sdk::unavailable("the activation was refused"));
+    }
+    next.keep(std::move(work), [handlers](const Status& status) { handlers->accept(status); });
+  });
 }
 
 std::chrono::seconds PostedIntake::retry_after() const {
-  return std::chrono::seconds(retry_after_s_->load());
+  return std::chrono::seconds(refusals_->retry_after_s.load());
 }
 
 asio::awaitable<bool> PostedIntake::still_logging(std::string activation_id) const {

@@ -7,9 +7,7 @@
 // Handlers are called and destroyed on its own thread, also those that are dropped unused.
 #pragma once
 
-#include <atomic>
 #include <boost/asio/io_context.hpp>
-#include <cstdint>
 #include <memory>
 
 #include "activation/intake.hpp"
@@ -32,8 +30,8 @@ class PostedIntake final : public Intake {
   boost::asio::io_context& here_;
   boost::asio::io_context& there_;
   Intake& next_;
-  // Written there, read here.
-  const std::shared_ptr<std::atomic<std::int64_t>> retry_after_s_;
+  struct Refusals;
+  const std::shared_ptr<Refusals> refusals_;
 };
 
 }  // namespace berth::activation

@@ -71,6 +71,7 @@ struct Dependencies {
   // Where this server is, "http://127.0.0.1:3233", for URLs in answers to requests without a Host.
   std::string address;
   std::shared_ptr<Tallies> tallies{};  // null: its own
+  std::size_t apis = 1;  // of the server, which share the memory for what is kept ready
 };
 
 class Service;

@@ -73,9 +73,9 @@ struct GatewayTable::Load {
 };
 
 void GatewayTable::Memory::put(const std::string& uuid, Known entry) {
-  if (entry.bytes > kMaxBytes) return;
+  if (entry.bytes > max_bytes) return;
   erase(uuid);
-  while (bytes + entry.bytes > kMaxBytes || known.size() >= kMaxNamespaces) {
+  while (bytes + entry.bytes > max_bytes || known.size() >= kMaxNamespaces) {
     erase(std::string(ages.front()));
   }
   bytes += entry.bytes;

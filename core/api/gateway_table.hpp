@@ -4,6 +4,7 @@
 // store may be answered when it is gone. Private to core/api.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <list>
@@ -44,11 +45,12 @@ class GatewayTable {
 
   // `changes` is told of every change, whoever makes it.
   GatewayTable(boost::asio::io_context& io, store::EntityStore& entities,
-               std::shared_ptr<const GatewayChanges> changes)
+               std::shared_ptr<const GatewayChanges> changes, std::size_t max_bytes = kMaxBytes)
       : io_(io),
         entities_(entities),
         changes_(std::move(changes)),
-        memory_(std::make_shared<Memory>()) {}
+        // All of one namespace has room.
+        memory_(std::make_shared<Memory>(std::max(max_bytes, 2 * kMaxNamespaceBytes))) {}
 
   // `done` is called once, at once if the namespace is in memory. It is told apart by its uuid, so
   // that one which was deleted and made again has none of the old APIs.
@@ -65,6 +67,8 @@ class GatewayTable {
     std::list<std::string>::iterator age{};
   };
   struct Memory {
+    explicit Memory(std::size_t most) : max_bytes(most) {}
+    const std::size_t max_bytes;
     std::unordered_map<std::string, Known> known;  // by uuid
     // Those that are being read, each as of the last change.
     std::unordered_map<std::string, std::shared_ptr<Load>> loading;

@@ -28,9 +28,11 @@ class Service {
   explicit Service(Dependencies dependencies)
       : deps(std::move(dependencies)),
         tallies(deps.tallies ? deps.tallies : make_tallies()),
-        resolver(deps.entities),
-        gateway(deps.io, deps.entities, {tallies, &tallies->gateway_changes}),
-        waiting(deps.io) {}
+        resolver(deps.entities, activation::Resolver::kMaxBytes / deps.apis),
+        gateway(deps.io, deps.entities, {tallies, &tallies->gateway_changes},
+                GatewayTable::kMaxBytes / deps.apis),
+        waiting(deps.io),
+        defaults(entity::DefaultsCache::kMaxBytes / deps.apis) {}
 
   // What a namespace may, the system's with what was set for it alone; user.limits may be null.
   Throttles throttles_of(const entity::Identity& user) const;

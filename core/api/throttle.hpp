@@ -45,7 +45,7 @@ class Throttle {
   };
 
   // A place for one invocation of the namespace, or the 429. `now_ms` is of any clock that does not
-  // go backwards.
+  // go backwards; that of another thread may be a little behind.
   // Of what is not throttled it is only counted.
   Checked<Place> enter(const std::string& namespace_uuid, const Throttles& allowed,
                        std::int64_t now_ms);

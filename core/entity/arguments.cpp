@@ -16,7 +16,6 @@ constexpr std::size_t kMaxDepth = 256;
 constexpr std::size_t kMaxStepDepth = 512;
 // Actions whose parameters are kept ready. More only cost the time to prepare them again.
 constexpr std::size_t kMaxPrepared = 4096;
-constexpr std::size_t kMaxPreparedBytes = 64u << 20;
 constexpr std::uint64_t kHashStart = 0xcbf29ce484222325;
 constexpr std::uint64_t kHashStep = 0x100000001b3;
 
@@ -240,7 +239,7 @@ Result<std::string> step_arguments(const Defaults& defaults, std::string_view pa
 std::shared_ptr<const Defaults> DefaultsCache::of(const Action& action) {
   static const auto kNone = std::make_shared<const Defaults>();
   if (action.parameters.empty()) return kNone;
-  if (prepared_.size() >= kMaxPrepared || bytes_ > kMaxPreparedBytes) {
+  if (prepared_.size() >= kMaxPrepared || bytes_ > max_bytes_) {
     prepared_.clear();
     bytes_ = 0;
   }

@@ -61,6 +61,9 @@ Result<std::string> step_arguments(const Defaults& defaults, std::string_view pa
 // to one thread.
 class DefaultsCache {
  public:
+  static constexpr std::size_t kMaxBytes = 64u << 20;
+  explicit DefaultsCache(std::size_t max_bytes = kMaxBytes) : max_bytes_(max_bytes) {}
+
   std::shared_ptr<const Defaults> of(const Action& action);
 
  private:
@@ -69,6 +72,7 @@ class DefaultsCache {
     std::shared_ptr<const Defaults> defaults;
   };
   std::unordered_map<std::string, Prepared> prepared_;  // by the action's path
+  const std::size_t max_bytes_;
   std::size_t bytes_ = 0;
 };
 

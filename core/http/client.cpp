@@ -191,7 +191,9 @@ Client::Client(boost::asio::io_context& io, std::shared_ptr<Impl> impl)
 
 Client::~Client() {
   if (is_remote()) {
-    boost::asio::post(impl_->io, [impl = impl_] { impl->shut(); });
+    // It ends there, too.
+    boost::asio::io_context& wire = impl_->io;
+    boost::asio::post(wire, [impl = std::move(impl_)] { impl->shut(); });
   } else {
     impl_->shut();
   }

@@ -18,6 +18,11 @@ constexpr std::size_t kProgress = 16 * 1024;
 // To copy so much is cheaper than to hand the kernel two pieces.
 constexpr std::size_t kJoined = 4 * 1024;
 
+ServerOptions with_count(ServerOptions options) {
+  if (!options.buffered) options.buffered = std::make_shared<std::atomic<std::size_t>>(0);
+  return options;
+}
+
 }  // namespace
 
 // ---- context ----------------------------------------------------------------------------------
@@ -27,9 +32,10 @@ ConnectionContext::ConnectionContext(boost::asio::io_context& io_context,
                                      Server::ErrorBody make_error_body)
     : io(io_context),
       ticker(Ticker::of(io_context)),
-      options(server_options),
+      options(with_count(std::move(server_options))),
       handler(std::move(request_handler)),
-      error_body(std::move(make_error_body)) {
+      error_body(std::move(make_error_body)),
+      buffered(*options.buffered) {
   limits.max_header_bytes = options.max_header_bytes;
   limits.max_target_bytes = options.max_target_bytes;
   limits.max_body_bytes = options.max_body_bytes;
@@ -109,9 +115,10 @@ void Connection::expired(void* self) {
 }
 
 void Connection::account() {
-  context_->buffered += buffer_.capacity();
-  context_->buffered -= accounted_;
-  accounted_ = buffer_.capacity();
+  const std::size_t now = buffer_.capacity();
+  if (now == accounted_) return;
+  context_->buffered += now - accounted_;  // less, if that wraps around
+  accounted_ = now;
 }
 
 void Connection::arm_read() {

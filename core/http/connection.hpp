@@ -46,7 +46,7 @@ struct ConnectionContext {
   Server::Handler handler;
   Server::ErrorBody error_body;
   bool draining = false;
-  std::size_t buffered = 0;  // capacities of all receive buffers
+  std::atomic<std::size_t>& buffered;  // capacities of all receive buffers
   std::vector<std::shared_ptr<Connection>> connections;
   std::atomic<std::size_t> count{0};  // of `connections`, for other threads
   std::string head;  // of the response being written, and its body if that is short

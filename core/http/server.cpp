@@ -68,7 +68,9 @@ void Server::Impl::accepted(int fd) {
     UniqueFd(fd).reset();
     return;
   }
-  std::make_shared<Connection>(context)->start(fd, count >= context->options.max_connections);
+  const auto connection = std::make_shared<Connection>(context);
+  connection->start(fd, count >= context->options.max_connections);
+  if (context->draining) connection->drain();
 }
 
 void Server::Impl::stop_listening(bool accept_waiting) {

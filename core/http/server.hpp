@@ -7,6 +7,7 @@
 // tick a Server enforces every time limit.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstddef>
@@ -51,6 +52,8 @@ struct ServerOptions {
   // Of all connections' requests together, so that many large ones at once cannot fill the memory;
   // what exceeds it is answered with 503.
   std::size_t max_buffered_bytes = std::size_t{1024} * 1024 * 1024;
+  // What they have now, for Servers that share the bound; null: this one's own.
+  std::shared_ptr<std::atomic<std::size_t>> buffered{};
   std::shared_ptr<const TlsCertificate> tls{};  // null: in the clear
 };
 

@@ -45,7 +45,7 @@ void ServerGroup::accepted(int fd) {
 }
 
 void ServerGroup::close() {
-  if (const auto listener = std::exchange(listener_, nullptr)) listener->close(true);
+  if (const auto listener = std::exchange(listener_, nullptr)) listener->close(!places_.empty());
 }
 
 }  // namespace berth::http

@@ -37,7 +37,7 @@ class ServerGroup {
   // The Servers must live until what was posted to their io_contexts before the end of close() has
   // run.
   void start(const std::vector<Member>& members);
-  // Accepts what waits already, once; then listens no more.
+  // Accepts what waits already, once, if it has started; then listens no more.
   void close();
 
  private:

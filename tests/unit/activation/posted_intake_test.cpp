@@ -164,6 +164,27 @@ TEST_F(PostedIntakeTest, ARefusalBringsWhenToComeAgain) {
   }
 }
 
+// Its caller stops waiting before the refusal has come to it.
+TEST_F(PostedIntakeTest, WhatWasRefusedIsNotKept) {
+  next.refuse = true;
+  std::promise<Status> kept;
+  here.run([&] {
+    Invocation invocation;
+    invocation.activation_id = "id";
+    invocation.blocking = true;
+    intake->submit(
+        std::move(invocation), [](const Status& status) { EXPECT_FALSE(status.ok()); },
+        [](const entity::Activation&) { ADD_FAILURE(); });
+    store::Work work;
+    work.activation_id = "id";
+    intake->keep(std::move(work), [&](const Status& status) { kept.set_value(status); });
+  });
+  auto answer = kept.get_future();
+  ASSERT_EQ(answer.wait_for(kPatience), std::future_status::ready);
+  EXPECT_FALSE(answer.get().ok());
+  there.run([this] { EXPECT_EQ(next.kept, ""); });
+}
+
 // As it is when Berth stops before a durable one ran: its caller's things end on their own thread.
 TEST_F(PostedIntakeTest, WhatIsDroppedEndsHere) {
   submit(false);

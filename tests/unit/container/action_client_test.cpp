@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <optional>
+#include <thread>
 
 #include "base/ids.hpp"
 #include "unit/container/fakes.hpp"
@@ -156,6 +157,31 @@ TEST_F(Client, SendsInitAndRunToTheirPaths) {
   EXPECT_EQ(second.length, 11u);
   EXPECT_GE(second.end_ms, second.start_ms);
   EXPECT_EQ(paths, (std::vector<std::string>{"/init", "/run"}));
+}
+
+// The way back from the thread that has the connections is none of the function's time.
+TEST_F(Client, TheIntervalEndsWhereTheAnswerIsRead) {
+  boost::asio::io_context wire;
+  bool answered = false;
+  const test::FakeProxy served(wire, path, [&](const std::string&, const std::string&) {
+    answered = true;
+    return Answer{.body = R"({"ok":true})"};
+  });
+  auto opened = ActionClient::open(io, clock, "unix:" + path, 1024, {&wire});
+  ASSERT_TRUE(opened);
+  std::optional<Reply> reply;
+  const SteadyTime begin = clock.steady_now();
+  (*opened)->run(caller, "{}", 60s, [&](Reply got) { reply = std::move(got); });
+  ASSERT_TRUE(test::run_until(wire, [&] { return answered; }));
+  int more = 50;  // handlers; the answer is read in one of the next
+  ASSERT_TRUE(test::run_until(wire, [&] { return --more == 0; }));
+  const SteadyTime end = clock.steady_now();
+  std::this_thread::sleep_for(50ms);
+  ASSERT_TRUE(test::run_until(io, [&] { return reply.has_value(); }));
+  EXPECT_TRUE(reply->ok());
+  EXPECT_LE(reply->interval, end - begin);
+  opened->reset();
+  test::settle(wire);
 }
 
 TEST_F(Client, NobodyListening) {

@@ -88,6 +88,19 @@ TEST_F(ServerGroupTest, ServesNobodyBeforeItsStartAndWhoCameBeforeItsEnd) {
   EXPECT_EQ(late.receive_message().status, 200);
 }
 
+TEST_F(ServerGroupTest, ItsEndBeforeItsStartLeavesWhoWaits) {
+  RawSocket early = RawSocket::connect_tcp(group_.port());
+  loops_[0].run([this] { group_.close(); });
+  EXPECT_TRUE(early.at_end());
+}
+
+TEST_F(ServerGroupTest, WhoComesWhileAServerDrainsIsServedOnce) {
+  start();
+  for (std::size_t i = 0; i < 2; ++i) loops_[i].run([this, i] { servers_[i]->drain(); });
+  RawSocket asking = RawSocket::connect_tcp(group_.port());
+  EXPECT_TRUE(asking.at_end()) << "it asked for nothing";
+}
+
 TEST_F(ServerGroupTest, ATakenAddressIsTold) {
   ServerGroup second(loops_[1].io());
   Status bound;
