@@ -135,9 +135,8 @@ Result<ActionSlot*> ContainerPool::find_slot(const Waiter& waiter) {
   slot.sentinelled = sentinelled;
   slot.concurrency =
       static_cast<std::uint32_t>(std::max<std::int64_t>(1, action.limits.concurrency));
-  slot.size_class = &find_class(kind, image, user_provided, slot.concurrency > 1,
-                                static_cast<std::uint64_t>(action.limits.memory_mb) * 1024 * 1024);
-  ++slot.size_class->users;
+  join_class(slot, find_class(kind, image, user_provided, slot.concurrency > 1,
+                              static_cast<std::uint64_t>(action.limits.memory_mb) * 1024 * 1024));
   return &slot;
 }
 
@@ -154,6 +153,7 @@ void ContainerPool::forget_slot_if_unused(ActionSlot& slot) {
   if (slot.containers > 0 || slot.waiting > 0 || slot.starts > 0 || slot.holds > 0) return;
   Tenant& tenant = *slot.tenant;
   SizeClass* const size_class = slot.size_class;
+  if (--slot.queue->slots == 0) size_class->queues.erase(&tenant);
   slots_.remove(slot);
   --tenant.slots;
   forget_tenant_if_unused(tenant);
@@ -264,8 +264,7 @@ void ContainerPool::cancel(Waiter& waiter) {
 void ContainerPool::assign(Container& container, ActionSlot& slot) {
   container.slot = &slot;
   container.assigned_at = container.granted_at;
-  ++slot.containers;
-  update_worth(slot);
+  count_container(slot, 1);
   charge(container, slot.tenant);
 }
 
@@ -355,8 +354,7 @@ void ContainerPool::give_back(Container& container) {
   }
   --container.active;
   ActionSlot& slot = *std::exchange(container.slot, nullptr);
-  --slot.containers;
-  update_worth(slot);
+  count_container(slot, -1);
   charge(container, nullptr);
   step(container, Event::kIdle);
   {
@@ -384,6 +382,7 @@ void ContainerPool::make_idle(Container& container, SteadyTime now) {
   unpaused_.push_back(container);
   idle_bytes_ += container.memory_bytes;
   ++container.slot->idle;
+  count_in(container);
   // Who is below his share comes before the promise to one above his own.
   const bool fair = promised_ == nullptr || is_fair(*promised_);
   if (fair && balance() < 0) settle_deficit();
@@ -400,7 +399,7 @@ void ContainerPool::offer_fresh(Container& container, ActionSlot* preferred) {
     for (auto size = sizes.upper_bound(container.memory_bytes); size != sizes.begin();) {
       SizeClass& size_class = *(--size)->second;
       if (!size_class.order.empty()) {
-        ActionSlot& first = (*size_class.order.begin())->needy.front();
+        ActionSlot& first = size_class.order.begin()->needy.front();
         if (slot == nullptr || is_earlier(first, *slot)) slot = &first;
       }
       if (waits == nullptr && !size_class.waiting.empty()) waits = &size_class.waiting.front();

@@ -198,6 +198,8 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
 
   // Work of every tick: pauses, idle time-outs, retries, prewarming. Tests call it themselves.
   void tick();
+  // The next look for a start is a whole one: for tests.
+  void forget_outlooks();
   // Starts nothing any more and gives no lease. Containers stay: the factory's stop() decides.
   void stop();
   // The factory is not spoken to any more: leases may still end, without effect; requests under way
@@ -243,21 +245,26 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   bool within_share(const Tenant& tenant, std::uint64_t more) const;
   bool is_fair(const Container& planned) const;
   void charge(Container& container, Tenant* tenant);
+  static void join_class(ActionSlot& slot, SizeClass& size_class);
   void update_needy(ActionSlot& slot);
   void leave_turn(ActionSlot& slot);
   void take_turn(Tenant& tenant, std::uint64_t bytes);
   void dispatch();
   ActionSlot* next_startable(SteadyTime now);
   ActionSlot* next_starved(SteadyTime now);
-  void learn_cost(SizeClass& size_class) const;
-  bool may_be_taken(const Container& container, SteadyTime now, bool overdue) const;
   SteadyTime worth_from(const ActionSlot& slot) const;
-  void update_worth(const ActionSlot& slot) const;
+  void update_worth(ActionSlot& slot);
+  void count_container(ActionSlot& slot, int more);
   ActionSlot* first_worth(TenantQueue& queue, SteadyTime now, SteadyTime& first) const;
-  bool gives_way(const Container& container, SteadyTime now) const;
+  bool gives_way(const Container& container, SteadyTime now);
   std::int64_t room_for(const Tenant& tenant) const;
+
+  // pool_victims.cpp: what a start costs, and what is removed for one.
+  void learn_cost(SizeClass& size_class);
+  static SteadyTime ripe_from(const Container& container, bool overdue);
   bool choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool overdue,
-                      SteadyTime now);
+                      SteadyTime now, SteadyTime& again);
+  void count_in(const Container& idle);
 
   // pool_adopt.cpp: the start, and the ledger.
   boost::asio::awaitable<Status> adopt_left(SteadyTime deadline);
@@ -270,8 +277,8 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
 
   // pool_memory.cpp: who exists.
   std::int64_t balance() const;
-  std::int64_t evictable() const;
-  bool evict_for(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool force);
+  bool evict_for(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing, bool force,
+                 SteadyTime now, SteadyTime& again);
   void settle_deficit();
   void forget_class(SizeClass* size_class);  // one user less
   Container& add_container(SizeClass& size_class, StartKind kind);
@@ -349,6 +356,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   std::unordered_map<std::string, std::unique_ptr<Tenant>, TextHash> tenants_;  // by uuid
   std::set<Tenant*, ByHeld> by_held_;  // those that hold something
   std::uint64_t share_ = 0;            // of the memory, for each of them
+  std::uint64_t changes_ = 0;          // of what an Outlook goes by
   std::uint64_t next_tenant_ = 1;
   std::uint64_t turn_ = 0;  // that of the last start
   std::size_t waiting_tenants_ = 0;
@@ -359,6 +367,7 @@ class ContainerPool : public std::enable_shared_from_this<ContainerPool> {
   ContainerList<&Container::idle_hook> stock_;  // prewarmed, oldest first
   ContainerList<&Container::unpaused_hook> unpaused_;  // idle and could be paused, oldest first
   ContainerList<&Container::work_hook> planned_;       // wait for memory that is about to come
+  Outlook settling_;               // of the last look for what is to be removed for those
   Container* promised_ = nullptr;  // that of `planned_` for which there is not memory enough yet
   ContainerList<&Container::work_hook> undestroyed_;  // the factory failed to destroy them
   SlotList<&ActionSlot::retry_hook> retrying_;

@@ -125,8 +125,7 @@ std::string ContainerPool::adopt(const plugin::ContainerInfo& info, const Ledger
     slot_of = &add_slot(std::move(action), entry.namespace_uuid, entry.namespace_name);
     slot_of->sentinelled = sentinelled;
     slot_of->concurrency = entry.concurrency;
-    slot_of->size_class = &size_class;
-    ++size_class.users;
+    join_class(*slot_of, size_class);
   }
   ActionSlot& slot = *slot_of;
   container.granted_at = container.created_at;

@@ -13,23 +13,15 @@
 #include <limits>
 
 #include "container/container_pool.hpp"
+#include "container/smooth.hpp"
 
 namespace berth::container {
 namespace {
-// How many namespaces are looked at for one decision: what keeps it short where there are many.
-constexpr int kLooks = 16;
 // A wait that is so many times the expected one tells that nothing can be expected.
 constexpr float kPatience = 4;
-// A container that others wait for serves its action for so many times what it takes to start one.
-constexpr int kServes = 3;
-constexpr int kRests = 4;  // for the last one of an action
 // Who waited for too long is looked for so often at most, while nobody's promise was kept
 // meanwhile: each activation that begins or ends asks.
 constexpr std::chrono::milliseconds kLookAgain{5};
-
-std::chrono::nanoseconds to_time(float ms) {
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(ms * 1e6f));
-}
 }  // namespace
 
 Tenant& ContainerPool::find_tenant(const std::string& uuid) {
@@ -40,6 +32,7 @@ Tenant& ContainerPool::find_tenant(const std::string& uuid) {
     tenant->number = next_tenant_++;
     tenant->turn = turn_;
     share_ = capacity_bytes_ / tenants_.size();
+    ++changes_;
   }
   return *tenant;
 }
@@ -48,6 +41,7 @@ void ContainerPool::forget_tenant_if_unused(Tenant& tenant) {
   if (tenant.slots > 0) return;
   tenants_.erase(std::string(tenant.uuid));
   share_ = capacity_bytes_ / std::max<std::size_t>(1, tenants_.size());
+  ++changes_;
 }
 
 // One that has nothing is within its share, however small that is.
@@ -63,6 +57,7 @@ bool ContainerPool::is_fair(const Container& planned) const {
 
 void ContainerPool::charge(Container& container, Tenant* tenant) {
   if (container.charged == tenant) return;
+  ++changes_;
   const auto change = [&](Tenant& whose, bool more) {
     if (whose.held > 0) by_held_.erase(&whose);
     whose.held = more ? whose.held + container.memory_bytes : whose.held - container.memory_bytes;
@@ -73,42 +68,55 @@ void ContainerPool::charge(Container& container, Tenant* tenant) {
   if (tenant != nullptr) change(*tenant, true);
 }
 
+void ContainerPool::join_class(ActionSlot& slot, SizeClass& size_class) {
+  slot.size_class = &size_class;
+  ++size_class.users;
+  std::unique_ptr<TenantQueue>& queue = size_class.queues[slot.tenant];
+  if (!queue) queue = std::make_unique<TenantQueue>(*slot.tenant, size_class);
+  ++queue->slots;
+  slot.queue = queue.get();
+}
+
 void ContainerPool::update_needy(ActionSlot& slot) {
   const bool needy = slot.waiting > slot.starts && !slot.retry_hook.is_linked();
-  if (needy == (slot.queue != nullptr)) return update_worth(slot);
-  if (!needy) return leave_turn(slot);
+  if (needy && slot.needy_hook.is_linked()) return update_worth(slot);
+  if (!needy) {
+    slot.worth_from = SteadyTime::max();
+    return leave_turn(slot);
+  }
   SizeClass& size_class = *slot.size_class;
   Tenant& tenant = *slot.tenant;
-  std::unique_ptr<TenantQueue>& queue = size_class.queues[&tenant];
-  if (!queue) {
+  TenantQueue& queue = *slot.queue;
+  if (queue.needy.empty()) {
     if (tenant.queues.empty()) tenant.turn = std::max(tenant.turn, turn_);
-    queue.reset(new TenantQueue{tenant, size_class, {}, {}});
-    tenant.queues.push_back(*queue);
-    size_class.order.insert(queue.get());
+    tenant.queues.push_back(queue);
+    size_class.order.insert(queue);
   }
   slot.turn = next_turn_++;
-  slot.queue = queue.get();
-  queue->needy.push_back(slot);
-  if (!size_class.needy_hook.is_linked()) needy_classes_.push_back(size_class);
+  queue.needy.push_back(slot);
+  if (!size_class.needy_hook.is_linked()) {
+    size_class.outlook = {};
+    needy_classes_.push_back(size_class);
+  }
   update_worth(slot);
 }
 
 void ContainerPool::leave_turn(ActionSlot& slot) {
-  if (slot.queue == nullptr) return;
-  TenantQueue& queue = *std::exchange(slot.queue, nullptr);
+  if (!slot.needy_hook.is_linked()) return;
+  TenantQueue& queue = *slot.queue;
   slot.needy_hook.unlink();
   if (!queue.needy.empty()) return;
   SizeClass& size_class = queue.size_class;
-  size_class.order.erase(&queue);
-  size_class.queues.erase(&queue.tenant);  // the end of `queue`
+  queue.order_hook.unlink();
+  queue.tenant_hook.unlink();
   if (size_class.order.empty()) size_class.needy_hook.unlink();
 }
 
 void ContainerPool::take_turn(Tenant& tenant, std::uint64_t bytes) {
   turn_ = std::max(turn_, tenant.turn);
-  for (TenantQueue& queue : tenant.queues) queue.size_class.order.erase(&queue);
+  for (TenantQueue& queue : tenant.queues) queue.order_hook.unlink();
   tenant.turn += bytes;
-  for (TenantQueue& queue : tenant.queues) queue.size_class.order.insert(&queue);
+  for (TenantQueue& queue : tenant.queues) queue.size_class.order.insert(queue);
 }
 
 // What is free for a start of that namespace. What is promised to one above its share does not
@@ -120,87 +128,10 @@ std::int64_t ContainerPool::room_for(const Tenant& tenant) const {
   return room + static_cast<std::int64_t>(promised_->memory_bytes);
 }
 
-// After either of its times was measured again.
-void ContainerPool::learn_cost(SizeClass& size_class) const {
-  std::chrono::duration<float, std::milli> cost(size_class.create_ms + size_class.init_ms);
-  if (cost < options_.cheap_start) cost = {};
-  size_class.start_ms = cost.count();
-  size_class.start_cost = to_time(cost.count());
-  size_class.worth_from = SteadyTime::min();
-}
-
-// Whether taking that idle container is less of a loss than a start. One that was used a moment ago
-// is needed in the next one; to take it would only move the start to another action, and if each
-// did so to each, more time would go into starts than into work. So it must rest for as long as a
-// start of its own takes, and for some times that if it is the last one of an action that comes
-// often. Who waited for too long (`overdue`) also gets one that served for some times what it
-// costs.
-bool ContainerPool::may_be_taken(const Container& container, SteadyTime now, bool overdue) const {
-  const ActionSlot& slot = *container.slot;
-  const std::chrono::nanoseconds cost = slot.size_class->start_cost;
-  const std::chrono::nanoseconds rests = now - container.last_used;
-  if (slot.containers == 1) {
-    const bool often = slot.gap_ms != 0 && slot.gap_ms < kRests * slot.size_class->start_ms;
-    if (!often || rests >= kRests * cost) return true;
-    if (!overdue) return false;
-  }
-  return rests >= cost || (overdue && now - container.assigned_at >= kServes * cost);
-}
-
-// Fills victims_ with what is removed for a start of `bytes`, `missing` of which are not free.
-// False: it would not be enough.
-bool ContainerPool::choose_victims(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
-                                   bool overdue, SteadyTime now) {
-  victims_.clear();
-  const SteadyTime old = now - options_.share_window;
-  const auto take = [&](Container& container) {
-    victims_.push_back(&container);
-    missing -= static_cast<std::int64_t>(container.memory_bytes);
-  };
-  // Where a share is less than one container there is nothing to protect.
-  const bool plain = overdue || tenants_.size() <= 1 || share_ < bytes;
-  const auto take_first_of = [&](auto& containers) {
-    int looks = 0;
-    for (Container& container : containers) {
-      if (missing <= 0 || (!plain && container.last_used > old) || ++looks > kLooks) break;
-      if (may_be_taken(container, now, overdue)) take(container);
-    }
-  };
-  take_first_of(kept_);
-  take_first_of(idle_);
-  if (missing > 0 && !plain) {
-    const bool fair = within_share(tenant, bytes);
-    const auto take_of = [&](Tenant& other, std::uint64_t least, bool at_once) {
-      std::uint64_t held = other.held;
-      int looks = 0;
-      for (Container& container : other.idle) {
-        if (missing <= 0 || held < least || ++looks > kLooks) break;
-        if (container.last_used <= old) continue;  // taken already
-        if (!at_once && !may_be_taken(container, now, overdue)) continue;
-        take(container);
-        held -= container.memory_bytes;
-      }
-    };
-    const std::uint64_t more = std::max(share_ + 1, tenant.held + bytes);
-    int looks = 0;
-    for (Tenant* other : by_held_) {
-      if (missing <= 0 || other->held < more || ++looks > kLooks) break;
-      // Who is within his share does not wait for who is above his own.
-      if (other != &tenant) take_of(*other, more, fair);
-    }
-    take_of(const_cast<Tenant&>(tenant), 0, false);
-  }
-  for (Container& container : stock_) {
-    if (missing <= 0) break;
-    take(container);
-  }
-  return missing <= 0;
-}
-
-// After when another container for that action is worth what is removed for it. Not while those it
-// has will have done all that waits before the new one is there: a burst would else displace what
-// the other actions need in the next moment, and they each other, until more time goes into starts
-// than into work.
+// From when on another container for that action is worth what is removed for it. Not while those
+// it has will have done all that waits before the new one is there: a burst would else displace
+// what the other actions need in the next moment, and they each other, until more time goes into
+// starts than into work.
 SteadyTime ContainerPool::worth_from(const ActionSlot& slot) const {
   const float has = static_cast<float>(slot.containers + slot.starts);
   const float start_ms = slot.size_class->start_ms;
@@ -211,9 +142,26 @@ SteadyTime ContainerPool::worth_from(const ActionSlot& slot) const {
 }
 
 // After a change of what worth_from() goes by.
-void ContainerPool::update_worth(const ActionSlot& slot) const {
-  if (slot.queue == nullptr) return;
-  slot.size_class->worth_from = std::min(slot.size_class->worth_from, worth_from(slot));
+void ContainerPool::update_worth(ActionSlot& slot) {
+  if (!slot.needy_hook.is_linked()) return;
+  const SteadyTime from = worth_from(slot);
+  Outlook& outlook = slot.size_class->outlook;
+  outlook.worth_from = std::min(outlook.worth_from, from);
+  // If it was worth it before, that was not what it waited for.
+  if (from >= slot.worth_from) return;
+  slot.worth_from = from;
+  outlook.startable_from = std::min(outlook.startable_from, from);
+}
+
+void ContainerPool::count_container(ActionSlot& slot, int more) {
+  slot.containers += static_cast<std::uint32_t>(more);
+  ++changes_;
+  update_worth(slot);
+}
+
+void ContainerPool::forget_outlooks() {
+  for (SizeClass& size_class : needy_classes_) size_class.outlook = {};
+  settling_ = {};
 }
 
 // The first in turn of those that are worth it; null: none of the first ones is. `first` becomes
@@ -226,9 +174,9 @@ ActionSlot* ContainerPool::first_worth(TenantQueue& queue, SteadyTime now,
       first = SteadyTime::min();  // not known
       break;
     }
-    const SteadyTime from = worth_from(slot);
-    first = std::min(first, from);
-    if (from < now) return &slot;
+    slot.worth_from = worth_from(slot);
+    first = std::min(first, slot.worth_from);
+    if (slot.worth_from <= now) return &slot;
   }
   return nullptr;
 }
@@ -240,28 +188,37 @@ ActionSlot* ContainerPool::next_startable(SteadyTime now) {
       balance() + static_cast<std::int64_t>(promised_ != nullptr ? promised_->memory_bytes : 0);
   for (SizeClass& size_class : needy_classes_) {
     const auto bytes = static_cast<std::int64_t>(size_class.memory_bytes);
-    if (most < bytes && now <= size_class.worth_from) continue;
-    SteadyTime first = SteadyTime::max();
+    const Outlook& last = size_class.outlook;
+    if (most < bytes && most <= last.most && changes_ == last.changes && now < last.startable_from)
+      continue;
+    Outlook found{SteadyTime::max(), SteadyTime::max(), most, changes_, false};
     int looks = 0;
-    for (TenantQueue* queue : size_class.order) {
-      ActionSlot* slot = &queue->needy.front();
+    for (TenantQueue& queue : size_class.order) {
+      ActionSlot* slot = &queue.needy.front();
       if ((best != nullptr && !is_earlier(*slot, *best)) || ++looks > kLooks) {
-        first = SteadyTime::min();  // not known
+        found.worth_from = found.startable_from = SteadyTime::min();  // not known
         break;
       }
-      const std::int64_t room = room_for(queue->tenant);
+      const std::int64_t room = room_for(queue.tenant);
       if (room < bytes) {
-        slot = first_worth(*queue, now, first);
-        if (slot == nullptr || room + evictable() < bytes ||
-            !choose_victims(queue->tenant, size_class.memory_bytes, bytes - room, false, now)) {
+        SteadyTime worth = SteadyTime::max();
+        slot = first_worth(queue, now, worth);
+        found.worth_from = std::min(found.worth_from, worth);
+        if (slot == nullptr) {
+          found.startable_from = std::min(found.startable_from, worth);
+          continue;
+        }
+        if (!choose_victims(queue.tenant, size_class.memory_bytes, bytes - room, false, now,
+                            found.startable_from)) {
+          if (within_share(queue.tenant, size_class.memory_bytes)) found.fair = true;
           continue;
         }
       }
-      first = SteadyTime::min();
+      found.worth_from = found.startable_from = SteadyTime::min();
       best = slot;
       break;
     }
-    size_class.worth_from = first;
+    size_class.outlook = found;
   }
   return best;
 }
@@ -273,13 +230,13 @@ ActionSlot* ContainerPool::next_starved(SteadyTime now) {
   ActionSlot* best = nullptr;
   SteadyTime first;
   for (SizeClass& size_class : needy_classes_) {
-    if (now <= size_class.worth_from) continue;
+    if (now < size_class.outlook.worth_from) continue;
     int looks = 0;
-    for (TenantQueue* queue : size_class.order) {
-      ActionSlot& slot = queue->needy.front();
+    for (TenantQueue& queue : size_class.order) {
+      ActionSlot& slot = queue.needy.front();
       if ((best != nullptr && !is_earlier(slot, *best)) || ++looks > kLooks) break;
-      if (promised_ != nullptr && !within_share(queue->tenant, size_class.memory_bytes)) continue;
-      ActionSlot* const worth = first_worth(*queue, now, first);
+      if (promised_ != nullptr && !within_share(queue.tenant, size_class.memory_bytes)) continue;
+      ActionSlot* const worth = first_worth(queue, now, first);
       if (worth == nullptr || worth->waiters.front().since + options_.overtake_limit > now) {
         continue;
       }
@@ -291,7 +248,7 @@ ActionSlot* ContainerPool::next_starved(SteadyTime now) {
 }
 
 // Whether a container that just ended an activation is not given the next one of its action.
-bool ContainerPool::gives_way(const Container& container, SteadyTime now) const {
+bool ContainerPool::gives_way(const Container& container, SteadyTime now) {
   if (needy_classes_.empty() && promised_ == nullptr) return false;
   const ActionSlot& slot = *container.slot;
   const Tenant& tenant = *slot.tenant;
@@ -308,18 +265,18 @@ bool ContainerPool::gives_way(const Container& container, SteadyTime now) const 
   // A namespace below its share would have a container of this memory: now.
   const std::int64_t gain = static_cast<std::int64_t>(container.memory_bytes);
   SteadyTime first;
-  for (const SizeClass& size_class : needy_classes_) {
-    if (now <= size_class.worth_from) continue;
+  for (SizeClass& size_class : needy_classes_) {
+    if (now < size_class.outlook.worth_from) continue;
     int looks = 0;
-    for (TenantQueue* queue : size_class.order) {
+    for (TenantQueue& queue : size_class.order) {
       if (++looks > kLooks) break;
-      const Tenant& other = queue->tenant;
+      const Tenant& other = queue.tenant;
       if (&other == &tenant ||
           other.held + size_class.memory_bytes + container.memory_bytes > tenant.held ||
           room_for(other) + gain < static_cast<std::int64_t>(size_class.memory_bytes)) {
         continue;
       }
-      if (first_worth(*queue, now, first) != nullptr) return true;
+      if (first_worth(queue, now, first) != nullptr) return true;
     }
   }
   return false;

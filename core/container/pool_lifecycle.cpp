@@ -334,8 +334,7 @@ void ContainerPool::gone(Container& container) {
   }
   if (container.slot != nullptr) {
     ActionSlot& slot = *std::exchange(container.slot, nullptr);
-    --slot.containers;
-    update_worth(slot);
+    count_container(slot, -1);
     forget_slot_if_unused(slot);
   }
   forget_class(std::exchange(container.size_class, nullptr));

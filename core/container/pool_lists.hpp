@@ -5,11 +5,11 @@
 #pragma once
 
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,6 +21,12 @@
 #include "entity/runtimes.hpp"
 
 namespace berth::container {
+
+// How many namespaces, actions or containers are looked at for one decision: what keeps it short
+// where there are many.
+inline constexpr int kLooks = 16;
+// A container that others wait for serves its action for so many times what it takes to start one.
+inline constexpr int kServes = 3;
 
 // The part of a Waiter that stands in a queue.
 struct QueuePlace {
@@ -62,12 +68,13 @@ struct alignas(64) ActionSlot {
   std::uint32_t containers = 0;  // that hold its code
   std::uint32_t unissued = 0;    // of the starts: still waiting for memory
   std::uint32_t holds = 0;       // reasons to keep it though nothing uses it (SlotHold)
-  TenantQueue* queue = nullptr;  // while needy
+  TenantQueue* queue = nullptr;  // of its namespace and class
   ListHook retry_hook;           // pool: its next start waits until `retry_at`
   ContainerList<&Container::free_hook> resting;  // paused or pausing, last used first
   ListHook waiting_hook;                         // class: has waiters
   ListHook needy_hook;                           // queue: has more waiters than starts
   std::uint64_t turn = 0;                        // while needy: smaller is earlier
+  SteadyTime worth_from = SteadyTime::max();     // while needy: what its class's outlook goes by
   SteadyTime retry_at;
   std::uint32_t start_failures = 0;  // in a row, of those worth another try
   std::string namespace_name;
@@ -79,10 +86,16 @@ using SlotList =
 
 // The needy slots of one namespace in one class, in the order of their turns.
 struct TenantQueue {
+  TenantQueue(Tenant& of, SizeClass& in) : tenant(of), size_class(in) {}
+
   Tenant& tenant;
   SizeClass& size_class;
+  std::uint32_t slots = 0;  // of that namespace and class, needy or not
   SlotList<&ActionSlot::needy_hook> needy;
+  // While there are any:
   ListHook tenant_hook;
+  boost::intrusive::set_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>
+      order_hook;
 };
 
 // One invoking namespace. Namespaces take turns in starting containers: `turn` grows by the memory
@@ -102,15 +115,25 @@ struct Tenant {
       queues;
 };
 struct ByTurn {
-  bool operator()(const TenantQueue* a, const TenantQueue* b) const {
-    return a->tenant.turn != b->tenant.turn ? a->tenant.turn < b->tenant.turn
-                                            : a->tenant.number < b->tenant.number;
+  bool operator()(const TenantQueue& a, const TenantQueue& b) const {
+    return a.tenant.turn != b.tenant.turn ? a.tenant.turn < b.tenant.turn
+                                          : a.tenant.number < b.tenant.number;
   }
 };
 struct ByHeld {  // who holds most comes first
   bool operator()(const Tenant* a, const Tenant* b) const {
     return a->held != b->held ? a->held > b->held : a->number < b->number;
   }
+};
+
+// What the last look for a start in a class told: before these times there is no use in another one
+// unless more memory is free than was, or something else changed. None: nothing is known.
+struct Outlook {
+  SteadyTime worth_from = SteadyTime::min();      // one that waits is worth a start
+  SteadyTime startable_from = SteadyTime::min();  // and there are containers to be taken for it
+  std::int64_t most = 0;                          // bytes that were free then
+  std::uint64_t changes = 0;                      // the pool's, then
+  bool fair = false;  // one that is worth a start belongs to a namespace below its share
 };
 
 // Containers that differ in nothing but their number: each of them can take any action of the
@@ -131,10 +154,16 @@ struct SizeClass {
   bool listed = false;  // the manifest wants it prewarmed: it stays
 
   SlotList<&ActionSlot::waiting_hook> waiting;
-  std::unordered_map<Tenant*, std::unique_ptr<TenantQueue>> queues;  // those that are not empty
-  std::set<TenantQueue*, ByTurn> order;                              // the same
-  ListHook needy_hook;                         // pool: this class has needy slots
-  SteadyTime worth_from = SteadyTime::min();   // before it, none of those is worth taking memory
+  std::unordered_map<Tenant*, std::unique_ptr<TenantQueue>> queues;
+  boost::intrusive::set<
+      TenantQueue,
+      boost::intrusive::member_hook<TenantQueue, decltype(TenantQueue::order_hook),
+                                    &TenantQueue::order_hook>,
+      boost::intrusive::compare<ByTurn>,
+      boost::intrusive::constant_time_size<false>>
+      order;            // those that are not empty
+  ListHook needy_hook;  // pool: this class has needy slots
+  Outlook outlook;
   ContainerList<&Container::free_hook> stock;  // prewarmed and idle, last come first
   std::uint32_t stocked = 0;
 
@@ -156,7 +185,7 @@ using NeedyClasses = boost::intrusive::list<
 // Whether `a` is to be given a container before `b`; both are needy.
 inline bool is_earlier(const ActionSlot& a, const ActionSlot& b) {
   if (a.tenant == b.tenant) return a.turn < b.turn;
-  return ByTurn()(a.queue, b.queue);
+  return ByTurn()(*a.queue, *b.queue);
 }
 
 }  // namespace berth::container

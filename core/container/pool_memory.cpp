@@ -22,14 +22,10 @@ std::int64_t ContainerPool::balance() const {
          static_cast<std::int64_t>(planned_bytes_);
 }
 
-std::int64_t ContainerPool::evictable() const {
-  return static_cast<std::int64_t>(idle_bytes_ + stock_bytes_);
-}
-
 bool ContainerPool::evict_for(const Tenant& tenant, std::uint64_t bytes, std::int64_t missing,
-                              bool force) {
+                              bool force, SteadyTime now, SteadyTime& again) {
   if (missing <= 0) return false;
-  choose_victims(tenant, bytes, missing, force, with_.clock.steady_now());
+  choose_victims(tenant, bytes, missing, force, now, again);
   // A removal may run handlers that come back here.
   const std::vector<Container*> victims = std::move(victims_);
   victims_ = {};
@@ -42,8 +38,15 @@ bool ContainerPool::evict_for(const Tenant& tenant, std::uint64_t bytes, std::in
 
 void ContainerPool::settle_deficit() {
   if (planned_.empty()) return;
+  const SteadyTime now = with_.clock.steady_now();
+  const std::int64_t free = balance();
+  if (settling_.changes == changes_ && settling_.most == free && now < settling_.startable_from) {
+    return;
+  }
   const Container& whom = promised_ != nullptr ? *promised_ : planned_.front();
-  evict_for(*whom.started_for->tenant, 0, -balance(), is_fair(whom));
+  settling_ = {SteadyTime::min(), SteadyTime::max(), free, changes_, is_fair(whom)};
+  const bool fair = settling_.fair;
+  evict_for(*whom.started_for->tenant, 0, -free, fair, now, settling_.startable_from);
 }
 
 SizeClass& ContainerPool::find_class(const std::string& kind, const std::string& image,
@@ -96,8 +99,9 @@ void ContainerPool::plan_start(ActionSlot& slot, bool force) {
     grow(*small, slot);
     return;
   }
-  const bool evicted =
-      evict_for(tenant, bytes, static_cast<std::int64_t>(bytes) - room_for(tenant), force);
+  SteadyTime again;  // not asked for
+  const bool evicted = evict_for(tenant, bytes, static_cast<std::int64_t>(bytes) - room_for(tenant),
+                                 force, with_.clock.steady_now(), again);
   Container& container =
       add_container(size_class, evicted ? StartKind::kRecreated : StartKind::kCold);
   container.started_for = &slot;
@@ -121,6 +125,7 @@ void ContainerPool::issue_planned() {
     container.work_hook.unlink();
     planned_bytes_ -= container.memory_bytes;
     --container.started_for->unissued;
+    ++changes_;
     if (promised_ == &container) end_promise();
     issue_create(container);
   };
@@ -149,6 +154,7 @@ void ContainerPool::cancel_planned(ActionSlot& slot) {
 
 void ContainerPool::end_promise() {
   promised_ = nullptr;
+  ++changes_;
   none_starved_at_ = {};  // the next one may be promised memory
 }
 
@@ -163,6 +169,7 @@ void ContainerPool::unplan(Container& container) {
 }
 
 Container* ContainerPool::take_stock(SizeClass& size_class) {
+  if (stock_.empty()) return nullptr;
   SizeClass* from = nullptr;
   if (!size_class.stock.empty()) {
     from = &size_class;
@@ -185,6 +192,7 @@ void ContainerPool::put_stock(Container& container) {
   ++size_class.stocked;
   stock_.push_back(container);
   stock_bytes_ += container.memory_bytes;
+  ++changes_;
   note(container, false);
   if (balance() < 0) settle_deficit();
 }
