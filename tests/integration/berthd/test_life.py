@@ -123,7 +123,8 @@ class LifeOnThreads(Life):
                 connection.request("GET", "/ping")
                 self.assertEqual(connection.getresponse().read(), b"pong")
         for name, count in self.threads(process).items():
-            self.assertGreaterEqual(count - before[name], 20, f"{name} served none of them")
+            # A busy thread finds the next request without having slept.
+            self.assertGreater(count, before[name], f"{name} served none of them")
 
     def test_a_taken_address_is_told(self):
         with socket.create_server(("127.0.0.1", 0)) as other:
