@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fronts.hpp"
 
-#include <algorithm>
+#include <atomic>
 #include <fmt/format.h>
 
 #include "activation/posted_intake.hpp"
@@ -69,7 +69,7 @@ void Fronts::open(http::ServerOptions options, boost::asio::io_context& house,
 }
 
 void Fronts::drain() {
-  // Its last connections are posted to the servers before they are told to drain.
+  // What it accepts last may come to a server that drains already: that one sees to it.
   fronts_.front()->worker.run([this] { group_->close(); });
   for (const auto& front : fronts_) {
     front->worker.run([&front] {

@@ -20,9 +20,8 @@ const std::vector<Key>& keys() {
        "Address of the REST API; port 0 takes a free one."},
       {"http.threads", Type::kInteger, "0",
        "Threads that speak HTTP, with clients and with containers, beside the one that has the "
-       "pool; "
-       "0: that one does it all, the shortest way. For more requests a second than one core can do "
-       "(docs/operators.md).",
+       "pool; 0: that one does it all, the shortest way. For more requests a second than one core "
+       "can do (docs/operators.md).",
        0, 64},
       {"http.tls_certificate", Type::kString, "",
        "PEM file with the certificate and its chain; with it the REST API speaks TLS. Read again "

@@ -121,6 +121,18 @@ TEST_F(NatTest, TheKernelTellsOfEachChangeOfTheRules) {
   EXPECT_EQ(listeners(), before);
 }
 
+// Takes the table for a program that lives: nobody else may change it. The process, with whose end
+// the table goes.
+std::string seize(const std::string& table) {
+  const std::string owner =
+      Net::sh("(echo 'delete table inet " + table + "; add table inet " + table +
+              " { flags owner; }'; exec sleep 40) 2>/dev/null | nft -i >/dev/null 2>&1 & echo $!");
+  EXPECT_TRUE(eventually([&] {
+    return Net::sh("nft list table inet " + table).find("flags owner") != std::string::npos;
+  })) << owner;
+  return owner;
+}
+
 TEST_F(NatTest, WhatWasMadeAheadIsGivenToNobodyWithoutItsRules) {
   start();
   sandboxer_->quiet = false;
@@ -134,12 +146,7 @@ TEST_F(NatTest, WhatWasMadeAheadIsGivenToNobodyWithoutItsRules) {
   }
   settle();
   // Where they cannot be written, by nobody: the table belongs to a program that lives.
-  const std::string owner =
-      Net::sh("(echo 'delete table inet " + table + "; add table inet " + table +
-              " { flags owner; }'; exec sleep 40) 2>/dev/null | nft -i >/dev/null 2>&1 & echo $!");
-  EXPECT_TRUE(eventually([&] {
-    return Net::sh("nft list table inet " + table).find("flags owner") != std::string::npos;
-  })) << owner;
+  const std::string owner = seize(table);
   const Probe none = create_probe(*client_, *sandboxer_, "none");
   EXPECT_EQ(none.status.code(), sdk::StatusCode::kFailedPrecondition)
       << none.status.to_string() << sandboxer_->log();
@@ -155,20 +162,13 @@ TEST_F(NatTest, NoNetworkIsMadeWhileItsRulesCannotBeWritten) {
   start();
   sandboxer_->quiet = false;
   const std::string table = Net::sh("nft list tables | grep -o 'berth_[^ ]*' | tr -d '\\n'");
-  // A table of this name that belongs to a program that lives: nobody else may change it.
-  const std::string owner =
-      Net::sh("(echo 'delete table inet " + table + "; add table inet " + table +
-              " { flags owner; }'; exec sleep 40) 2>/dev/null | nft -i >/dev/null 2>&1 & echo $!");
-  EXPECT_TRUE(eventually([&] {
-    return Net::sh("nft list table inet " + table).find("flags owner") != std::string::npos;
-  })) << owner;
+  const std::string owner = seize(table);
   // One may have been made before.
   create_probe(*client_, *sandboxer_, "made");
   const Probe none = create_probe(*client_, *sandboxer_, "none");
   EXPECT_EQ(none.status.code(), sdk::StatusCode::kFailedPrecondition)
       << none.status.to_string() << sandboxer_->log();
   Net::sh("kill " + owner);
-  // With its owner the table goes.
   EXPECT_TRUE(eventually([&] {
     return Net::sh("nft list table inet " + table).find("from_sandboxes") != std::string::npos;
   })) << sandboxer_->log();
