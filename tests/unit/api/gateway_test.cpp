@@ -387,28 +387,6 @@ TEST_F(GatewayTest, ANamespaceMadeAgainHasNoneOfTheOldApis) {
   EXPECT_EQ(visit("/b/p").status, 404);
 }
 
-TEST_F(GatewayTest, EachApiOfTheServerSeesWhatAnotherOneChanged) {
-  export_page();
-  std::unique_ptr<Api> other;
-  std::unique_ptr<http::Server> other_server;
-  on_server([&] {
-    other = make_api();
-    other_server = serve(*other);
-  });
-  const auto visit_other = [&](const std::string& path) {
-    return ask(other_server->port(), "GET", kGateway + path, {}, "").status;
-  };
-  EXPECT_EQ(visit_other("/b/p"), 404);
-  ASSERT_EQ(add("/b", "/p", "GET").status, 200);
-  EXPECT_EQ(visit_other("/b/p"), 200);
-  EXPECT_EQ(remove(kManage + "deleteApi.http?basepath=/b").status, 200);
-  EXPECT_EQ(visit_other("/b/p"), 404);
-  on_server([&] {
-    other_server.reset();
-    other.reset();
-  });
-}
-
 // Also of those that come together, and find the same number there.
 TEST_F(GatewayTest, BoundsHowManyApisANamespaceHas) {
   start();

@@ -188,28 +188,6 @@ TEST_F(InvokeTest, ThrottlesByMinuteAndByNumber) {
   EXPECT_EQ(post(kHello).status, 202);
 }
 
-TEST_F(InvokeTest, TheApisOfAServerThrottleTogether) {
-  throttles.concurrent_invocations = 1;
-  create("hello");
-  std::unique_ptr<Api> other;
-  std::unique_ptr<http::Server> other_server;
-  on_server([&] {
-    invoker.hold = true;
-    other = make_api();
-    other_server = serve(*other);
-  });
-  EXPECT_EQ(post(kHello).status, 202);
-  const Headers key = {{"Authorization", basic(kGuest)}};
-  EXPECT_EQ(ask(other_server->port(), "POST", kHello, key, "").status, 429);
-  on_server([this] { invoker.release(); });
-  EXPECT_EQ(ask(other_server->port(), "POST", kHello, key, "").status, 202);
-  on_server([&] {
-    invoker.release();
-    other_server.reset();
-    other.reset();
-  });
-}
-
 TEST_F(InvokeTest, AnswersOnlyWhenItIsOnDisk) {
   create("hello");
   on_server([this] { invoker.hold_accepts = true; });
